@@ -1,0 +1,39 @@
+"""twinloop: is this TensorFlow training loop the same training as that PyTorch one, and if not, where does it part?"""
+
+from harness.errors import UsageError
+from harness.port import Port
+from harness.recipes import (
+    Recipe,
+    coins,
+    computed,
+    counter,
+    fan_in_uniform,
+    integers,
+    normal,
+    ones,
+    uniform,
+    zeros,
+)
+from harness.scenario import Accepted, Problem, Range, Scenario, between, make_problem, one_of
+
+__all__ = [
+    "Accepted",
+    "Port",
+    "Problem",
+    "Range",
+    "Recipe",
+    "Scenario",
+    "UsageError",
+    "between",
+    "coins",
+    "computed",
+    "counter",
+    "fan_in_uniform",
+    "integers",
+    "make_problem",
+    "normal",
+    "one_of",
+    "ones",
+    "uniform",
+    "zeros",
+]

@@ -1,0 +1,86 @@
+"""What a loop yields, as a flat record of owned arrays: {"loss": ..., "grads": {"fc.bias": ...}} -> {"grads/fc.bias": array}.
+
+Everything is copied at once, because the next step overwrites the buffers.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.port import View, dense
+from harness.recipes import Array
+
+STAGES = ("batch", "outputs", "loss", "grads", "clipped", "lr", "slots", "params", "buffers", "metrics")
+"""The keys of a record that have a meaning, in causal order: an earlier one is the cause of a later one."""
+
+Record = dict[str, Array | None]
+
+
+def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every (name, tensor) below a yielded value, dicts and tuples opened."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}/{key}" if path else str(key))
+    elif isinstance(value, tuple | list):
+        items = value._asdict().items() if hasattr(value, "_asdict") else enumerate(value)
+        for key, item in items:
+            yield from leaves(item, f"{path}/{key}")
+    else:
+        yield path, value
+
+
+def owned(value: Any) -> Array:
+    """A copy of a torch tensor, TensorFlow tensor or variable, array or number.
+
+    bfloat16 becomes float32, which holds every value of it. Raises TypeError for anything that holds no numbers.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach()
+        if value.layout.__repr__() != "torch.strided":
+            value = value.to_dense()
+        if value.dtype.__repr__() == "torch.bfloat16":
+            value = value.float()
+        return np.array(value.cpu().numpy())
+    array = np.array(value.numpy() if isinstance(value, View) else dense(value))
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiubc":
+        raise TypeError(f"{type(value).__name__} holds no numbers")
+    return array
+
+
+def copied(record: Any) -> tuple[Record, dict[str, Any]]:
+    """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there)."""
+    if not isinstance(record, Mapping):
+        raise UsageError(f"the loop yielded {type(record).__name__}; yield a dict such as {{'loss': loss, 'params': ...}}")
+    if "loss" not in record:
+        raise UsageError(f"the loop yielded no 'loss'; it yielded {', '.join(map(str, record)) or 'nothing'}")
+    arrays: Record = {}
+    live: dict[str, Any] = {}
+    for name, leaf in leaves(record, ""):
+        if name in arrays:
+            raise UsageError(f"the loop yielded {name} twice")
+        try:
+            arrays[name] = None if leaf is None else owned(leaf)
+        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UsageError(f"{name} is a {type(leaf).__name__}, not a tensor or number: {error}") from error
+        live[name] = leaf
+    return arrays, live
+
+
+def stage_of(name: str) -> str:
+    """The first part of a tensor's name."""
+    return name.split("/", 1)[0]
+
+
+def causal(names: Iterator[str] | list[str]) -> list[str]:
+    """Names in causal order; a key without a meaning stays behind whatever was yielded before it."""
+    rank, ranked = -1, []
+    for position, name in enumerate(names):
+        stage = stage_of(name)
+        if stage in STAGES:
+            rank = STAGES.index(stage)
+        ranked.append((rank, position, name))
+    return [name for _, _, name in sorted(ranked)]

@@ -1,0 +1,97 @@
+"""Batch normalization with PyTorch's running statistics; the other normalizations are plain Keras with an epsilon."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from harness.faithful.part import Part, widened
+
+
+@keras.saving.register_keras_serializable(package="twinloop")
+class BatchNorm(Part):
+    """`torch.nn.BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d` (PyTorch page: BatchNorm2d).
+
+    Three things differ from `keras.layers.BatchNormalization` beyond its defaults: the running variance takes the
+    unbiased batch variance, n/(n-1) of the one that normalizes; `momentum` is the weight of the *new* value, or None
+    for the cumulative average over all batches; and `trainable=False` freezes weight and bias only, as
+    `requires_grad_(False)` does, while batch statistics are still used and recorded. What switches to the running
+    statistics is `training=False`, as `eval()` does.
+
+    Input of any rank with `num_features` along `axis` (last unless told; 1 for N, C, H, W); output of the same shape.
+    Weights: `weight`, `bias` (num_features,); buffers `running_mean`, `running_var`, `num_batches_tracked` (int64).
+    Raises ValueError in training if there is a single value per feature, which has no unbiased variance.
+    """
+
+    ARGUMENTS = ("num_features", "eps", "momentum", "affine", "track_running_stats", "axis")
+    BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        axis: int = -1,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
+        self.affine, self.track_running_stats = affine, track_running_stats
+        # Not autocast: in mixed precision the statistics and the affine map stay float32, as under torch's autocast.
+        wide: dict[str, Any] = {"autocast": False}
+        shape = (num_features,)
+        if affine:
+            self.parameter("weight", shape, "ones", **wide)
+            self.parameter("bias", shape, "zeros", **wide)
+        if track_running_stats:
+            self.parameter("running_mean", shape, "zeros", trainable=False, **wide)
+            self.parameter("running_var", shape, "ones", trainable=False, **wide)
+            self.parameter("num_batches_tracked", (), "zeros", dtype="int64", trainable=False)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        x = widened(inputs)
+        axis = self.axis % x.shape.rank
+        others = [other for other in range(x.shape.rank) if other != axis]
+        along = [1] * x.shape.rank
+        along[axis] = self.num_features
+
+        if training or not self.track_running_stats:
+            mean = tf.reduce_mean(x, others, keepdims=True)
+            centred = x - mean
+            variance = tf.reduce_mean(tf.square(centred), others, keepdims=True)
+        else:
+            mean = tf.reshape(tf.cast(self.running_mean, x.dtype), along)
+            centred = x - mean
+            variance = tf.reshape(tf.cast(self.running_var, x.dtype), along)
+        if training:
+            self._refuse_single_values([x.shape[other] for other in others])
+            if self.track_running_stats:
+                count = tf.cast(tf.size(x) // self.num_features, x.dtype)
+                self._record(tf.reshape(mean, [-1]), tf.reshape(variance, [-1]) * (count / (count - 1)))
+
+        normalized = centred * tf.math.rsqrt(variance + self.eps)
+        if self.affine:
+            normalized = normalized * tf.reshape(self.weight, along) + tf.reshape(self.bias, along)
+        return tf.cast(normalized, inputs.dtype)
+
+    def _record(self, mean: Any, unbiased_variance: Any) -> None:
+        self.num_batches_tracked.assign_add(1)
+        new = self.momentum
+        if new is None:
+            new = 1.0 / tf.cast(self.num_batches_tracked, self.running_mean.dtype)
+        for running, value in ((self.running_mean, mean), (self.running_var, unbiased_variance)):
+            value = tf.cast(tf.stop_gradient(value), running.dtype)
+            running.assign((1.0 - new) * running + new * value)
+
+    def _refuse_single_values(self, sizes: list[int | None]) -> None:
+        if all(size == 1 for size in sizes):
+            raise ValueError(
+                f"{self.name}: one value per feature in training, and torch needs two; "
+                "drop the last partial batch, or call the layer with training=False"
+            )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape

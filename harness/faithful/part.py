@@ -1,0 +1,52 @@
+"""What the layers here share: constructor arguments that save themselves, and weights under torch's names."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class Part(keras.layers.Layer):
+    """A Keras layer whose weights have the names and axis orders of a PyTorch module's.
+
+    Sizes are constructor arguments, as in PyTorch, so the weights exist as soon as the layer does and a `Port` can be
+    written right after it. Masks that Keras passes along are handed on and never used: PyTorch has none.
+    """
+
+    ARGUMENTS: tuple[str, ...] = ()
+    """Constructor arguments, each an attribute of the same name; what `get_config` returns."""
+
+    BUFFERS: tuple[str, ...] = ()
+    """Weights that no optimizer moves."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.supports_masking = True
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.ARGUMENTS}}
+
+    def named_parameters(self, prefix: str = "") -> list[tuple[str, Any]]:
+        """(torch name, variable) of every parameter, trainable or frozen: `Port(*layer.named_parameters("rnn."))`."""
+        return [(prefix + variable.name, variable) for variable in self.weights if variable.name not in self.BUFFERS]
+
+    def named_buffers(self, prefix: str = "") -> list[tuple[str, Any]]:
+        """(torch name, variable) of every buffer."""
+        return [(prefix + variable.name, variable) for variable in self.weights if variable.name in self.BUFFERS]
+
+    def parameter(self, name: str, shape: tuple[int, ...], initializer: Any, **options: Any) -> Any:
+        """Add a weight, also as an attribute of that name; dots in it become underscores."""
+        variable = self.add_weight(shape=shape, initializer=initializer, name=name, **options)
+        setattr(self, name.replace(".", "_"), variable)
+        return variable
+
+
+def widened(x: Any) -> Any:
+    """Half precision as float32, everything else as it is: where torch's autocast leaves half precision too."""
+    return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+
+
+def symmetric_uniform(bound: float) -> Any:
+    """A fresh initializer for U(-bound, bound); fresh because Keras gives equal weights to those that share one."""
+    return keras.initializers.RandomUniform(-bound, bound)

@@ -1,0 +1,241 @@
+"""Pairs on disk: find the folders, load a scenario, and start either loop on a problem."""
+
+import inspect
+import linecache
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.arrays import Record, copied
+from harness.errors import UsageError, instead
+from harness.frameworks import SIDES, Isolated, Precision, Side
+from harness.scenario import Problem, Scenario, batch_type
+
+SCENARIO = "scenario.py"
+LOOPS: dict[Side, str] = {"torch": "torch_loop.py", "tensorflow": "tensorflow_loop.py"}
+HINT = "every pair has scenario.py, torch_loop.py and tensorflow_loop.py; `twinloop new NAME` writes all three"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A textual change of one of a pair's files: ``find`` must occur exactly once. Faults are made of these."""
+
+    file: str
+    find: str
+    write: str
+
+
+class LoopError(Exception):
+    """A loop that raised, or yielded what is no record: side, step and the traceback of the user's own lines."""
+
+    def __init__(self, side: Side, precision: Precision, step: int, message: str, trace: str = "") -> None:
+        super().__init__(f"{side} loop, {precision}, step {step}: {message}")
+        self.side, self.precision, self.step, self.message, self.trace = side, precision, step, message, trace
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A folder with a scenario and its two loops.
+
+    A further port may stand beside the first as ``tensorflow_loop_NAME.py``; it is run as ``pair:NAME``.
+    """
+
+    folder: Path
+    variant: str = ""
+    edits: tuple[Edit, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """The folder's name, and the further port's if one is meant."""
+        return f"{self.folder.name}:{self.variant}" if self.variant else self.folder.name
+
+    def file(self, side: Side) -> Path:
+        """Where a side's loop is."""
+        name = LOOPS[side]
+        return self.folder / (f"tensorflow_loop_{self.variant}.py" if self.variant and side == "tensorflow" else name)
+
+    @property
+    def variants(self) -> list[str]:
+        """Names of the further ports."""
+        return sorted(path.stem.removeprefix("tensorflow_loop_") for path in self.folder.glob("tensorflow_loop_*.py"))
+
+    def check(self) -> None:
+        """Raise UsageError if a file is missing."""
+        for path in (self.folder / SCENARIO, *(self.file(side) for side in SIDES)):
+            if not path.is_file():
+                raise UsageError(f"pair {self.name}: {path.name} is missing from {self.folder}; {HINT}")
+
+    def scenario(self) -> Scenario:
+        """The pair's scenario; raises UsageError if the file gives none."""
+        self.check()
+        module = self._load(self.folder / SCENARIO)
+        scenario = getattr(module, "scenario", None)
+        if not isinstance(scenario, Scenario):
+            raise UsageError(f"pair {self.name}: {SCENARIO} defines no `scenario = Scenario(...)`")
+        return scenario
+
+    def train(self, side: Side) -> Callable[..., Iterator[Any]]:
+        """A side's ``train``; raises UsageError if the file gives no generator function of that name."""
+        module = self._load(self.file(side))
+        train = getattr(module, "train", None)
+        if not inspect.isgeneratorfunction(train):
+            what = "defines no function `train`" if train is None else "has a `train` that never yields a record"
+            raise UsageError(f"pair {self.name}: {self.file(side).name} {what}; write `def train(weights, batches, *, ...)` with a `yield`")
+        return train
+
+    def _load(self, path: Path) -> ModuleType:
+        source = path.read_text(encoding="utf-8")
+        for edit in self.edits:
+            if edit.file == path.name:
+                found = source.count(edit.find)
+                if found != 1:
+                    raise UsageError(f"pair {self.name}: {edit.find!r} occurs {found} times in {path.name}, not once")
+                source = source.replace(edit.find, edit.write)
+        module = ModuleType(f"{self.folder.name}.{path.stem}")
+        module.__file__ = str(path)
+        sys.modules[module.__name__] = module  # Keras looks classes up there when it saves and loads them
+        linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
+        try:
+            exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  # the user's own file
+        except UsageError as error:
+            raise UsageError(f"pair {self.name}: {path.name}: {error}") from error
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(last.filename).name}:{getattr(error, 'lineno', None) or last.lineno}"
+            raise UsageError(f"pair {self.name}: {path.name} does not import: {type(error).__name__}: {error} ({where})") from error
+        return module
+
+
+def discover(root: Path) -> list[Pair]:
+    """All pairs below a folder, by name: every folder that has at least one of a pair's files."""
+    if not root.is_dir():
+        raise UsageError(f"there is no folder {root}; run this beside pairs/, or name the folder with --pairs")
+    folders = {path.parent for name in (SCENARIO, *LOOPS.values()) for path in root.glob(f"*/{name}")}
+    return [Pair(folder) for folder in sorted(folders)]
+
+
+def select(pairs: list[Pair], wanted: list[str]) -> list[Pair]:
+    """The pairs of these names, ``name`` or ``name:variant``; all of them for an empty list."""
+    if not wanted:
+        return pairs
+    known = {pair.folder.name: pair for pair in pairs}
+    chosen = []
+    for text in wanted:
+        name, _, variant = text.partition(":")
+        if name not in known:
+            raise UsageError(instead(name, known, "pair"))
+        pair = known[name]
+        if variant and variant not in pair.variants:
+            raise UsageError(f"pair {name}: {instead(variant, pair.variants, 'further port')}")
+        chosen.append(Pair(pair.folder, variant))
+    return chosen
+
+
+class Weights(Mapping[str, Any]):
+    """The initial weights as a side is given them; remembers which were read, for one that is not is a mistake."""
+
+    def __init__(self, tensors: dict[str, Any]) -> None:
+        self.tensors, self.unread = tensors, dict.fromkeys(tensors)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.tensors:
+            self.unread.pop(name, None)
+            return self.tensors[name]
+        raise KeyError(instead(name, self.tensors, "weight"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+
+@dataclass
+class Step:
+    """One record: owned arrays, the live tensors behind them, and the epoch that its last batch belongs to."""
+
+    arrays: Record
+    live: dict[str, Any]
+    epoch: int
+
+
+class Run:
+    """One side's loop on a problem in one precision, as an iterator of Steps that must be closed."""
+
+    def __init__(self, pair: Pair, side: Side, problem: Problem, precision: Precision) -> None:
+        self.pair, self.side, self.problem, self.precision = pair, side, problem, precision
+        self.state = Isolated(side, precision, problem.seed)
+        self.step, self.epoch = 0, 0
+        self.by_data = False
+        with self.state.active():
+            train = pair.train(side)
+            self.weights = Weights(self.state.tensors(problem.weights))
+            self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
+
+    def _arguments(self, train: Callable[..., Any]) -> list[Any]:
+        names = list(inspect.signature(train).parameters)
+        if names[:1] != ["weights"] or names[1:2] not in (["batches"], ["data"]):
+            raise UsageError(f"pair {self.pair.name}: {self.pair.file(self.side).name}: train must begin (weights, batches, ...) or (weights, data, ...)")
+        self.by_data = names[1] == "data"
+        return [self.state.tensors(self.problem.data) if self.by_data else self._batches()]
+
+    def _keywords(self, train: Callable[..., Any]) -> dict[str, Any]:
+        problem = self.problem
+        taken = inspect.signature(train).parameters
+        offered = {"batch_size": problem.batch_size, "epochs": problem.passes, "order": problem.order}
+        extra = {name: value for name, value in offered.items() if name in taken and name not in problem.hyper}
+        anything = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+        file = self.pair.file(self.side).name
+        for name in problem.hyper:
+            if name not in taken and not anything:
+                raise UsageError(f"pair {self.pair.name}: {file}: train takes no argument {name}, which the scenario's hyper= has")
+        known = {"weights", "batches", "data", *problem.hyper, *extra}
+        for name, parameter in taken.items():
+            if name not in known and parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                raise UsageError(f"pair {self.pair.name}: {file}: train asks for {name}: {instead(name, [*problem.hyper, *offered], 'hyperparameter')}")
+        return {**problem.hyper, **extra}
+
+    def _batches(self) -> Iterator[Any]:
+        make = batch_type(self.problem)
+        for epoch, arrays in self.problem.batches():
+            self.epoch = epoch
+            yield make(**self.state.tensors(arrays))
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        if self.problem.steps is not None and self.step >= self.problem.steps:
+            raise StopIteration
+        with self.state.active():
+            try:
+                record = next(self.loop)
+                arrays, live = copied(record)
+            except StopIteration:
+                raise
+            except Exception as error:
+                raise self._error(error) from error
+        if self.step == 0 and self.weights.unread:
+            unread = ", ".join(self.weights.unread)
+            raise LoopError(self.side, self.precision, 0, f"never read the weights {unread}; load every weight, or take it out of the scenario")
+        epoch = self.step // self.problem.batches_per_epoch if self.by_data else self.epoch
+        self.step += 1
+        return Step(arrays, live, epoch)
+
+    def _error(self, error: Exception) -> LoopError:
+        file = str(self.pair.file(self.side))
+        lines = traceback.format_exception(error)
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        place = f" ({Path(file).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
+        return LoopError(self.side, self.precision, self.step, f"{kind}{first_line}{place}", "".join(lines))
+
+    def close(self) -> None:
+        """End the loop; what it raises while it ends no longer matters to the comparison."""
+        with self.state.active():
+            self.loop.close()

@@ -7,7 +7,14 @@ Names are resolved on first use (PEP 562), so that importing this package loads 
 from importlib import import_module
 from typing import Any
 
-_MODULES: dict[str, tuple[str, ...]] = {}
+_MODULES: dict[str, tuple[str, ...]] = {
+    "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
+    "attention": ("MultiheadAttention",),
+    "dropout": ("Dropout",),
+    "normalization": ("BatchNorm",),
+    "optimizers": ("Adam", "AdamW"),
+    "recurrent": ("GRU", "LSTM", "RNN"),
+}
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

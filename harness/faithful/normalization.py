@@ -83,8 +83,8 @@ class BatchNorm(Part):
         if new is None:
             new = 1.0 / tf.cast(self.num_batches_tracked, self.running_mean.dtype)
         for running, value in ((self.running_mean, mean), (self.running_var, unbiased_variance)):
-            value = tf.cast(tf.stop_gradient(value), running.dtype)
-            running.assign((1.0 - new) * running + new * value)
+            old = tf.convert_to_tensor(running)
+            running.assign((1.0 - new) * old + new * tf.cast(tf.stop_gradient(value), old.dtype))
 
     def _refuse_single_values(self, sizes: list[int | None]) -> None:
         if all(size == 1 for size in sizes):

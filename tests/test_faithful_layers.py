@@ -1,0 +1,315 @@
+"""Every layer of harness.faithful against its PyTorch namesake: outputs, gradients and buffers, over its arguments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import faithful
+
+few = settings(max_examples=15, deadline=None, derandomize=True)
+seeds = st.integers(0, 2**16)
+flags = st.booleans()
+
+Forward = Callable[[Any, dict[str, Any]], Any]
+
+
+def named(output: Any) -> dict[str, Any]:
+    """The tensors of a module's answer, however it nests them."""
+    flat: dict[str, Any] = {}
+
+    def walk(value: Any, name: str) -> None:
+        if isinstance(value, tuple | list):
+            for index, item in enumerate(value):
+                walk(item, f"{name}/{index}")
+        elif value is not None:
+            flat[name] = value
+
+    walk(output, "output")
+    return flat
+
+
+def layers_agree(
+    what: str,
+    module: torch.nn.Module,
+    make: Callable[[str], Any],
+    inputs: dict[str, np.ndarray],
+    *,
+    torch_call: Forward = lambda layer, x: layer(x["x"]),
+    tensorflow_call: Forward = lambda layer, x: layer(x["x"]),
+    calls: int = 1,
+) -> None:
+    """Both layers, with the module's weights, called `calls` times: answers, gradients, and buffers at the end."""
+    arrays = inputs | {f"state/{name}": np.array(value) for name, value in module.float().state_dict().items()}
+
+    def split(tensors: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        state = {name[6:]: value for name, value in tensors.items() if name.startswith("state/")}
+        return state, {name: value for name, value in tensors.items() if not name.startswith("state/")}
+
+    def reference(tensors: Any) -> Any:
+        state, x = split(tensors)
+        module.to(x["x"].dtype).load_state_dict(state)
+        answer = {}
+        for call in range(calls):
+            leaves = {k: (v * (call + 1)).requires_grad_() for k, v in x.items() if v.is_floating_point()}
+            outputs = named(torch_call(module, {**x, **leaves}))
+            answer = torch_gradients(outputs, {**leaves, **dict(module.named_parameters())})
+        return answer | {f"buffer/{name}": value.clone() for name, value in module.named_buffers()}
+
+    def port(tensors: Any) -> Any:
+        state, x = split(tensors)
+        layer = make(x["x"].dtype.name)
+        parameters, buffers = dict(layer.named_parameters()), dict(layer.named_buffers())
+        assert parameters.keys() | buffers.keys() == state.keys()
+        for name, variable in (parameters | buffers).items():
+            assert tuple(variable.shape) == tuple(state[name].shape), name
+            variable.assign(state[name])
+        answer = {}
+        for call in range(calls):
+            with tf.GradientTape() as tape:
+                leaves = {k: v * (call + 1) for k, v in x.items() if v.dtype.is_floating}
+                tape.watch(list(leaves.values()))
+                outputs = named(tensorflow_call(layer, {**x, **leaves}))
+                answer = tensorflow_gradients(tape, outputs, {**leaves, **{k: v.value for k, v in parameters.items()}})
+        return answer | {f"buffer/{name}": variable for name, variable in buffers.items()}
+
+    agree(what, reference, port, arrays)
+
+
+@few
+@given(
+    seed=seeds,
+    batch=st.integers(2, 6),
+    rank=st.sampled_from([2, 3, 4]),
+    eps=st.sampled_from([1e-5, 0.125]),
+    momentum=st.sampled_from([0.1, 0.75, None]),
+    affine=flags,
+    tracked=flags,
+    training=flags,
+    first=flags,
+)
+def test_batch_norm(
+    seed: int,
+    batch: int,
+    rank: int,
+    eps: float,
+    momentum: float | None,
+    affine: bool,
+    tracked: bool,
+    training: bool,
+    first: bool,
+) -> None:
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    kind = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d}[rank]
+    module = kind(3, eps, momentum, affine, tracked).train(training)
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.is_floating_point():
+                tensor.uniform_(0.5, 2.0)
+    x = floats(rng, batch, 3, *(4, 2)[: rank - 2]) + 0.5
+    x = x if first else np.moveaxis(x, 1, -1)
+    axis = 1 if first else -1
+    layers_agree(
+        "BatchNorm",
+        module,
+        lambda dtype: faithful.BatchNorm(3, eps, momentum, affine, tracked, axis=axis, dtype=dtype),
+        {"x": x},
+        torch_call=lambda layer, t: layer(t["x"].movedim(axis, 1)).movedim(1, axis),
+        tensorflow_call=lambda layer, t: layer(t["x"], training=training),
+        calls=3,
+    )
+
+
+def test_a_frozen_batch_norm_still_uses_and_records_batch_statistics() -> None:
+    layer = faithful.BatchNorm(2)
+    layer.trainable = False
+    x = np.random.default_rng(0).standard_normal((8, 2)).astype("f4") + 3
+    assert np.allclose(np.mean(layer(x, training=True), 0), 0, atol=1e-5)
+    assert np.allclose(layer.running_mean, 0.1 * x.mean(0))
+    assert np.allclose(layer.running_var, 0.9 + 0.1 * x.var(0, ddof=1))
+    assert int(layer.num_batches_tracked) == 1
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+def test_batch_norm_refuses_a_single_value_per_feature() -> None:
+    with pytest.raises(ValueError, match="torch needs two"):
+        faithful.BatchNorm(2)(np.zeros((1, 2), "f4"), training=True)
+
+
+recurrent = {"RNN": (torch.nn.RNN, faithful.RNN), "GRU": (torch.nn.GRU, faithful.GRU), "LSTM": (torch.nn.LSTM, faithful.LSTM)}
+
+
+@few
+@pytest.mark.parametrize("kind", recurrent)
+@given(
+    seed=seeds,
+    layers=st.integers(1, 2),
+    bidirectional=flags,
+    batch_first=flags,
+    bias=flags,
+    stateful=flags,
+    lengths=st.none() | st.permutations([5, 3, 1]),
+)
+def test_recurrent(
+    kind: str,
+    seed: int,
+    layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+    bias: bool,
+    stateful: bool,
+    lengths: list[int] | None,
+) -> None:
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    options = {"num_layers": layers, "bidirectional": bidirectional, "batch_first": batch_first, "bias": bias}
+    theirs, ours = recurrent[kind]
+    x = {"x": floats(rng, *((3, 5, 2) if batch_first else (5, 3, 2)))}
+    if stateful:
+        x["h"] = floats(rng, layers * (1 + bidirectional), 3, 4)
+        if kind == "LSTM":
+            x["c"] = floats(rng, layers * (1 + bidirectional), 3, 4)
+
+    def state(t: dict[str, Any]) -> Any:
+        return (t["h"], t["c"]) if "c" in t else t.get("h")
+
+    def torch_call(layer: Any, t: dict[str, Any]) -> Any:
+        if lengths is None:
+            return layer(t["x"], state(t))
+        packed = torch.nn.utils.rnn.pack_padded_sequence(t["x"], torch.tensor(lengths), batch_first, False)
+        output, last = layer(packed, state(t))
+        return torch.nn.utils.rnn.pad_packed_sequence(output, batch_first)[0], last
+
+    layers_agree(
+        kind,
+        theirs(2, 4, **options),
+        lambda dtype: ours(2, 4, **options, dtype=dtype),
+        x,
+        torch_call=torch_call,
+        tensorflow_call=lambda layer, t: layer(t["x"], state(t), lengths=lengths),
+    )
+
+
+@few
+@given(
+    seed=seeds,
+    batch_first=flags,
+    bias=flags,
+    cross=flags,
+    other_sizes=flags,
+    need_weights=flags,
+    average=flags,
+    padding=st.sampled_from([None, "bool", "all", "float"]),
+    mask=st.sampled_from([None, "causal", "float", "heads"]),
+)
+def test_multihead_attention(
+    seed: int,
+    batch_first: bool,
+    bias: bool,
+    cross: bool,
+    other_sizes: bool,
+    need_weights: bool,
+    average: bool,
+    padding: str | None,
+    mask: str | None,
+) -> None:
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    sizes = {"kdim": 3, "vdim": 5} if cross and other_sizes else {}
+    module = torch.nn.MultiheadAttention(4, 2, bias=bias, batch_first=batch_first, **sizes)
+    if bias:
+        torch.nn.init.normal_(module.in_proj_bias)
+    long = 4 if cross else 3
+
+    def sequence(length: int, width: int) -> np.ndarray:
+        return floats(rng, *((2, length, width) if batch_first else (length, 2, width)))
+
+    x = {"x": sequence(3, 4)}
+    if cross:
+        x |= {"key": sequence(long, sizes.get("kdim", 4)), "value": sequence(long, sizes.get("vdim", 4))}
+    if padding == "float":
+        x["padding"] = floats(rng, 2, long)
+    elif padding:
+        x["padding"] = np.arange(long) >= np.array([[long - 1], [0 if padding == "all" else long]])
+    if mask == "float":
+        x["mask"] = floats(rng, 3, long)
+    elif mask == "heads":
+        x["mask"] = rng.random((4, 3, long)) < 0.25
+    elif mask:
+        x["mask"] = np.triu(np.ones((3, long), bool), 1)
+
+    def call(layer: Any, t: dict[str, Any]) -> Any:
+        key = t.get("key", t["x"])
+        masks = {"key_padding_mask": t.get("padding"), "attn_mask": t.get("mask")}
+        wanted = {"need_weights": need_weights, "average_attn_weights": average}
+        if isinstance(layer, torch.nn.Module) and padding and mask:  # torch warns if the two are not of one type
+            kinds = {m: v.to(t["x"].dtype).masked_fill(v, -torch.inf) for m, v in masks.items() if v.dtype == torch.bool}
+            masks |= kinds
+        return layer(t["x"], key, t.get("value", key), **masks, **wanted)
+
+    layers_agree(
+        "MultiheadAttention",
+        module,
+        lambda dtype: faithful.MultiheadAttention(4, 2, bias=bias, batch_first=batch_first, **sizes, dtype=dtype),
+        x,
+        torch_call=call,
+        tensorflow_call=call,
+    )
+
+
+activations = {
+    "GELU": (torch.nn.GELU(), {}),
+    "GELU tanh": (torch.nn.GELU("tanh"), {"approximate": "tanh"}),
+    "LeakyReLU": (torch.nn.LeakyReLU(), {}),
+    "LeakyReLU 0.2": (torch.nn.LeakyReLU(0.2), {"negative_slope": 0.2}),
+    "PReLU": (torch.nn.PReLU(), {}),
+    "PReLU per channel": (torch.nn.PReLU(3), {"num_parameters": 3, "axis": 1}),
+    "Softplus": (torch.nn.Softplus(), {}),
+    "Softplus 3": (torch.nn.Softplus(3.0, 5.0), {"beta": 3.0, "threshold": 5.0}),
+}
+
+
+@few
+@pytest.mark.parametrize("what", activations)
+@given(seed=seeds, scale=st.sampled_from([0.1, 1.0, 30.0]))
+def test_activation(what: str, seed: int, scale: float) -> None:
+    module, options = activations[what]
+    x = floats(np.random.default_rng(seed), 4, 3, 5, scale=scale)
+    x[0, 0] = [0.0, 20.0, -20.0, 1.0, -1.0]
+    part = getattr(faithful, what.split()[0])
+    layers_agree(what.split()[0], module, lambda dtype: part(**options, dtype=dtype), {"x": x})
+
+
+@few
+@given(seed=seeds, p=st.sampled_from([0.0, 0.1, 0.5, 1.0]), training=flags)
+def test_dropout_by_a_given_mask(seed: int, p: float, training: bool) -> None:
+    rng = np.random.default_rng(seed)
+    keep = rng.random((4, 3)) >= p
+
+    def reference(module: Any, t: dict[str, Any]) -> Any:
+        return t["x"] * torch.as_tensor(keep) / (1 - p) if training and p < 1 else t["x"] * (not training)
+
+    layers_agree(
+        "Dropout",
+        torch.nn.Identity(),
+        lambda dtype: faithful.Dropout(p, dtype=dtype),
+        {"x": floats(rng, 4, 3)},
+        torch_call=reference,
+        tensorflow_call=lambda layer, t: layer(t["x"], keep=keep, training=training),
+    )
+
+
+def test_dropout_without_a_mask_draws_one_in_each_call() -> None:
+    layer, x = faithful.Dropout(0.25, seed=1), np.ones((4000,), "f4")
+    first, second = (np.asarray(layer(x, training=True)) for _ in range(2))
+    assert set(np.unique(first)) == {0.0, np.float32(1) / np.float32(0.75)}
+    assert 0.2 < (first == 0).mean() < 0.3
+    assert (first != second).any()

@@ -5,6 +5,7 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -156,11 +157,12 @@ class Weights(Mapping[str, Any]):
 
 @dataclass
 class Step:
-    """One record: owned arrays, the live tensors behind them, and the epoch that its last batch belongs to."""
+    """One record: owned arrays, the live tensors behind them, the epoch of its last batch, the examples it used up."""
 
     arrays: Record
     live: dict[str, Any]
     epoch: int
+    examples: int
 
 
 class Run:
@@ -169,8 +171,9 @@ class Run:
     def __init__(self, pair: Pair, side: Side, problem: Problem, precision: Precision) -> None:
         self.pair, self.side, self.problem, self.precision = pair, side, problem, precision
         self.state = Isolated(side, precision, problem.seed)
-        self.step, self.epoch = 0, 0
+        self.step, self.epoch, self.examples = 0, 0, 0
         self.by_data = False
+        self.watch: AbstractContextManager[Any] = nullcontext()
         with self.state.active():
             train = pair.train(side)
             self.weights = Weights(self.state.tensors(problem.weights))
@@ -203,6 +206,7 @@ class Run:
         make = batch_type(self.problem)
         for epoch, arrays in self.problem.batches():
             self.epoch = epoch
+            self.examples += len(next(iter(arrays.values())))
             yield make(**self.state.tensors(arrays))
 
     def __iter__(self) -> Iterator[Step]:
@@ -211,7 +215,8 @@ class Run:
     def __next__(self) -> Step:
         if self.problem.steps is not None and self.step >= self.problem.steps:
             raise StopIteration
-        with self.state.active():
+        self.examples = 0
+        with self.state.active(), self.watch:
             try:
                 record = next(self.loop)
                 arrays, live = copied(record)
@@ -222,9 +227,12 @@ class Run:
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)
             raise LoopError(self.side, self.precision, 0, f"never read the weights {unread}; load every weight, or take it out of the scenario")
-        epoch = self.step // self.problem.batches_per_epoch if self.by_data else self.epoch
+        if self.by_data:
+            self.epoch, batch = divmod(self.step, self.problem.batches_per_epoch)
+            size = self.problem.batch_size
+            self.examples = min(size, self.problem.examples - batch * size)
         self.step += 1
-        return Step(arrays, live, epoch)
+        return Step(arrays, live, self.epoch, self.examples)
 
     def _error(self, error: Exception) -> LoopError:
         file = str(self.pair.file(self.side))
@@ -234,6 +242,24 @@ class Run:
         first_line = (str(error).strip().splitlines() or [""])[0]
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
         return LoopError(self.side, self.precision, self.step, f"{kind}{first_line}{place}", "".join(lines))
+
+    def write(self, step: Step, arrays: Record) -> None:
+        """Put other values into the live tensors of a record, for the resynchronised mode.
+
+        Raises LoopError for a tensor that is a copy or was computed, so that writing to it would reach nothing.
+        """
+        with self.state.active():
+            for name, array in arrays.items():
+                target = step.live.get(name)
+                if target is None or array is None:
+                    continue
+                if hasattr(target, "copy_"):
+                    target.detach().copy_(self.state.session.tensor(array))
+                elif getattr(target, "writable", hasattr(target, "assign")):
+                    target.assign(array.astype(self.precision) if array.dtype.kind == "f" else array)
+                else:
+                    message = f"{name} is no variable but computed, so --resync cannot write to it; yield port.named(variables)"
+                    raise LoopError(self.side, self.precision, self.step - 1, message)
 
     def close(self) -> None:
         """End the loop; what it raises while it ends no longer matters to the comparison."""

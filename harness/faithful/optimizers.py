@@ -1,113 +1,284 @@
-"""PyTorch's optimizers as Keras optimizers: the same arguments, the same formula in the same order, the same state."""
+"""PyTorch's optimizers as Keras optimizers: the same arguments, the same formula in the same order, the same state.
 
-from typing import Any, ClassVar
+Each class names the page of PyTorch's documentation whose formula it follows. `xp` is where the formula runs (see
+`arithmetic`); scalars stay in double precision until `xp.number` rounds them.
+"""
+
+from types import SimpleNamespace
+from typing import Any
 
 import keras
-import tensorflow as tf
 
-from harness.faithful.torch_optimizer import TorchOptimizer, lerp
+from harness.faithful.arithmetic import lerp
+from harness.faithful.torch_optimizer import TorchOptimizer, at_least_zero, filled
 
-__all__ = ["Adam", "AdamW"]
+__all__ = ["ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"]
 
-_PACKAGE = "harness.faithful"
+_serializable = keras.saving.register_keras_serializable(package="harness.faithful")
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
-class Adam(TorchOptimizer):
-    """Adam as on the page `torch.optim.Adam`: epsilon is added to the root of the corrected second moment.
+class _Momentum(TorchOptimizer):
+    """An optimizer whose `momentum` may move while training."""
 
-    State: `step` (scalars), `exp_avg`, `exp_avg_sq` and, with `amsgrad`, `max_exp_avg_sq` (the largest uncorrected
-    second moment so far). `weight_decay` is added to the gradient unless `decoupled_weight_decay` is set.
-    """
-
-    arguments: ClassVar[tuple[str, ...]] = (
-        "betas",
-        "eps",
-        "weight_decay",
-        "amsgrad",
-        "maximize",
-        "decoupled_weight_decay",
-    )
-
-    def __init__(
-        self,
-        lr: Any = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        decoupled_weight_decay: bool = False,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(lr, name=name)
-        self._beta1 = self._scalar(float(betas[0]), "beta1")
-        self._beta2 = float(betas[1])
-        self._from_end = betas[0] <= 0.5
-        self.eps = float(eps)
-        self.weight_decay = float(weight_decay)
-        self.amsgrad = amsgrad
-        self.maximize = maximize
-        self.decoupled_weight_decay = decoupled_weight_decay
-        self.slots = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
+    def __init__(self, lr: Any, momentum: float, **arguments: Any) -> None:
+        super().__init__(lr, **arguments)
+        self._arguments = (*self._arguments, "momentum")
+        self._moving["momentum"] = self._float64_variable(at_least_zero("momentum", momentum), "momentum")
+        self._has_momentum = momentum != 0.0
 
     @property
-    def betas(self) -> tuple[float, float]:
-        """The two decay rates; assigning changes the first, which is what torch's schedulers cycle."""
-        return float(self._beta1.numpy()), self._beta2
+    def momentum(self) -> float:
+        """The momentum; a scheduler may assign it, unless it was 0 at first and there is no buffer for it."""
+        return float(self._moving["momentum"].numpy())
 
-    @betas.setter
-    def betas(self, betas: tuple[float, float]) -> None:
-        if betas[1] != self._beta2:
-            raise ValueError(f"beta2 is {self._beta2} for good; {betas[1]} would not reach a traced step")
-        self._beta1.assign(float(betas[0]))
-
-    def scalars(self) -> dict[str, Any]:
-        return {**super().scalars(), "beta1": tf.convert_to_tensor(self._beta1)}
-
-    def update(self, index: int, variable: Any, gradient: Any, *, lr: Any, beta1: Any) -> None:
-        dtype = variable.dtype
-        step = self.count(index)
-        param = variable
-        if self.decays(variable):
-            if self.decoupled_weight_decay:
-                param = param * tf.cast(1.0 - lr * self.weight_decay, dtype)
-            else:
-                gradient = gradient + self.weight_decay * param
-        exp_avg = self.exp_avg[index].value
-        mean = lerp(exp_avg, gradient, tf.cast(1.0 - beta1, dtype), from_end=self._from_end)
-        exp_avg.assign(mean, read_value=False)
-        exp_avg_sq = self.exp_avg_sq[index].value
-        square = exp_avg_sq * self._beta2 + (1.0 - self._beta2) * gradient * gradient
-        exp_avg_sq.assign(square, read_value=False)
-        if self.amsgrad:
-            largest = self.max_exp_avg_sq[index].value
-            square = tf.maximum(largest, square)
-            largest.assign(square, read_value=False)
-        correction1 = 1.0 - beta1**step
-        correction2 = 1.0 - self._beta2**step
-        denominator = tf.sqrt(square) / tf.cast(tf.sqrt(correction2), dtype) + self.eps
-        variable.assign(param - tf.cast(lr / correction1, dtype) * mean / denominator, read_value=False)
+    @momentum.setter
+    def momentum(self, momentum: float) -> None:
+        if not self._has_momentum or not momentum > 0.0:
+            raise ValueError(f"momentum cannot change from {self.momentum} to {momentum}: 0 means no momentum for good")
+        self._moving["momentum"].assign(float(momentum))
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
-class AdamW(Adam):
-    """Adam with decoupled weight decay, as on the page `torch.optim.AdamW`: first `p *= 1 - lr * weight_decay`."""
+@_serializable
+class SGD(_Momentum):
+    """`torch.optim.SGD`: the rate multiplies the momentum buffer when it is used, not what goes into it.
 
-    arguments: ClassVar[tuple[str, ...]] = ("betas", "eps", "weight_decay", "amsgrad", "maximize")
+    State: `momentum_buffer` if `momentum` is not 0. The first gradient enters it whole, whatever `dampening` is; only
+    with dampening is there a `step` count to tell that first update by.
+    """
 
     def __init__(
         self,
         lr: Any = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        name: str | None = None,
+    ) -> None:
+        if nesterov and (momentum <= 0.0 or dampening != 0.0):
+            raise ValueError(f"nesterov needs a momentum and no dampening; they are {momentum} and {dampening}")
+        super().__init__(
+            lr,
+            momentum,
+            dampening=float(dampening),
+            weight_decay=at_least_zero("weight_decay", weight_decay),
+            nesterov=nesterov,
+            maximize=maximize,
+            name=name,
+        )
+        self.slots = ("momentum_buffer",) if self._has_momentum else ()
+        # Without dampening a buffer of zeros takes the first gradient whole by itself.
+        self.counts_steps = self._has_momentum and dampening != 0.0
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        lr, momentum = xp.number(now.lr), xp.number(now.momentum)
+        if now.decay:
+            grad = grad + now.decay * param
+        if not self.slots:
+            return {"param": param - lr * grad}
+        buffer = momentum * now.momentum_buffer + (1.0 - self.dampening) * grad
+        if self.counts_steps:
+            buffer = xp.where(now.step == 1.0, grad, buffer)
+        grad = grad + momentum * buffer if self.nesterov else buffer
+        return {"param": param - lr * grad, "momentum_buffer": buffer}
+
+
+@_serializable
+class RMSprop(_Momentum):
+    """`torch.optim.RMSprop`: epsilon is added to the root, and the rate multiplies the momentum buffer when it is used.
+
+    State: `square_avg`, with `momentum` also `momentum_buffer`, if `centered` also `grad_avg`.
+    """
+
+    def __init__(
+        self,
+        lr: Any = 1e-2,
+        alpha: float = 0.99,
         eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
         *,
         maximize: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
-            lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, name=name
+            lr,
+            momentum,
+            alpha=at_least_zero("alpha", alpha),
+            eps=at_least_zero("eps", eps),
+            weight_decay=at_least_zero("weight_decay", weight_decay),
+            centered=centered,
+            maximize=maximize,
+            name=name,
         )
+        self.slots = (
+            "square_avg",
+            *(("momentum_buffer",) if self._has_momentum else ()),
+            *(("grad_avg",) if centered else ()),
+        )
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        if now.decay:
+            grad = grad + now.decay * param
+        new = {"square_avg": self.alpha * now.square_avg + (1.0 - self.alpha) * grad * grad}
+        if self.centered:
+            new["grad_avg"] = lerp(now.grad_avg, grad, 1.0 - self.alpha, from_end=self.alpha <= 0.5)
+            root = xp.sqrt(new["square_avg"] - new["grad_avg"] * new["grad_avg"]) + self.eps
+        else:
+            root = xp.sqrt(new["square_avg"]) + self.eps
+        lr = xp.number(now.lr)
+        if self._has_momentum:
+            new["momentum_buffer"] = xp.number(now.momentum) * now.momentum_buffer + grad / root
+            return {**new, "param": param - lr * new["momentum_buffer"]}
+        return {**new, "param": param - lr * grad / root}
+
+
+@_serializable
+class Adagrad(TorchOptimizer):
+    """`torch.optim.Adagrad`: epsilon is added to the root; the rate falls as `lr / (1 + (step - 1) * lr_decay)`.
+
+    State: `step`, `sum`.
+    """
+
+    slots = ("sum",)
+
+    def __init__(
+        self,
+        lr: Any = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            lr,
+            lr_decay=at_least_zero("lr_decay", lr_decay),
+            weight_decay=at_least_zero("weight_decay", weight_decay),
+            initial_accumulator_value=at_least_zero("initial_accumulator_value", initial_accumulator_value),
+            eps=at_least_zero("eps", eps),
+            maximize=maximize,
+            name=name,
+        )
+
+    def slot_form(self, name: str) -> dict[str, Any]:
+        return {"initializer": filled(self.initial_accumulator_value)} if name == "sum" else super().slot_form(name)
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        if now.decay:
+            grad = grad + now.decay * param
+        rate = xp.number(now.lr / (1.0 + (now.step - 1.0) * self.lr_decay))
+        total = now.sum + grad * grad
+        return {"param": param - rate * grad / (xp.sqrt(total) + self.eps), "sum": total}
+
+
+@_serializable
+class Adadelta(TorchOptimizer):
+    """`torch.optim.Adadelta`: epsilon is added inside both roots. State: `step`, `square_avg`, `acc_delta`."""
+
+    slots = ("square_avg", "acc_delta")
+
+    def __init__(
+        self,
+        lr: Any = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            lr,
+            rho=at_least_zero("rho", rho),
+            eps=at_least_zero("eps", eps),
+            weight_decay=at_least_zero("weight_decay", weight_decay),
+            maximize=maximize,
+            name=name,
+        )
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        if now.decay:
+            grad = grad + now.decay * param
+        square = self.rho * now.square_avg + (1.0 - self.rho) * grad * grad
+        delta = xp.sqrt(now.acc_delta + self.eps) / xp.sqrt(square + self.eps) * grad
+        accumulated = self.rho * now.acc_delta + (1.0 - self.rho) * delta * delta
+        return {"param": param - xp.number(now.lr) * delta, "square_avg": square, "acc_delta": accumulated}
+
+
+@_serializable
+class ASGD(TorchOptimizer):
+    """`torch.optim.ASGD`: averaged SGD. State: `step`, `ax` (the average), and the scalars `eta` and `mu`."""
+
+    slots = ("eta", "mu", "ax")
+
+    def __init__(
+        self,
+        lr: Any = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            lr,
+            lambd=float(lambd),
+            alpha=float(alpha),
+            t0=float(t0),
+            weight_decay=at_least_zero("weight_decay", weight_decay),
+            maximize=maximize,
+            name=name,
+        )
+
+    def slot_form(self, name: str) -> dict[str, Any]:
+        scalar = {"eta": {"shape": ()}, "mu": {"shape": (), "initializer": filled(1.0)}}
+        return scalar.get(name) or super().slot_form(name)
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        if now.decay:
+            grad = grad + now.decay * param
+        # eta starts at the rate of the first update and is one update behind afterwards.
+        eta = xp.double(xp.where(now.step == 1.0, xp.number(now.lr), now.eta))
+        param = param * xp.number(1.0 - self.lambd * eta) - xp.number(eta) * grad
+        average = xp.where(now.mu == 1.0, param, now.ax + (param - now.ax) * now.mu)
+        next_eta = now.lr / (1.0 + self.lambd * now.lr * now.step) ** self.alpha
+        next_mu = 1.0 / xp.maximum(now.step - self.t0, 1.0)
+        return {"param": param, "ax": average, "eta": xp.number(next_eta), "mu": xp.number(next_mu)}
+
+
+@_serializable
+class Rprop(TorchOptimizer):
+    """`torch.optim.Rprop`: only the gradient's sign counts. State: `step`, `prev` (gradient), `step_size`."""
+
+    slots = ("prev", "step_size")
+
+    def __init__(
+        self,
+        lr: Any = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50.0),
+        *,
+        maximize: bool = False,
+        name: str | None = None,
+    ) -> None:
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"etas are {tuple(etas)}; the first must lie between 0 and 1, the second above 1")
+        super().__init__(lr, etas=tuple(etas), step_sizes=tuple(step_sizes), maximize=maximize, name=name)
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        size = xp.where(now.step == 1.0, xp.number(now.lr), now.step_size)
+        direction = xp.sign(grad * now.prev)
+        smaller, larger = (xp.number(eta) for eta in self.etas)
+        factor = xp.where(direction > 0.0, larger, xp.where(direction < 0.0, smaller, xp.number(1.0)))
+        size = xp.clip(size * factor, *(xp.number(bound) for bound in self.step_sizes))
+        # After a change of sign the step is left out, and the next gradient has nothing to be compared with.
+        grad = xp.where(direction < 0.0, xp.number(0.0), grad)
+        return {"param": param - xp.sign(grad) * size, "prev": grad, "step_size": size}

@@ -1,64 +1,58 @@
-"""What every optimizer here shares: float64 scalars, a step count per variable, torch's names for its state.
-
-PyTorch keeps its hyperparameters and everything that it computes from them (a rate over a bias correction, say) in
-double precision and rounds the result to the tensor's dtype where it meets the tensor. So do these optimizers: what
-may change while training (the rate, and the momentum that `OneCycleLR` and `CyclicLR` move) lives in float64
-variables, and Python numbers only ever meet float64 scalars or the tensor itself. `tf.cast(0.9, tf.float64)` and
-`keras.ops.cast` never see a Python number, because both would round it to float32 on the way.
-"""
+"""What the optimizers share: float64 scalars, a step count per variable, and torch's names for arguments and state."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from harness.faithful.arithmetic import Graph, Host, runs_on_host
 from harness.faithful.gradients import dense_gradient
 
-__all__ = ["TorchOptimizer", "lerp"]
+__all__ = ["TorchOptimizer", "at_least_zero", "filled"]
 
-
-def lerp(start: Any, end: Any, weight: Any, *, from_end: bool) -> Any:
-    """Interpolate as `torch.lerp` does: from the nearer end, which `from_end` (weight >= 0.5) names."""
-    return end - (end - start) * (1.0 - weight) if from_end else start + weight * (end - start)
+_Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 class TorchOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras is untyped
     """A Keras optimizer with PyTorch's arguments, arithmetic and state.
 
     Works wherever a Keras optimizer does: `apply`, `apply_gradients`, `compile` and `fit`, eager, `tf.function`, XLA,
-    saved with its model. Differences from Keras' own optimizers, all of them PyTorch's behaviour:
+    saved with its model. Where it differs from Keras' own optimizers it does what PyTorch does:
 
-    - `lr` (also reachable as `learning_rate`) is kept in float64 whatever `floatx` is. It may be a Keras
-      `LearningRateSchedule`, and may be assigned at any time, also after tracing.
-    - The state has PyTorch's names and is a list of variables in the order of the trainable variables, so
-      `optimizer.exp_avg[i]` stands beside `optimizer.state[p]["exp_avg"]`. `optimizer.step[i]` counts the updates of
-      one variable: a variable without gradient is skipped silently and its count stands still.
-    - A repeated embedding id counts once, with the sum of its gradients.
+    - What may change while training (`lr`, also called `learning_rate`, and the momentum that `OneCycleLR` and
+      `CyclicLR` move) is kept in float64 variables whatever `floatx` is, so that a traced step sees the change and a
+      float64 run holds no float32. `lr` may be a Keras `LearningRateSchedule` instead.
+    - State has PyTorch's names. Each name is a list of variables in the order of the trainable variables:
+      `optimizer.exp_avg[i]` is `optimizer.state[p]["exp_avg"]` in PyTorch. There is no state beside these.
+    - `optimizer.step[i]` counts the updates of one variable, a float64 scalar: a variable whose gradient is None is
+      passed over, without a warning, and its count stands still.
+    - An embedding id that occurs twice in a batch counts once, with the sum of its gradients.
 
     One optimizer is one parameter group. For groups with their own rate or decay build one optimizer per group, call
-    each `apply` with its own variables and give each its own scheduler; in `compile` wrap them in
-    `keras.optimizers.MultiOptimizer`. Each then serialises by itself, which variables inside a config cannot.
+    `apply` of each with its own variables, and give each its own scheduler; for `compile` wrap them in
+    `keras.optimizers.MultiOptimizer`. Each then serialises by itself, which variables inside a config could not.
     `exclude_from_weight_decay` works too, but like Keras' own it is not saved.
     """
 
-    # Per-variable state beside the step count, in torch's spelling; a subclass names what its formula needs.
+    # State per variable beside the step count; an instance may need fewer.
     slots: tuple[str, ...] = ()
-    # Whether the formula needs a count of updates per variable.
-    counts_steps: bool = True
-    # Constructor arguments that get_config repeats as they were given.
-    arguments: ClassVar[tuple[str, ...]] = ()
+    counts_steps = True
 
-    def __init__(self, lr: Any, *, name: str | None = None) -> None:
-        is_schedule = isinstance(lr, keras.optimizers.schedules.LearningRateSchedule)
-        # A callable keeps Keras from creating its own variable, which would have the dtype of floatx.
-        super().__init__(learning_rate=lr if is_schedule else float, name=name)
-        if not is_schedule:
-            if float(lr) < 0.0:
-                raise ValueError(f"lr is {lr}; a learning rate is at least 0")
-            self._learning_rate = self._scalar(float(lr), "learning_rate")
+    def __init__(self, lr: Any, *, name: str | None, maximize: bool, **arguments: Any) -> None:
+        # A callable keeps Keras from creating its own variable for the rate, which would have the dtype of floatx.
+        super().__init__(learning_rate=lr if isinstance(lr, _Schedule) else float, name=name)
+        self._moving: dict[str, Any] = {}
+        if not isinstance(lr, _Schedule):
+            self._learning_rate = self._float64_variable(at_least_zero("lr", lr), "learning_rate")
+        self.maximize = maximize
+        self._arguments = ("maximize", *arguments)
+        for argument, value in arguments.items():
+            setattr(self, argument, value)
 
-    def _scalar(self, value: float, name: str) -> Any:
+    def _float64_variable(self, value: float, name: str) -> Any:
         variable = self.add_variable(shape=(), dtype="float64", name=name, aggregation="only_first_replica")
         # Assigned, because Keras' Constant initializer rounds its value to float32.
         variable.assign(value)
@@ -66,7 +60,7 @@ class TorchOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras
 
     @property
     def lr(self) -> Any:
-        """The learning rate, under torch's name."""
+        """The learning rate under torch's name: a float64 variable, or what the schedule gives for the next step."""
         return self.learning_rate
 
     @lr.setter
@@ -74,90 +68,104 @@ class TorchOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras
         self.learning_rate = value
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Create the state for `variables`, whose order fixes the order of every list of state."""
+        """Create the state for `variables`, whose order is the order of every list of state."""
         if self.built:
             return
         super().build(variables)
-        if self.counts_steps:
-            self.step = [self._slot(variable, "step", shape=(), dtype="float64") for variable in variables]
-        for slot in self.slots:
-            setattr(self, slot, [self._slot(variable, slot, **self.slot_form(slot)) for variable in variables])
+        names = ("step", *self.slots) if self.counts_steps else self.slots
+        for name in names:
+            setattr(self, name, [self._slot(variable, name) for variable in variables])
 
-    def slot_form(self, slot: str) -> dict[str, Any]:
-        """Return what differs from "zeros like the variable" for `slot`: `shape`, or the `initializer`."""
-        del slot
-        return {}
+    def slot_form(self, name: str) -> dict[str, Any]:
+        """Return in what the slot `name` differs from zeros like its variable: `shape`, `dtype`, `initializer`."""
+        return {"shape": (), "dtype": "float64"} if name == "step" else {}
 
-    def _slot(self, variable: Any, name: str, **form: Any) -> Any:
+    def _slot(self, variable: Any, name: str) -> Any:
         if self._overwrite_variable_with_gradient(variable):
             return None
-        if not form:
-            return self.add_variable_from_reference(variable, name=name)
-        shape = form.get("shape", variable.shape)
+        form = {"shape": variable.shape, "dtype": variable.dtype, **self.slot_form(name)}
         label = getattr(variable, "path", variable.name).replace("/", "_").replace(":", "_")
-        return self.add_variable(
-            shape=shape,
-            dtype=form.get("dtype", variable.dtype),
-            initializer=form.get("initializer", "zeros"),
-            name=f"{label}_{name}",
-        )
+        with self._distribution_strategy.extended.colocate_vars_with(_raw(variable)):
+            return self.add_variable(**form, name=f"{label}_{name}")
 
-    def _filter_empty_gradients(self, grads: Any, variables: Any) -> tuple[list[Any], list[Any]]:
-        # Keras warns about a missing gradient and refuses when all are missing; torch's step passes over them.
-        present = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+    def _filter_empty_gradients(self, grads: Any, vars: Any) -> tuple[list[Any], list[Any]]:  # noqa: A002
+        # Keras warns about a missing gradient and refuses when all are missing; torch passes over them.
+        present = [(g, v) for g, v in zip(grads, vars, strict=True) if g is not None]
         return [g for g, _ in present], [v for _, v in present]
 
     def _apply_weight_decay(self, variables: Any) -> None:
-        """Do nothing: decay is part of each formula, as in torch, and not a step before it."""
+        """Do nothing: decay is part of the formula, as in torch, and not a step before it."""
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        scalars = self.scalars()
-        if tf.distribute.has_strategy():
-            self._backend_update_step(grads, trainable_variables, scalars)
-            return
-        # Without a strategy the merge and update calls only cost time.
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
-            raw = variable.value if isinstance(variable, keras.Variable) else variable
-            self.update_step(gradient, raw, scalars)
-
-    def scalars(self) -> dict[str, Any]:
-        """Return what is read once per `apply`: float64 scalar tensors by name, `lr` among them."""
-        return {"lr": tf.cast(tf.convert_to_tensor(self.learning_rate), tf.float64)}
+        variables = [_raw(variable) for variable in trainable_variables]
+        scalars = {"lr": self.learning_rate, **self._moving}
+        if runs_on_host(variables):
+            scalars = {name: float(scalar.numpy()) for name, scalar in scalars.items()}
+            with np.errstate(all="ignore"):
+                for gradient, variable in zip(grads, variables, strict=True):
+                    self._update(Host(variable.dtype), gradient, variable, scalars)
+        else:
+            scalars = {name: tf.cast(tf.convert_to_tensor(scalar), tf.float64) for name, scalar in scalars.items()}
+            self._backend_update_step(grads, variables, scalars)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: dict[str, Any]) -> None:
-        """Update one variable; Keras' name for it. `learning_rate` is the result of `scalars`."""
-        index = self._get_variable_index(variable)
-        gradient = dense_gradient(gradient)
-        if gradient.dtype != variable.dtype:
-            gradient = tf.cast(gradient, variable.dtype)
-        self.update(index, variable, -gradient if self.maximize else gradient, **learning_rate)
+        """Update one `tf.Variable` by TensorFlow's ops; `learning_rate` holds every moving scalar by name."""
+        self._update(Graph(variable.dtype), gradient, variable, learning_rate)
 
-    def update(self, index: int, variable: Any, gradient: Any, **scalars: Any) -> None:
-        """Apply the formula to the variable at `index`: `gradient` is dense, of its dtype, and to be descended."""
+    def _update(self, xp: Host | Graph, gradient: Any, variable: Any, scalars: dict[str, Any]) -> None:
+        index = self._get_variable_index(variable)
+        names = ("step", *self.slots) if self.counts_steps else self.slots
+        slots = {name: getattr(self, name)[index].value for name in names}
+        seen = {name: xp.tensor(tensor) for name, tensor in self.inputs(gradient, variable).items()}
+        now = SimpleNamespace(**scalars, **{name: xp.read(slot) for name, slot in slots.items()}, **seen)
+        now.decay = self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0
+        if self.counts_steps:
+            now.step = xp.double(now.step) + 1.0
+        new = self.formula(xp, xp.read(variable), -now.grad if self.maximize else now.grad, now)
+        for name, slot in slots.items():
+            xp.write(slot, now.step if name == "step" else new[name])
+        xp.write(variable, new["param"])
+
+    def inputs(self, gradient: Any, variable: Any) -> dict[str, Any]:
+        """Return the tensors that the formula needs of the gradient: `grad`, dense, of the variable's dtype."""
+        if isinstance(gradient, tf.IndexedSlices):
+            gradient = dense_gradient(gradient, rows=variable.shape[0])
+        if not variable.shape.is_compatible_with(gradient.shape):
+            raise ValueError(f"the gradient of {variable.name} has shape {gradient.shape}, not {variable.shape}")
+        return {"grad": gradient if gradient.dtype == variable.dtype else tf.cast(gradient, variable.dtype)}
+
+    def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
+        """Return the new `param` and the new value of each of `slots`, computed with `xp`.
+
+        `grad` has param's shape and dtype and is to be descended. `now` holds, by name, the slots, the moving scalars
+        in double precision, the `step` being made (1 for the first) and the variable's weight `decay`.
+        """
         raise NotImplementedError
 
-    def count(self, index: int) -> Any:
-        """Advance the step count of the variable at `index` and return it, a float64 scalar."""
-        return self.step[index].value.assign_add(1.0, read_value=True)
-
-    def decays(self, variable: Any) -> bool:
-        """Return whether weight decay acts on `variable`."""
-        return bool(self.weight_decay != 0.0 and self._use_weight_decay(variable))
-
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, plain numbers only."""
+        """Return the constructor's arguments, as plain numbers with their present values."""
         rate = self._learning_rate
-        is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
-        lr = keras.optimizers.schedules.serialize(rate) if is_schedule else float(rate.numpy())
-        return {"name": self.name, "lr": lr, **{argument: getattr(self, argument) for argument in self.arguments}}
+        lr = keras.optimizers.schedules.serialize(rate) if isinstance(rate, _Schedule) else float(rate.numpy())
+        return {"name": self.name, "lr": lr, **{argument: getattr(self, argument) for argument in self._arguments}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "TorchOptimizer":
         """Build the optimizer that `get_config` described; its state starts afresh."""
-        config = dict(config)
-        if isinstance(config["lr"], dict):
-            config["lr"] = keras.saving.deserialize_keras_object(config["lr"], custom_objects=custom_objects)
-        return cls(**config)
+        lr = config["lr"]
+        if isinstance(lr, dict):
+            lr = keras.saving.deserialize_keras_object(lr, custom_objects=custom_objects)
+        return cls(**{**config, "lr": lr})
+
+
+def _raw(variable: Any) -> Any:
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def at_least_zero(name: str, value: float) -> float:
+    """Return `value` as a float, or say that torch would refuse it."""
+    if not value >= 0.0:
+        raise ValueError(f"{name} is {value}; it must be at least 0")
+    return float(value)
 
 
 def filled(value: float) -> Callable[..., Any]:

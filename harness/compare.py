@@ -1,0 +1,70 @@
+"""Two arrays compared: shape and kind first, then the largest gap and where it is, in blocks that stay in cache."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.recipes import Array
+
+BLOCK = 1 << 15
+"""Elements compared at a time: three float64 blocks of this size fit into a core's own cache."""
+
+
+def gap(left: Array, right: Array) -> float:
+    """max|left - right| over arrays of equal shape, computed in float64; 0 for empty ones, NaN if any is NaN.
+
+    >>> gap(np.array([1, 2]), np.array([1.0, 4.5]))
+    2.5
+    """
+    if left.size <= BLOCK:
+        return _gap(left, right)
+    a, b = left.ravel(), right.ravel()
+    return float(np.max([_gap(a[i : i + BLOCK], b[i : i + BLOCK]) for i in range(0, a.size, BLOCK)]))
+
+
+def _gap(left: Array, right: Array) -> float:
+    if not left.size:
+        return 0.0
+    if left.dtype.kind == "c":
+        return float(np.abs(left - right).max())
+    difference = np.subtract(left, right, dtype=np.float64)
+    return float(max(difference.max(), -difference.min())) if difference.ndim else abs(float(difference))
+
+
+def magnitude(array: Array) -> float:
+    """max|array| in float64; 0 for an empty one, NaN if any element is NaN."""
+    if not array.size:
+        return 0.0
+    if array.dtype.kind == "c":
+        return float(np.abs(array).max())
+    return max(float(array.max()), -float(array.min()))
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The element that differs most, with both values as text that reads back to the same numbers."""
+
+    index: tuple[int, ...]
+    left: str
+    right: str
+
+
+def worst(left: Array, right: Array) -> Worst:
+    """Where two arrays of equal shape differ most; an element that is not finite on one side only comes first."""
+    if not left.size:
+        return Worst((), "", "")
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(np.subtract(left, right, dtype=None if left.dtype.kind == "c" else np.float64))
+    difference = np.where(np.isfinite(left) == np.isfinite(right), np.nan_to_num(difference, nan=-1.0), np.inf)
+    index = np.unravel_index(int(difference.argmax()), difference.shape)
+    return Worst(tuple(int(i) for i in index), repr(left[index].item()), repr(right[index].item()))
+
+
+def unlike(left: Array, right: Array) -> tuple[str, str, str] | None:
+    """What makes two arrays incomparable, as (kind, left, right), before any value is looked at; None if nothing."""
+    if left.shape != right.shape:
+        return "shape", str(left.shape), str(right.shape)
+    kinds = {"f": "floating point", "i": "integer", "u": "integer", "b": "boolean", "c": "complex"}
+    if kinds[left.dtype.kind] != kinds[right.dtype.kind]:
+        return "dtype", str(left.dtype), str(right.dtype)
+    return None

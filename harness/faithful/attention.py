@@ -1,0 +1,131 @@
+"""Multi-head attention with PyTorch's packed projection and its masks, in which True means ignore."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from harness.faithful.dropout import Dropout
+from harness.faithful.part import Part, symmetric_uniform
+
+
+@keras.saving.register_keras_serializable(package="twinloop")
+class MultiheadAttention(Part):
+    """`torch.nn.MultiheadAttention`, called as `layer(query, key, value)`; the answer is `(output, weights)`.
+
+    Queries are (L, N, embed_dim), keys (S, N, kdim), values (S, N, vdim); (N, L, ...) with `batch_first=True`; key and
+    value are the query if left out. `key_padding_mask` (N, S) and `attn_mask` (L, S) or (N * num_heads, L, S) are
+    either Boolean, True where attention is *forbidden*, or numbers to be added to the scores. The weights are the mean
+    over heads (N, L, S), or (N, num_heads, L, S) with `average_attn_weights=False`, or None with `need_weights=False`.
+
+    A query that may look nowhere gets NaN, as from PyTorch; with `need_weights=False` it gets zeros there, and here.
+    `keep` (N, num_heads, L, S) may give the mask of the attention dropout.
+
+    Weights: `in_proj_weight` (3 embed_dim, embed_dim), queries before keys before values, heads contiguous in each; or
+    `q_proj_weight`, `k_proj_weight`, `v_proj_weight` if kdim or vdim differ; `in_proj_bias` (3 embed_dim,);
+    `out_proj.weight`, `out_proj.bias`.
+    """
+
+    ARGUMENTS = ("embed_dim", "num_heads", "dropout", "bias", "kdim", "vdim", "batch_first")
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if embed_dim % num_heads:
+            raise ValueError(f"embed_dim {embed_dim} is not a multiple of num_heads {num_heads}")
+        self.embed_dim, self.num_heads, self.dropout, self.bias = embed_dim, num_heads, dropout, bias
+        self.kdim, self.vdim, self.batch_first = kdim or embed_dim, vdim or embed_dim, batch_first
+        self.packed = self.kdim == self.vdim == embed_dim
+        self._drop = Dropout(dropout, dtype=self.dtype_policy)
+
+        def xavier(rows: int, columns: int) -> Any:
+            return symmetric_uniform(math.sqrt(6.0 / (rows + columns)))
+
+        if self.packed:
+            self.parameter("in_proj_weight", (3 * embed_dim, embed_dim), xavier(3 * embed_dim, embed_dim))
+        else:
+            for name, width in (("q", embed_dim), ("k", self.kdim), ("v", self.vdim)):
+                self.parameter(f"{name}_proj_weight", (embed_dim, width), xavier(embed_dim, width))
+        if bias:
+            self.parameter("in_proj_bias", (3 * embed_dim,), "zeros")
+        self.parameter("out_proj.weight", (embed_dim, embed_dim), symmetric_uniform(1.0 / math.sqrt(embed_dim)))
+        if bias:
+            self.parameter("out_proj.bias", (embed_dim,), "zeros")
+
+    def call(
+        self,
+        query: Any,
+        key: Any = None,
+        value: Any = None,
+        key_padding_mask: Any = None,
+        attn_mask: Any = None,
+        need_weights: bool = True,
+        average_attn_weights: bool = True,
+        keep: Any = None,
+        training: bool | None = None,
+    ) -> tuple[Any, Any]:
+        key = query if key is None else key
+        value = key if value is None else value
+        q, k, v = (self._heads(which, x) for which, x in enumerate((query, key, value)))
+
+        scores = tf.matmul(q * (1.0 / math.sqrt(self.embed_dim // self.num_heads)), k, transpose_b=True)
+        masks = []
+        if attn_mask is not None:
+            if attn_mask.shape.rank == 3:
+                attn_mask = tf.reshape(attn_mask, (-1, self.num_heads, *attn_mask.shape[1:]))
+            masks.append(attn_mask)
+        if key_padding_mask is not None:
+            masks.append(key_padding_mask[:, None, None, :])
+        for mask in masks:
+            scores = self._masked(scores, mask)
+
+        weights = tf.nn.softmax(scores)
+        if masks and not need_weights:
+            nowhere = tf.reduce_all(tf.math.is_inf(scores) & (scores < 0), -1, keepdims=True)
+            weights = tf.nn.softmax(tf.where(nowhere, tf.zeros_like(scores), scores))
+            weights = tf.where(nowhere, tf.zeros_like(weights), weights)
+        if self.dropout:
+            weights = self._drop(weights, keep=keep, training=training)
+
+        mixed = tf.transpose(tf.matmul(weights, v), (0, 2, 1, 3))
+        mixed = tf.reshape(mixed, (tf.shape(mixed)[0], tf.shape(mixed)[1], self.embed_dim))
+        output = tf.matmul(mixed, tf.convert_to_tensor(self.out_proj_weight), transpose_b=True)
+        if self.bias:
+            output = output + self.out_proj_bias
+        if not self.batch_first:
+            output = tf.transpose(output, (1, 0, 2))
+        if not need_weights:
+            return output, None
+        return output, tf.reduce_mean(weights, 1) if average_attn_weights else weights
+
+    def _heads(self, which: int, x: Any) -> Any:
+        """Project (L, N, width) or (N, L, width) to (N, heads, L, embed_dim / heads)."""
+        rows = slice(which * self.embed_dim, (which + 1) * self.embed_dim)
+        if self.packed:
+            weight = tf.convert_to_tensor(self.in_proj_weight)[rows]
+        else:
+            weight = tf.convert_to_tensor((self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)[which])
+        x = tf.matmul(x, weight, transpose_b=True)
+        if self.bias:
+            x = x + tf.convert_to_tensor(self.in_proj_bias)[rows]
+        size = tf.shape(x)
+        x = tf.reshape(x, (size[0], size[1], self.num_heads, self.embed_dim // self.num_heads))
+        return tf.transpose(x, (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3))
+
+    @staticmethod
+    def _masked(scores: Any, mask: Any) -> Any:
+        if mask.dtype == tf.bool:
+            # Added, not selected: where a query may look nowhere, NaN has to flow back to queries and keys as well.
+            mask = tf.where(mask, tf.constant(-math.inf, scores.dtype), tf.zeros((), scores.dtype))
+        return scores + tf.cast(mask, scores.dtype)

@@ -1,0 +1,122 @@
+"""Simple relations between two tensors that differ: a factor, another order in the batch, a shift by a step, decay.
+
+Each candidate is tested against every step since the first disagreement and dropped when it fails once, so what is
+left at the end explains the whole run. Nothing is kept but the candidates and a few numbers.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from harness.arrays import Record
+from harness.compare import gap
+from harness.recipes import Array
+
+
+class Relations:
+    """The candidates still alive for one tensor."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.seen = 0
+        self.elements = 0
+        self.factor: float | None = None
+        self.decay: float | None = None
+        self.alive: dict[str, Callable[[Array, Array, Record, Record, Record, float], bool | None]] = {
+            "factor": self._factor,
+            "order": self._order,
+            "later": self._later,
+            "earlier": self._earlier,
+            "decay": self._decay,
+        }
+        self.tested: dict[str, int] = {}
+
+    def update(self, left: Array, right: Array, previous: tuple[Record, Record], before: Record, tolerance: float) -> None:
+        """One more step: both sides' tensors, both records of the step before, the parameters before this step."""
+        self.seen += 1
+        self.elements = left.size
+        for kind, test in list(self.alive.items()):
+            outcome = test(left, right, *previous, before, tolerance)
+            if outcome is False:
+                del self.alive[kind]
+            elif outcome:
+                self.tested[kind] = self.tested.get(kind, 0) + 1
+
+    def sentence(self) -> str:
+        """The simplest relation that held at every step, or nothing."""
+        for kind in ("factor", "order", "later", "earlier", "decay"):
+            enough = 1 if self.elements > 1 and kind in ("order", "factor") else 2
+            if kind in self.alive and self.tested.get(kind, 0) >= enough:
+                return {
+                    "factor": f"tensorflow's {self.name} is {nice(self.factor)} times torch's",
+                    "order": f"{self.name} holds the same rows in another order within the batch",
+                    "later": f"tensorflow's {self.name} is torch's of the step before",
+                    "earlier": f"tensorflow's {self.name} is torch's of the step after",
+                    "decay": f"{self._who()} adds the decay term {nice(abs(self.decay or 0))} * {self._term()} to {self.name}",
+                }[kind]
+        return ""
+
+    def _who(self) -> str:
+        return "tensorflow" if (self.decay or 0) > 0 else "torch"
+
+    def _term(self) -> str:
+        return "sum(parameters^2) / 2" if self.name.startswith("loss") else "parameter"
+
+    def _factor(self, left: Array, right: Array, _a: Record, _b: Record, _p: Record, tolerance: float) -> bool | None:
+        x, y = left.astype(np.float64), right.astype(np.float64)
+        size = float(np.vdot(x, x))
+        if size == 0:
+            return None if not y.any() else False
+        if self.factor is None:
+            self.factor = float(np.vdot(x, y)) / size
+        return gap(self.factor * x, y) <= tolerance * max(1.0, abs(self.factor))
+
+    def _order(self, left: Array, right: Array, _a: Record, _b: Record, _p: Record, tolerance: float) -> bool | None:
+        if left.ndim == 0 or len(left) < 2:
+            return False
+        return gap(by_rows(left), by_rows(right)) <= tolerance
+
+    def _later(self, left: Array, right: Array, before: Record, _b: Record, _p: Record, tolerance: float) -> bool | None:
+        return self._same(right, before.get(self.name), left, tolerance)
+
+    def _earlier(self, left: Array, right: Array, _a: Record, before: Record, _p: Record, tolerance: float) -> bool | None:
+        return self._same(left, before.get(self.name), right, tolerance)
+
+    def _same(self, now: Array, then: Array | None, other: Array, tolerance: float) -> bool | None:
+        """Whether this step's tensor is the other side's of the step before; says nothing where all are the same."""
+        if then is None or then.shape != now.shape:
+            return None
+        same = gap(now, then) <= tolerance
+        return None if same and gap(now, other) <= tolerance else same
+
+    def _decay(self, left: Array, right: Array, _a: Record, _b: Record, params: Record, tolerance: float) -> bool | None:
+        if self.name.startswith("loss") and left.ndim == 0:
+            squares = [float(np.vdot(array, array)) for array in params.values() if array is not None and array.dtype.kind == "f"]
+            term = np.asarray(sum(squares) / 2)
+        else:
+            match = params.get("params/" + self.name.split("/", 1)[-1])
+            if match is None or match.shape != left.shape:
+                return False
+            term = match.astype(np.float64)
+        size = float(np.vdot(term, term))
+        if size == 0:
+            return None if gap(left, right) <= tolerance else False
+        difference = right.astype(np.float64) - left
+        if self.decay is None:
+            self.decay = float(np.vdot(term, difference)) / size
+        return gap(self.decay * term, difference) <= tolerance
+
+
+def by_rows(array: Array) -> Array:
+    """The rows of an array in an order that depends on their values alone."""
+    rows = array.reshape(len(array), -1)
+    return rows[np.lexsort(rows.T[::-1])]
+
+
+def nice(number: float | None) -> str:
+    """A number as somebody would have typed it: 4, 0.01, 1/32."""
+    value = number or 0.0
+    inverse = round(1 / value) if value else 0
+    if abs(value) < 1 and inverse and abs(inverse) <= 4096 and abs(value * inverse - 1) < 1e-6 and f"{value:.6g}" != f"{value:.3g}":
+        return f"1/{inverse}"
+    return f"{value:.6g}"

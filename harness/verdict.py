@@ -1,0 +1,176 @@
+"""What a comparison comes to: plain data, the same in the terminal, in JSON and in a test."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
+Rule = Literal["four runs", "nudged float32", "nudged float64"]
+
+LARGEST = 1e300
+"""What an excess is cut off at, so that every report stays valid JSON."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One disagreement. Values are text that reads back to the same numbers; ``gap`` and ``relative`` are float64's."""
+
+    step: int
+    stage: str
+    tensor: str
+    kind: str
+    index: tuple[int, ...] = ()
+    torch: str = ""
+    tensorflow: str = ""
+    gap: float = 0.0
+    relative: float = 0.0
+    excess: float = LARGEST
+
+    @property
+    def place(self) -> str:
+        """Step, stage and tensor, as every report names them."""
+        return f"step {self.step}, {self.tensor}"
+
+    def sentence(self) -> str:
+        """What was seen, for a person."""
+        element = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        if self.kind == "values":
+            return (
+                f"{self.place}{element}: torch {self.torch}, tensorflow {self.tensorflow}; "
+                f"{self.excess:.1e} times what rounding explains"
+            )
+        known = {
+            "shape": f"shape {self.torch} in torch, {self.tensorflow} in tensorflow",
+            "dtype": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
+            "missing": f"recorded by torch, not by tensorflow{self.tensorflow}",
+            "extra": f"recorded by tensorflow, not by torch{self.torch}",
+            "none": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
+            "exact": f"{element} torch {self.torch}, tensorflow {self.tensorflow}; whole numbers must be the same",
+            "not finite": f"{element} torch {self.torch}, tensorflow {self.tensorflow}",
+            "length": f"torch {self.torch}, tensorflow {self.tensorflow}",
+        }
+        return f"{self.place}: {known[self.kind].strip()}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something seen that is not itself a difference in the mathematics: kind, a sentence, and where."""
+
+    kind: Literal[
+        "float32 leak",
+        "float64 path",
+        "float32 kernel",
+        "bookkeeping",
+        "horizon",
+        "stale acceptance",
+        "accepted",
+        "insensitive",
+        "loss",
+        "float32 only",
+        "printed",
+    ]
+    sentence: str
+    tensor: str = ""
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did)."""
+
+    mistake: str
+    noticed: bool
+    step: int | None = None
+    tensor: str = ""
+    excess: float = 0.0
+    shows_in_torch: bool = True
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Means over each whole epoch of the quantity that must fall, weighted by examples."""
+
+    quantity: str
+    torch: tuple[float, ...] = ()
+    tensorflow: tuple[float, ...] = ()
+    may_rise: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether there are two epochs to compare and a fall is asked for."""
+        return not self.may_rise and min(len(self.torch), len(self.tensorflow)) >= 2
+
+    @property
+    def falls(self) -> bool:
+        """Whether both curves end lower than they begin."""
+        return all(math.isfinite(side[-1]) and side[-1] < side[0] for side in (self.torch, self.tensorflow))
+
+
+@dataclass(frozen=True)
+class TensorSummary:
+    """One recorded quantity over the whole run: its largest excess and relative gap, and the rounding measured."""
+
+    tensor: str
+    excess: float
+    excess_step: int
+    relative: float
+    noise: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome for one pair and one problem."""
+
+    pair: str
+    status: Status
+    sentence: str
+    problem: Mapping[str, str] = field(default_factory=dict)
+    rule: Rule = "four runs"
+    mode: Literal["free", "resync"] = "free"
+    steps: int = 0
+    horizon: int | None = None
+    first: Difference | None = None
+    excess: float = 0.0
+    excess_tensor: str = ""
+    float64_everywhere: bool = False
+    findings: tuple[Finding, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
+    curve: Curve = field(default_factory=lambda: Curve("loss"))
+    tensors: tuple[TensorSummary, ...] = ()
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    unmoved: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    trace: str = ""
+    side: str = ""
+    header: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two loops were found to be the same training, as far as the verdict holds."""
+        return self.status == "EQUIVALENT"
+
+    @property
+    def passed(self) -> bool:
+        """Whether a gate should let this through: the same training, and curves that fall where they must."""
+        return self.agrees and (self.curve.falls or not self.curve.judged)
+
+    @property
+    def weaker(self) -> bool:
+        """Whether float64 could not be used, so that only what float32 can tell apart was judged."""
+        return self.rule == "nudged float32"
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that were compared, in causal order."""
+        return tuple(dict.fromkeys(summary.tensor.split("/", 1)[0] for summary in self.tensors))
+
+    @property
+    def reproduce(self) -> str:
+        """The command that runs this very problem again."""
+        short = {"seed": "--seed", "batch_size": "--batch-size", "epochs": "--epochs", "steps": "--steps", "lr": "--lr"}
+        parts = [f"{short[name]} {value}" if name in short else f"--set {name}={value}" for name, value in self.problem.items()]
+        mode = ["--resync"] if self.mode == "resync" else []
+        return " ".join(["twinloop run", self.pair, *parts, *mode])

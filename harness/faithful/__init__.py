@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import Any
 
 _MODULES: dict[str, tuple[str, ...]] = {
+    "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
     "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
     "attention": ("MultiheadAttention",),
     "dropout": ("Dropout",),
     "normalization": ("BatchNorm",),
-    "optimizers": ("Adam", "AdamW"),
+    "optimizers": ("ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"),
     "recurrent": ("GRU", "LSTM", "RNN"),
 }
 

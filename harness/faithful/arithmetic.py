@@ -4,7 +4,8 @@ A formula is written once, with the operators that arrays and tensors share and 
 TensorFlow op costs 15 to 30 microseconds however small its tensors are, and one Adam step of four variables needs 130
 of them; NumPy does the same IEEE operations in 0.3 microseconds each.
 
-In both places a scalar is computed in double precision and rounded by `number` where it meets a tensor, as PyTorch does.
+In both places a scalar is computed in double precision, and rounded by `number` where it meets a tensor, which is what
+PyTorch does with its Python numbers.
 """
 
 from collections.abc import Sequence

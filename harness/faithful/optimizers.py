@@ -239,8 +239,9 @@ class ASGD(TorchOptimizer):
         )
 
     def slot_form(self, name: str) -> dict[str, Any]:
-        scalar = {"eta": {"shape": ()}, "mu": {"shape": (), "initializer": filled(1.0)}}
-        return scalar.get(name) or super().slot_form(name)
+        if name == "mu":
+            return {"shape": (), "initializer": filled(1.0)}
+        return {"shape": ()} if name == "eta" else super().slot_form(name)
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         if now.decay:

@@ -16,7 +16,7 @@ __all__ = ["TorchOptimizer", "at_least_zero", "filled"]
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
-class TorchOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]  # keras is untyped
+class TorchOptimizer(keras.optimizers.Optimizer):
     """A Keras optimizer with PyTorch's arguments, arithmetic and state.
 
     Works wherever a Keras optimizer does: `apply`, `apply_gradients`, `compile` and `fit`, eager, `tf.function`, XLA,

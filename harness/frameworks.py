@@ -57,7 +57,7 @@ def start(threads: int = 1) -> dict[str, str]:
         tf.get_logger().setLevel("ERROR")
     return {
         "python": sys.version.split()[0],
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "numpy": np.__version__,

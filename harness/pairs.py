@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.arrays import Record, copied
 from harness.errors import UsageError, instead
@@ -168,6 +168,9 @@ class Step:
 class Run:
     """One side's loop on a problem in one precision, as an iterator of Steps that must be closed."""
 
+    at: ClassVar[str] = "before the first step"
+    """Which loop of this process is being advanced, for whoever has to explain why it stopped answering."""
+
     def __init__(self, pair: Pair, side: Side, problem: Problem, precision: Precision) -> None:
         self.pair, self.side, self.problem, self.precision = pair, side, problem, precision
         self.state = Isolated(side, precision, problem.seed)
@@ -216,6 +219,7 @@ class Run:
         if self.problem.steps is not None and self.step >= self.problem.steps:
             raise StopIteration
         self.examples = 0
+        Run.at = f"{self.side} loop, {self.precision}, step {self.step}"
         with self.state.active(), self.watch:
             try:
                 record = next(self.loop)

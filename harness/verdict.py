@@ -145,6 +145,7 @@ class Verdict:
     seconds: float = 0.0
     trace: str = ""
     side: str = ""
+    usage: bool = False
     header: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,41 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
     "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
     "attention": ("MultiheadAttention",),
+    "ctc": ("ctc_loss",),
+    "distance": (
+        "cosine_embedding_loss",
+        "cosine_similarity",
+        "normalize",
+        "pairwise_distance",
+        "triplet_margin_loss",
+    ),
+    "clipping": ("clip_grad_norm", "clip_grad_value", "clip_grads_with_norm", "get_total_norm"),
     "dropout": ("Dropout",),
+    "functional": (
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "cross_entropy",
+        "gaussian_nll_loss",
+        "huber_loss",
+        "kl_div",
+        "nll_loss",
+        "poisson_nll_loss",
+        "smooth_l1_loss",
+    ),
+    "losses": (
+        "BCELoss",
+        "BCEWithLogitsLoss",
+        "CTCLoss",
+        "CosineEmbeddingLoss",
+        "CrossEntropyLoss",
+        "GaussianNLLLoss",
+        "HuberLoss",
+        "KLDivLoss",
+        "NLLLoss",
+        "PoissonNLLLoss",
+        "SmoothL1Loss",
+        "TripletMarginLoss",
+    ),
     "normalization": ("BatchNorm",),
     "optimizers": ("ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"),
     "recurrent": ("GRU", "LSTM", "RNN"),
@@ -19,7 +53,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605  (computed from the table above, so that no name is written twice)
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:

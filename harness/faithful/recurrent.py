@@ -28,7 +28,15 @@ class Recurrent(Part):
     each gets the whole gradient: their sum learns twice as fast as the one bias that Keras has.
     """
 
-    ARGUMENTS = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    ARGUMENTS: tuple[str, ...] = (
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "dropout",
+        "bidirectional",
+    )
     GATES = 1
     STATES = 1
 
@@ -144,7 +152,7 @@ class Recurrent(Part):
 
 @keras.saving.register_keras_serializable(package="twinloop")
 class RNN(Recurrent):
-    """`torch.nn.RNN`: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu by `nonlinearity`. See Recurrent for the call."""
+    """`torch.nn.RNN`: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu by `nonlinearity`. See Recurrent."""
 
     ARGUMENTS = (*Recurrent.ARGUMENTS, "nonlinearity")
 
@@ -154,7 +162,7 @@ class RNN(Recurrent):
             raise ValueError(f'nonlinearity is "tanh" or "relu", not {nonlinearity!r}')
         self.nonlinearity = nonlinearity
 
-    def _cell(self, from_input: Any, from_state: Any, bias: Any, state: State) -> State:
+    def _cell(self, from_input: Any, from_state: Any, bias: Any, state: State) -> State:  # noqa: ARG002  (as the gated ones)
         total = from_input + from_state
         if bias is not None:
             total = total + bias

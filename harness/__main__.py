@@ -1,0 +1,245 @@
+"""The command line: twinloop run, list, show, new."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.pairs import Pair
+    from harness.verdict import Verdict
+
+ROOT = click.option("--pairs", "root", default="pairs", type=click.Path(path_type=Path), show_default=True, help="The folder that holds the pairs.")
+
+
+class Commands(click.Group):
+    """Turns UsageError into a sentence and exit code 2, and names the nearest command for one that is misspelt."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise click.UsageError(str(error)) from error
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from harness.errors import instead
+
+        if args and args[0] not in self.commands:
+            raise click.UsageError(instead(args[0], self.commands, "command"))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="twinloop")
+def main() -> None:
+    """Is this TensorFlow training loop the same training as that PyTorch one, and if not, where does it part?"""
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[PAIR]...")
+@ROOT
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise.")
+@click.option("--steps", type=int, help="Stop after so many steps instead of at the end of the last epoch.")
+@click.option("--epochs", type=int, help="Passes over the data, instead of the scenario's.")
+@click.option("--batch-size", type=int, help="Examples in a batch, instead of the scenario's.")
+@click.option("--lr", type=float, help="Learning rate, instead of the scenario's; the same as --set lr=...")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value for a hyperparameter; may be given several times.")
+@click.option("--dtype", type=click.Choice(["both", "float32", "float64"]), default="both", show_default=True, help="Precisions to run; with only one of them the verdict is weaker.")
+@click.option("--resync", is_flag=True, help="Before every step, put the reference's state into the port, so that each step is judged by itself.")
+@click.option("--thorough", is_flag=True, help="Also make mistakes on purpose and see whether they are noticed.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the verdicts to a file.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of each framework.")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="Seconds without a step after which a loop is ended.")
+def run(names: tuple[str, ...], root: Path, settings: tuple[str, ...], lr: float | None, json_file: Path | None, jobs: int | None, timeout: float, **rest: Any) -> None:
+    """Run pairs step by step and judge them; all of them if none is named.
+
+    Exit code: 0 if every pair is equivalent and every loss falls where it must, 1 if not, 2 for bad input or a loop that
+    raised, 130 if interrupted.
+    """
+    import os
+
+    from harness.pairs import discover, select
+    from harness.worker import Request
+
+    pairs = select(discover(root), list(names))
+    if not pairs:
+        raise UsageError(f"there is no pair in {root}; `twinloop new NAME` writes one")
+    hyper = dict(setting(text) for text in settings)
+    if lr is not None:
+        hyper["lr"] = repr(lr)
+    rest["precision"] = rest.pop("dtype")
+    for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
+        rest[name] = whole(name, hyper.pop(name))
+    if json_file is not None:
+        writable(json_file)
+    requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
+    verdicts, interrupted = watch(requests, min(jobs or os.cpu_count() or 1, len(requests)), timeout)
+    if json_file is not None:
+        from harness.report.json import write
+
+        write(json_file, verdicts)
+    if interrupted:
+        sys.exit(130)
+    sys.exit(2 if any(v.status == "ERROR" for v in verdicts) else 0 if all(v.passed for v in verdicts) else 1)
+
+
+def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Verdict"], bool]:
+    """Run all requests with live progress, then print the table; verdicts, and whether somebody pressed Ctrl-C."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from harness.report import terminal
+    from harness.runner import Pool
+
+    console, verdicts, interrupted = Console(), {}, False
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[dim]{task.fields[doing]}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        whole_task = progress.add_task("pairs", total=len(requests), doing="")
+        tasks: dict[str, Any] = {}
+
+        def on_event(request: Any, event: Any) -> None:
+            name = request.pair.name
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=None, doing="")
+            progress.update(tasks[name], completed=event.step, total=event.total or None, doing=event.doing or event.at)
+
+        def on_verdict(request: Any, verdict: "Verdict") -> None:
+            name = request.pair.name
+            verdicts[name] = verdict
+            if name in tasks:
+                progress.remove_task(tasks[name])
+            progress.advance(whole_task)
+            line(console, verdict)
+
+        try:
+            Pool(jobs, timeout).run(requests, on_event, on_verdict)
+        except KeyboardInterrupt:
+            interrupted = True
+    ordered = [verdicts[request.pair.name] for request in requests if request.pair.name in verdicts]
+    console.print()
+    console.print(terminal.table(ordered))
+    for verdict in ordered:
+        for renderable in terminal.details(verdict):
+            console.print(renderable, soft_wrap=True)
+    if interrupted:
+        console.print(f"interrupted: {len(ordered)} of {len(requests)} pairs were finished", style="yellow")
+    passed = sum(verdict.passed for verdict in ordered)
+    console.print(f"\n{passed} of {len(requests)} pairs are equivalent and fall where they must", style="bold")
+    if ordered and (known := next((v for v in ordered if v.header), None)):
+        console.print(terminal.header(known), style="dim", soft_wrap=True)
+    return ordered, interrupted
+
+
+def line(console: "Console", verdict: "Verdict") -> None:
+    """One line as soon as a pair is finished."""
+    from rich.text import Text
+
+    from harness.report.terminal import STYLES
+
+    console.print(Text.assemble((f"{verdict.status:<21}", STYLES[verdict.status]), f"{verdict.pair}  ", (verdict.sentence, "dim")), soft_wrap=True)
+
+
+def setting(text: str) -> tuple[str, str]:
+    """NAME=VALUE as two strings."""
+    name, mark, value = text.partition("=")
+    if not mark or not name:
+        raise UsageError(f"--set {text}: write NAME=VALUE, such as --set momentum=0.9")
+    return name, value
+
+
+def whole(name: str, text: str) -> int:
+    """A whole number from the command line."""
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{name}={text}: expected a whole number") from None
+
+
+def writable(path: Path) -> None:
+    """Raise UsageError now, not after minutes of work, if a file cannot be written."""
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise UsageError(f"--json {path}: cannot be written: {error.strerror}") from error
+
+
+@main.command("list")
+@ROOT
+def list_pairs(root: Path) -> None:
+    """Every pair with what it shows and what may vary."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.pairs import discover
+
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("pair", "what must agree", "examples", "batch", "epochs", "hyperparameters"):
+        made.add_column(column, overflow="fold")
+    broken = []
+    for pair in discover(root):
+        try:
+            made.add_row(*described(pair))
+        except UsageError as error:
+            broken.append(str(error))
+    Console().print(made)
+    if broken:
+        raise UsageError("; ".join(broken))
+
+
+def described(pair: "Pair") -> tuple[str, ...]:
+    """A pair's line in the list."""
+    from harness.scenario import format_value, make_problem
+
+    scenario = pair.scenario()
+    problem = make_problem(scenario)
+    hyper = ", ".join(f"{name}={format_value(value)}" for name, value in problem.hyper.items())
+    ports = "".join(f"\n:{variant}" for variant in pair.variants)
+    return (pair.folder.name + ports, scenario.about, str(problem.examples), str(problem.batch_size), str(problem.epochs), hyper)
+
+
+@main.command()
+@click.argument("name", metavar="PAIR")
+@ROOT
+@click.option("--width", type=click.IntRange(min=60), help="Columns to fill.  [default: the terminal's]")
+def show(name: str, root: Path, width: int | None) -> None:
+    """Print a pair's two loops side by side."""
+    from rich.console import Console
+
+    from harness.frameworks import SIDES
+    from harness.pairs import discover, select
+    from harness.report.terminal import side_by_side
+
+    pair = select(discover(root), [name])[0]
+    pair.check()
+    console = Console(width=width)
+    sources = [pair.file(side).read_text(encoding="utf-8") for side in SIDES]
+    titles = pair.file("torch").name, pair.file("tensorflow").name
+    console.print(pair.scenario().about, style="bold")
+    console.print(side_by_side(*sources, titles, console.width))
+
+
+@main.command()
+@click.argument("name")
+@ROOT
+def new(name: str, root: Path) -> None:
+    """Write a pair that passes as it stands, to be filled in with two loops of your own."""
+    from harness.template import write_pair
+
+    folder = write_pair(root, name)
+    click.echo(f"{folder} is a pair that passes as it stands. Now put your own loops in:")
+    click.echo("  scenario.py         weights under torch's names and shapes, data, hyperparameters and their ranges")
+    click.echo("  torch_loop.py       the loop that works, with one yield per step")
+    click.echo("  tensorflow_loop.py  its port; Port says which variable is which torch tensor")
+    click.echo(f"Then: twinloop run {name}   or: pytest -k {name}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m harness")

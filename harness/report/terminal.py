@@ -1,0 +1,169 @@
+"""Verdicts in the terminal: live progress, a table, what was seen, and two loops side by side."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from harness.verdict import Verdict
+
+STYLES = {
+    "EQUIVALENT": "green",
+    "EQUIVALENT IN EFFECT": "yellow",
+    "DIFFERENT": "red",
+    "INCONCLUSIVE": "yellow",
+    "ERROR": "red",
+}
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def spark(values: Sequence[float], width: int = 12) -> str:
+    """A curve as a line of bars, lowest to highest.
+
+    >>> spark([3.0, 2.0, 1.0])
+    '█▅▁'
+    """
+    if not values:
+        return ""
+    picked = [values[round(i * (len(values) - 1) / max(1, min(width, len(values)) - 1))] for i in range(min(width, len(values)))]
+    low, high = min(picked), max(picked)
+    span = (high - low) or 1.0
+    return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in picked)
+
+
+def table(verdicts: Iterable[Verdict]) -> Table:
+    """One line per pair: which agree, how surely, and over how many steps."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    made.add_column("pair", overflow="fold")
+    made.add_column("verdict", no_wrap=True)
+    made.add_column("excess", justify="right")
+    made.add_column("steps", justify="right")
+    made.add_column("holds to", justify="right")
+    made.add_column("rule")
+    made.add_column("loss", no_wrap=True)
+    made.add_column("seconds", justify="right")
+    for verdict in verdicts:
+        horizon = "end" if verdict.horizon is None else f"step {verdict.horizon}"
+        falls = verdict.curve.falls if verdict.curve.judged else True
+        made.add_row(
+            escape(verdict.pair),
+            Text(verdict.status, STYLES[verdict.status]),
+            excess_text(verdict),
+            str(verdict.steps) if verdict.steps else "",
+            horizon if verdict.agrees else "",
+            {"four runs": "", "nudged float32": "float32 only", "nudged float64": "float64 only"}[verdict.rule]
+            + (" resync" if verdict.mode == "resync" else ""),
+            Text(spark(verdict.curve.tensorflow) + ("" if falls else " rises"), "" if falls else "red"),
+            f"{verdict.seconds:.1f}",
+        )
+    return made
+
+
+def excess_text(verdict: Verdict) -> str:
+    """The excess as it stands in a table."""
+    if verdict.status == "ERROR" or not verdict.steps:
+        return ""
+    return "∞" if verdict.excess >= 1e300 else f"{verdict.excess:.2g}"
+
+
+def details(verdict: Verdict) -> Iterable[RenderableType]:
+    """What a reader must know beyond the table: why not, what was noted, how to see it again."""
+    if not verdict.passed:
+        yield Text.assemble((verdict.pair, "bold"), "  ", (verdict.status, STYLES[verdict.status]))
+        yield Text(f"  {verdict.sentence}")
+        if verdict.agrees and verdict.curve.judged and not verdict.curve.falls:
+            yield Text(f"  {rise(verdict)}")
+        if verdict.first is not None and verdict.first.kind == "values":
+            yield Text(
+                f"  largest difference there {verdict.first.gap:.3g}, relative {verdict.first.relative:.1e}; worst of the "
+                f"whole run: {verdict.excess_tensor}, excess {excess_text(verdict)}"
+            )
+        if verdict.trace:
+            yield Text("  " + "\n  ".join(verdict.trace.rstrip().splitlines()[-12:]), "dim")
+        if verdict.problem:
+            yield Text(f"  again: {verdict.reproduce}", "dim")
+    for finding in verdict.findings:
+        if finding.kind != "bookkeeping":
+            yield Text(f"  {verdict.pair}: {finding.kind}: {finding.sentence}", "dim")
+    if verdict.sensitivity:
+        noticed = [trial for trial in verdict.sensitivity if trial.noticed]
+        missed = [trial.mistake for trial in verdict.sensitivity if not trial.noticed]
+        weakest = min((trial.excess for trial in noticed), default=0.0)
+        text = f"  {verdict.pair}: {len(noticed)} of {len(verdict.sensitivity)} mistakes made on purpose were noticed"
+        text += f", the faintest with an excess of {weakest:.1e}" if noticed else ""
+        yield Text(text + (f"; not noticed: {', '.join(missed)}" if missed else ""), "dim")
+
+
+def rise(verdict: Verdict) -> str:
+    """The sentence for a curve that does not fall."""
+    first, last = ([side[i] for side in (verdict.curve.torch, verdict.curve.tensorflow)] for i in (0, -1))
+    return (
+        f"{verdict.curve.quantity} does not fall: its mean over an epoch goes from {first[0]:.6g} to {last[0]:.6g} in torch, "
+        f"from {first[1]:.6g} to {last[1]:.6g} in tensorflow"
+    )
+
+
+def header(verdict: Verdict) -> str:
+    """Versions and settings on one line."""
+    return ", ".join(f"{name} {value}" for name, value in verdict.header.items())
+
+
+def text(verdict: Verdict) -> str:
+    """A verdict as plain text, for an assertion's message."""
+    console = Console(width=120, no_color=True, highlight=False)
+    with console.capture() as capture:
+        console.print(f"{verdict.pair}: {verdict.status}: {verdict.sentence}", markup=False, soft_wrap=True)
+        for line in details(verdict):
+            console.print(line, soft_wrap=True)
+    return capture.get()
+
+
+def side_by_side(left: str, right: str, titles: tuple[str, str], width: int) -> RenderableType:
+    """Two listings in two columns, their blocks lined up wherever both have as many."""
+    half = (width - 3) // 2
+    grid = Table.grid(padding=(0, 1), pad_edge=False)
+    grid.add_column(width=half, no_wrap=False, overflow="fold")
+    grid.add_column(width=1, style="dim")
+    grid.add_column(width=half, no_wrap=False, overflow="fold")
+    grid.add_row(Text(titles[0], "bold"), "", Text(titles[1], "bold"))
+    for a, b in zip(*aligned(left, right), strict=True):
+        grid.add_row(colored(a), "│", colored(b))
+    return Group(grid)
+
+
+def colored(line: str) -> Text:
+    """One line of Python, coloured."""
+    made = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(line)
+    made.rstrip()
+    return made
+
+
+def aligned(left: str, right: str) -> tuple[list[str], list[str]]:
+    """Both listings padded with empty lines so that block n of one stands beside block n of the other.
+
+    >>> aligned("a\\n\\nb", "a\\nc\\n\\nb")
+    (['a', '', '', 'b'], ['a', 'c', '', 'b'])
+    """
+    columns: tuple[list[str], list[str]] = ([], [])
+    for parts in zip(*(halves(source) for source in (left, right)), strict=True):
+        blocks = [part.strip("\n").split("\n\n") for part in parts]
+        if len(blocks[0]) != len(blocks[1]):
+            blocks = [["\n\n".join(side)] for side in blocks]
+        for pair in zip(*blocks, strict=True):
+            rows = [block.split("\n") for block in pair]
+            height = max(map(len, rows))
+            if any(columns[0]) or any(columns[1]):
+                for column in columns:
+                    column.append("")
+            for column, lines in zip(columns, rows, strict=True):
+                column.extend(lines + [""] * (height - len(lines)))
+    return columns
+
+
+def halves(source: str) -> tuple[str, str]:
+    """What stands before ``def train`` and the rest."""
+    before, mark, after = source.partition("def train(")
+    return before.rstrip(), mark + after

@@ -1,0 +1,186 @@
+"""Ask worker processes for verdicts: with progress, a limit on silence, and an answer even if the process dies."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import IO
+
+import msgspec
+
+from harness.verdict import Finding, Verdict
+from harness.worker import Event, Request
+
+SILENCE = 120.0
+"""Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
+
+OnEvent = Callable[[Request, Event], None]
+
+
+class Worker:
+    """One process that runs loops, started when first asked and again after it was lost."""
+
+    def __init__(self, silence: float = SILENCE) -> None:
+        self.silence = silence
+        self.process: subprocess.Popen[bytes] | None = None
+        self.events: queue.Queue[Event | None] = queue.Queue()
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
+
+    def ask(self, request: Request, on_event: OnEvent = lambda *_: None) -> Verdict:
+        """The verdict for a request; a loop that hangs or kills its process gets an ERROR that says where it was."""
+        began = time.monotonic()
+        process = self._started()
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(request) + b"\n")
+        process.stdin.flush()
+        log_from, at = 0, "while the frameworks were loaded"
+        while True:
+            try:
+                event = self.events.get(timeout=self.silence)
+            except queue.Empty:
+                return self._hung(request, at, began)
+            if event is None:
+                return self._died(request, at, began)
+            if event.ready:
+                log_from = self._log_size()
+            elif event.verdict is not None:
+                return self._with_output(event.verdict, log_from)
+            elif event.usage:
+                sentence = event.usage if event.usage.startswith("pair ") else f"pair {request.pair.name}: {event.usage}"
+                return Verdict(request.pair.name, "ERROR", sentence, usage=True)
+            else:
+                at = event.at
+                on_event(request, event)
+
+    def close(self) -> None:
+        """End the process at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                if stream is not None:
+                    stream.close()
+            self.process = None
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        if self.process is None:
+            self.log.seek(0)
+            self.log.truncate()
+            self.events = queue.Queue()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "harness.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.log,
+                start_new_session=True,  # Ctrl-C is for whoever reads the table
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+            threading.Thread(target=self._listen, args=(self.process, self.events), daemon=True).start()
+        return self.process
+
+    @staticmethod
+    def _listen(process: "subprocess.Popen[bytes]", events: "queue.Queue[Event | None]") -> None:
+        assert process.stdout is not None
+        decoder = msgspec.json.Decoder(Event)
+        try:
+            for line in process.stdout:
+                events.put(decoder.decode(line))
+        except ValueError:
+            pass  # the pipe was closed under us, or a dying process wrote half a line
+        events.put(None)
+
+    def _log_size(self) -> int:
+        return os.fstat(self.log.fileno()).st_size
+
+    def _logged(self, start: int = 0) -> str:
+        return os.pread(self.log.fileno(), 1 << 20, start).decode(errors="replace")
+
+    def _with_output(self, verdict: Verdict, log_from: int) -> Verdict:
+        lines = [line for line in self._logged(log_from).splitlines() if line.strip() and not chatter(line)]
+        if not lines:
+            return verdict
+        printed = Finding("printed", f"the loops printed {len(lines)} lines, the first: {lines[0][:200]}")
+        return replace(verdict, findings=(*verdict.findings, printed))
+
+    def _hung(self, request: Request, at: str, began: float) -> Verdict:
+        assert self.process is not None
+        before = self._log_size()
+        self.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        dump = self._logged(before)
+        self.close()
+        here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
+        sentence = f"{at}: no step for {self.silence:g} s, so it was ended; raise --timeout if it is only slow"
+        where = f" (it was at {here[0]})" if here else ""
+        return self._lost(request, sentence + where, dump, began)
+
+    def _died(self, request: Request, at: str, began: float) -> Verdict:
+        assert self.process is not None
+        code = self.process.wait()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        tail = "\n".join(self._logged().splitlines()[-15:])
+        self.close()
+        return self._lost(request, f"{at}: the process died ({how}); run this pair alone to see why", tail, began)
+
+    @staticmethod
+    def _lost(request: Request, sentence: str, trace: str, began: float) -> Verdict:
+        side = sentence.split()[0] if sentence.startswith(("torch", "tensorflow")) else ""
+        seconds = round(time.monotonic() - began, 3)
+        return Verdict(request.pair.name, "ERROR", sentence, trace=trace, side=side, seconds=seconds)
+
+
+def chatter(line: str) -> bool:
+    """Whether a line is a framework's own start-up message, which no user wrote."""
+    return line.startswith(("WARNING: All log messages", "I0000", "E0000", "W0000")) or "cpu_feature_guard" in line
+
+
+class Pool:
+    """Several workers on one list of requests; verdicts are handed over as they come."""
+
+    def __init__(self, jobs: int, silence: float = SILENCE) -> None:
+        self.workers = [Worker(silence) for _ in range(jobs)]
+
+    def run(self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]) -> None:
+        """Ask for every request. Callbacks come in this thread. A KeyboardInterrupt ends the workers and goes on up."""
+        waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        for request in requests:
+            waiting.put(request)
+        news: queue.Queue[tuple[Request, Event | Verdict | BaseException]] = queue.Queue()
+
+        def serve(worker: Worker) -> None:
+            while True:
+                try:
+                    request = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    news.put((request, worker.ask(request, lambda asked, event: news.put((asked, event)))))
+                except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
+                    news.put((request, error))
+
+        for worker in self.workers[: len(requests)]:
+            threading.Thread(target=serve, args=(worker,), daemon=True).start()
+        left = len(requests)
+        try:
+            while left:
+                request, what = news.get()
+                if isinstance(what, Event):
+                    on_event(request, what)
+                    continue
+                left -= 1
+                if isinstance(what, BaseException):
+                    raise what
+                on_verdict(request, what)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self.workers:
+            worker.close()

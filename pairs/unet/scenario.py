@@ -1,0 +1,78 @@
+import numpy as np
+
+from harness import Scenario, between, computed, fan_in_uniform, one_of
+
+
+def conv(name, channels, inputs, size=3):
+    fan_in = inputs * size * size
+    return {
+        f"{name}.weight": fan_in_uniform(channels, inputs, size, size),
+        f"{name}.bias": fan_in_uniform(channels, fan_in=fan_in),
+    }
+
+
+def double_conv(name, inputs, channels):
+    return conv(f"{name}.conv1", channels, inputs) | conv(f"{name}.conv2", channels, channels)
+
+
+def transposed_conv(name, inputs, channels):
+    return {
+        f"{name}.weight": fan_in_uniform(inputs, channels, 3, 3),
+        f"{name}.bias": fan_in_uniform(channels, fan_in=channels * 9),
+    }
+
+
+def boxes(rng):
+    """Noisy images of dark ground with one bright and one very bright box."""
+    images = 0.3 * rng.standard_normal((36, 1, 8, 8))
+    for image in images:
+        for brightness, size in ((1.0, 4), (2.0, 3)):
+            row, column = rng.integers(0, 9 - size, 2)
+            image[0, row : row + size, column : column + size] = brightness + 0.3 * rng.standard_normal((size, size))
+    return images
+
+
+def regions(images):
+    """The class of every pixel: ground, bright or very bright, by the mean over it and its four neighbours."""
+    framed = np.pad(images[:, 0], ((0, 0), (1, 1), (1, 1)), mode="edge")
+    middle, sides = framed[:, 1:-1, 1:-1], framed[:, 1:-1, :-2] + framed[:, 1:-1, 2:]
+    smooth = (middle + sides + framed[:, :-2, 1:-1] + framed[:, 2:, 1:-1]) / 5
+    return np.digitize(smooth, [0.5, 1.4])
+
+
+scenario = Scenario(
+    "A U-Net with transposed convolutions and skip connections, trained on a class-weighted loss per pixel: logits, "
+    "gradients and Adam's moments agree.",
+    weights={
+        **double_conv("down1", 1, 4),
+        **double_conv("down2", 4, 6),
+        **double_conv("bottom", 6, 8),
+        **transposed_conv("up2", 8, 6),
+        **double_conv("merge2", 12, 6),
+        **transposed_conv("up1", 6, 4),
+        **double_conv("merge1", 8, 4),
+        **conv("head", 3, 4, size=1),
+    },
+    data={"images": computed(boxes), "masks": computed(regions)},
+    batch_size=8,
+    epochs=5,
+    shuffle=True,
+    hyper={"lr": 1e-2, "class_weights": (0.5, 1.0, 2.0)},
+    vary={
+        "lr": between(3e-3, 1.5e-2, log=True),
+        "batch_size": between(6, 12),
+        "epochs": between(3, 5),
+        "class_weights": one_of((0.5, 1.0, 2.0), (0.2, 0.3, 0.5), (1.0, 1.0, 3.0)),
+    },
+    traps=[
+        "convtranspose-same-crop",
+        "convtranspose-weight-layout",
+        "ce-class-weights-normalisation",
+        "segmentation-class-axis",
+        "ce-from-logits-default",
+        "nchw-data-reshaped-to-nhwc",
+        "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+    ],
+)

@@ -8,8 +8,9 @@ units of 2^-29 of that noise: near 1 when only rounding separates them, 1e6 and 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch  # isort: skip  (before tensorflow: the other order crashes)
+
 import numpy as np
-import torch  # noqa: I001  (before tensorflow: the other order crashes)
 import tensorflow as tf
 
 Arrays = dict[str, np.ndarray]

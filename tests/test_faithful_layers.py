@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
+import torch  # isort: skip  (before tensorflow: the other order crashes)
+
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch
 from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -144,7 +144,11 @@ def test_batch_norm_refuses_a_single_value_per_feature() -> None:
         faithful.BatchNorm(2)(np.zeros((1, 2), "f4"), training=True)
 
 
-recurrent = {"RNN": (torch.nn.RNN, faithful.RNN), "GRU": (torch.nn.GRU, faithful.GRU), "LSTM": (torch.nn.LSTM, faithful.LSTM)}
+recurrent = {
+    "RNN": (torch.nn.RNN, faithful.RNN),
+    "GRU": (torch.nn.GRU, faithful.GRU),
+    "LSTM": (torch.nn.LSTM, faithful.LSTM),
+}
 
 
 @few
@@ -251,8 +255,8 @@ def test_multihead_attention(
         masks = {"key_padding_mask": t.get("padding"), "attn_mask": t.get("mask")}
         wanted = {"need_weights": need_weights, "average_attn_weights": average}
         if isinstance(layer, torch.nn.Module) and padding and mask:  # torch warns if the two are not of one type
-            kinds = {m: v.to(t["x"].dtype).masked_fill(v, -torch.inf) for m, v in masks.items() if v.dtype == torch.bool}
-            masks |= kinds
+            flags = {name: mask for name, mask in masks.items() if mask.dtype == torch.bool}
+            masks |= {name: mask.to(t["x"].dtype).masked_fill(mask, -torch.inf) for name, mask in flags.items()}
         return layer(t["x"], key, t.get("value", key), **masks, **wanted)
 
     layers_agree(
@@ -294,7 +298,7 @@ def test_dropout_by_a_given_mask(seed: int, p: float, training: bool) -> None:
     rng = np.random.default_rng(seed)
     keep = rng.random((4, 3)) >= p
 
-    def reference(module: Any, t: dict[str, Any]) -> Any:
+    def reference(_: Any, t: dict[str, Any]) -> Any:
         return t["x"] * torch.as_tensor(keep) / (1 - p) if training and p < 1 else t["x"] * (not training)
 
     layers_agree(
@@ -313,3 +317,146 @@ def test_dropout_without_a_mask_draws_one_in_each_call() -> None:
     assert set(np.unique(first)) == {0.0, np.float32(1) / np.float32(0.75)}
     assert 0.2 < (first == 0).mean() < 0.3
     assert (first != second).any()
+
+
+@few
+@given(seed=seeds, padding=st.sampled_from([None, 0, 2, -1]))
+def test_embedding(seed: int, padding: int | None) -> None:
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    module = torch.nn.Embedding(5, 3, padding)
+    torch.nn.init.normal_(module.weight)  # the padding row too: it is looked up as it is, and only its gradient is cut
+    layers_agree(
+        "Embedding",
+        module,
+        lambda dtype: faithful.Embedding(5, 3, padding, dtype=dtype),
+        {"x": floats(rng, 1), "ids": rng.integers(0, 5, (4, 6))},
+        torch_call=lambda layer, t: layer(t["ids"]) * t["x"],
+        tensorflow_call=lambda layer, t: layer(t["ids"]) * t["x"],
+    )
+
+
+def test_an_embedding_starts_with_a_zero_row_and_gets_a_dense_gradient() -> None:
+    layer = faithful.Embedding(4, 2, 1)
+    assert (np.asarray(layer.weight) == 0).all(1).tolist() == [False, True, False, False]
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(tf.constant([0, 0, 1])))
+    assert isinstance(tape.gradient(total, layer.weight.value), tf.Tensor)
+
+
+def swapped(axis: int, call: Any) -> Forward:
+    """The torch module on channels-second images made from `axis`."""
+    return lambda layer, t: call(layer, t["x"].movedim(axis, 1)).movedim(1, axis)
+
+
+@few
+@given(
+    seed=seeds,
+    size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
+    kernel=st.sampled_from([1, 2, 3, (2, 3)]),
+    stride=st.sampled_from([None, 1, 2, 3, (2, 1)]),
+    padded=flags,
+    ceil_mode=flags,
+    include=flags,
+    override=st.sampled_from([None, 5]),
+    axis=st.sampled_from([-1, 1]),
+)
+def test_pooling(
+    seed: int,
+    size: tuple[int, int],
+    kernel: Any,
+    stride: Any,
+    padded: bool,
+    ceil_mode: bool,
+    include: bool,
+    override: int | None,
+    axis: int,
+) -> None:
+    x = floats(np.random.default_rng(seed), 2, *size, 2) - 3.0
+    x = np.moveaxis(x, -1, axis)
+    padding = (kernel // 2 if isinstance(kernel, int) else (1, 1)) if padded else 0
+    layers_agree(
+        "MaxPool2d",
+        torch.nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil_mode),
+        lambda dtype: faithful.MaxPool2d(kernel, stride, padding, ceil_mode, axis=axis, dtype=dtype),
+        {"x": x},
+        torch_call=swapped(axis, lambda layer, x: layer(x)),
+    )
+    layers_agree(
+        "AvgPool2d",
+        torch.nn.AvgPool2d(kernel, stride, padding, ceil_mode, include, override),
+        lambda dtype: faithful.AvgPool2d(kernel, stride, padding, ceil_mode, include, override, axis=axis, dtype=dtype),
+        {"x": x},
+        torch_call=swapped(axis, lambda layer, x: layer(x)),
+    )
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
+@few
+@given(
+    seed=seeds,
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    target=st.tuples(st.integers(1, 14), st.integers(1, 14)),
+    factor=st.sampled_from([None, 0.7, 1.5, 2.0, 2.3]),
+    recompute=flags,
+    align=flags,
+    axis=st.sampled_from([-1, 1]),
+)
+def test_interpolate(
+    mode: str,
+    seed: int,
+    size: tuple[int, int],
+    target: tuple[int, int],
+    factor: float | None,
+    recompute: bool,
+    align: bool,
+    axis: int,
+) -> None:
+    size = size if factor is None or factor >= 1 else (size[0] + 1, size[1] + 1)
+    x = np.moveaxis(floats(np.random.default_rng(seed), 2, *size, 2), -1, axis)
+    corners = None if mode.startswith("nearest") else align
+    where = {"size": target} if factor is None else {"scale_factor": factor, "recompute_scale_factor": recompute}
+    interpolate = torch.nn.functional.interpolate
+    layers_agree(
+        f"interpolate {mode}",
+        torch.nn.Identity(),
+        lambda dtype: faithful.Upsample(**where, mode=mode, align_corners=bool(corners), axis=axis, dtype=dtype),
+        {"x": x},
+        torch_call=swapped(axis, lambda _, x: interpolate(x, **where, mode=mode, align_corners=corners)),
+    )
+
+
+@few
+@given(
+    seed=seeds,
+    kernel=st.sampled_from([1, 2, 3, (3, 2)]),
+    stride=st.sampled_from([1, 2, 3]),
+    padding=st.integers(0, 1),
+    output_padding=st.integers(0, 2),
+    groups=st.sampled_from([1, 2]),
+    bias=flags,
+    dilation=st.sampled_from([1, 2]),
+    axis=st.sampled_from([-1, 1]),
+)
+def test_conv_transpose(
+    seed: int,
+    kernel: Any,
+    stride: int,
+    padding: int,
+    output_padding: int,
+    groups: int,
+    bias: bool,
+    dilation: int,
+    axis: int,
+) -> None:
+    output_padding = min(output_padding, max(stride, dilation) - 1)
+    x = np.moveaxis(floats(np.random.default_rng(seed), 2, 4, 3, 2), -1, axis)
+    torch.manual_seed(seed)
+    numbers = (2, 4, kernel, stride, padding, output_padding, groups, bias, dilation)
+    layers_agree(
+        "ConvTranspose2d",
+        torch.nn.ConvTranspose2d(*numbers),
+        lambda dtype: faithful.ConvTranspose2d(*numbers, axis=axis, dtype=dtype),
+        {"x": x},
+        torch_call=swapped(axis, lambda layer, x: layer(x)),
+    )

@@ -11,6 +11,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
     "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
     "attention": ("MultiheadAttention",),
+    "convolution": ("ConvTranspose2d",),
     "ctc": ("ctc_loss",),
     "distance": (
         "cosine_embedding_loss",
@@ -21,6 +22,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "clipping": ("clip_grad_norm", "clip_grad_value", "clip_grads_with_norm", "get_total_norm"),
     "dropout": ("Dropout",),
+    "embedding": ("Embedding",),
     "functional": (
         "binary_cross_entropy",
         "binary_cross_entropy_with_logits",
@@ -48,7 +50,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "normalization": ("BatchNorm",),
     "optimizers": ("ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"),
+    "pooling": ("AvgPool2d", "MaxPool2d"),
     "recurrent": ("GRU", "LSTM", "RNN"),
+    "resampling": ("Upsample", "interpolate"),
 }
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,0 +1,288 @@
+"""Every loss of harness.faithful against its PyTorch namesake: value and gradients, over its arguments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch  # isort: skip  (before tensorflow: the other order crashes)
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import faithful
+
+few = settings(max_examples=15, deadline=None, derandomize=True)
+seeds = st.integers(0, 2**16)
+flags = st.booleans()
+reductions = st.sampled_from(["mean", "sum", "none"])
+
+Loss = Callable[[dict[str, Any]], Any]
+
+
+def losses_agree(what: str, torch_loss: Loss, tensorflow_loss: Loss, inputs: dict[str, np.ndarray]) -> None:
+    """Value, and gradient with respect to every floating input whose name has no capital."""
+
+    def reference(t: Any) -> Any:
+        leaves = {k: v.requires_grad_() for k, v in t.items() if v.is_floating_point() and k.islower()}
+        return torch_gradients({"loss": torch_loss({**t, **leaves})}, leaves)
+
+    def port(t: Any) -> Any:
+        leaves = {k: v for k, v in t.items() if v.dtype.is_floating and k.islower()}
+        with tf.GradientTape() as tape:
+            tape.watch(list(leaves.values()))
+            return tensorflow_gradients(tape, {"loss": tensorflow_loss(t)}, leaves)
+
+    agree(what, reference, port, inputs)
+
+
+def probabilities(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.uniform(0.02, 0.98, shape).astype("f4").astype("f8")
+
+
+@few
+@given(seed=seeds, reduction=reductions, saturated=flags, weighted=flags)
+def test_bce(seed: int, reduction: str, saturated: bool, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    p, y = probabilities(rng, 4, 3), probabilities(rng, 4, 3)
+    if saturated:
+        p[0], y[0] = [0.0, 1.0, 2.0**-60], [1.0, 0.0, 0.0]
+    weight = [0.1, 1.0, 2.5] if weighted else None
+
+    def reference(t: Any) -> Any:
+        w = None if weight is None else torch.tensor(weight, dtype=t["p"].dtype)
+        return torch.nn.BCELoss(w, reduction=reduction)(t["p"], t["Y"])
+
+    losses_agree(
+        "BCELoss",
+        reference,
+        lambda t: faithful.BCELoss(weight, reduction)(t["Y"], t["p"]),
+        {"p": p, "Y": y},
+    )
+
+
+@few
+@given(seed=seeds, reduction=reductions, scale=st.sampled_from([1.0, 30.0]), positive=flags, weighted=flags)
+def test_bce_with_logits(seed: int, reduction: str, scale: float, positive: bool, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    weight = [0.1, 1.0, 2.5] if weighted else None
+    pos_weight = [0.3, 1.0, 7.0] if positive else None
+
+    def reference(t: Any) -> Any:
+        w, pw = (None if v is None else torch.tensor(v, dtype=t["x"].dtype) for v in (weight, pos_weight))
+        return torch.nn.BCEWithLogitsLoss(w, reduction=reduction, pos_weight=pw)(t["x"], t["y"])
+
+    losses_agree(
+        "BCEWithLogitsLoss",
+        reference,
+        lambda t: faithful.BCEWithLogitsLoss(weight, reduction, pos_weight)(t["y"], t["x"]),
+        {"x": floats(rng, 4, 3, scale=scale), "y": probabilities(rng, 4, 3)},
+    )
+
+
+@few
+@given(
+    seed=seeds,
+    reduction=reductions,
+    kind=st.sampled_from(["index", "ignored", "all ignored", "probabilities"]),
+    smoothing=st.sampled_from([0.0, 0.1]),
+    weighted=flags,
+    image=flags,
+    first=flags,
+)
+def test_cross_entropy(
+    seed: int, reduction: str, kind: str, smoothing: float, weighted: bool, image: bool, first: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    where = (4, 2) if image else (4,)
+    x = floats(rng, *where, 3)
+    weight = [0.1, 1.0, 2.5] if weighted else None
+    y: np.ndarray = rng.integers(0, 3, where)
+    if kind == "ignored":
+        y.flat[1] = -100
+    elif kind == "all ignored":
+        y[:] = -100
+    elif kind == "probabilities":
+        y = probabilities(rng, *where, 3)
+    axis = 1 if first else -1
+    if first:
+        x = np.moveaxis(x, -1, 1)
+        y = np.moveaxis(y, -1, 1) if kind == "probabilities" else y
+
+    def reference(t: Any) -> Any:
+        w = None if weight is None else torch.tensor(weight, dtype=t["x"].dtype)
+        loss = torch.nn.CrossEntropyLoss(w, reduction=reduction, label_smoothing=smoothing)
+        return loss(t["x"].movedim(axis, 1), t["Y"].movedim(axis, 1) if kind == "probabilities" else t["Y"])
+
+    losses_agree(
+        "CrossEntropyLoss",
+        reference,
+        lambda t: faithful.CrossEntropyLoss(weight, -100, reduction, smoothing, axis=axis)(t["Y"], t["x"]),
+        {"x": x, "Y": y},
+    )
+
+
+@few
+@given(seed=seeds, reduction=reductions, ignore=st.sampled_from([-100, 1]), weighted=flags)
+def test_nll(seed: int, reduction: str, ignore: int, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    weight = [0.1, 1.0, 2.5] if weighted else None
+
+    def reference(t: Any) -> Any:
+        w = None if weight is None else torch.tensor(weight, dtype=t["x"].dtype)
+        return torch.nn.NLLLoss(w, ignore_index=ignore, reduction=reduction)(t["x"], t["y"])
+
+    losses_agree(
+        "NLLLoss",
+        reference,
+        lambda t: faithful.NLLLoss(weight, ignore, reduction)(t["y"], t["x"]),
+        {"x": -np.abs(floats(rng, 6, 3)), "y": np.array([0, 1, 2, 0, 1, 2])},
+    )
+
+
+@few
+@given(seed=seeds, reduction=st.sampled_from(["mean", "sum", "none", "batchmean"]), log_target=flags)
+def test_kl_div(seed: int, reduction: str, log_target: bool) -> None:
+    rng = np.random.default_rng(seed)
+    y = -np.abs(floats(rng, 4, 3)) if log_target else probabilities(rng, 4, 3)
+    inputs = {"x": -np.abs(floats(rng, 4, 3)), "y": y}
+    if not log_target:
+        y[0, 0] = 0.0
+        inputs = {"x": inputs["x"], "Y": y}  # at zero torch's own gradient of x log x is NaN
+    target = "y" if log_target else "Y"
+    losses_agree(
+        "KLDivLoss",
+        lambda t: torch.nn.KLDivLoss(reduction=reduction, log_target=log_target)(t["x"], t[target]),
+        lambda t: faithful.KLDivLoss(reduction, log_target)(t[target], t["x"]),
+        inputs,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@few
+@given(seed=seeds, reduction=reductions, bend=st.sampled_from([0.0, 0.3, 1.0, 2.0]))
+def test_smooth_l1_and_huber(seed: int, reduction: str, bend: float) -> None:
+    rng = np.random.default_rng(seed)
+    inputs = {"x": floats(rng, 4, 3), "y": floats(rng, 4, 3)}
+    inputs["y"][0, 0] = inputs["x"][0, 0]
+    losses_agree(
+        "SmoothL1Loss",
+        lambda t: torch.nn.SmoothL1Loss(reduction=reduction, beta=bend)(t["x"], t["y"]),
+        lambda t: faithful.SmoothL1Loss(reduction, bend)(t["y"], t["x"]),
+        inputs,
+    )
+    if bend:
+        losses_agree(
+            "HuberLoss",
+            lambda t: torch.nn.HuberLoss(reduction=reduction, delta=bend)(t["x"], t["y"]),
+            lambda t: faithful.HuberLoss(reduction, bend)(t["y"], t["x"]),
+            inputs,
+        )
+
+
+@few
+@given(seed=seeds, reduction=reductions, full=flags, tiny=flags)
+def test_gaussian_nll(seed: int, reduction: str, full: bool, tiny: bool) -> None:
+    rng = np.random.default_rng(seed)
+    var = probabilities(rng, 4, 3)
+    if tiny:
+        var[0] = 2.0**-30
+    losses_agree(
+        "GaussianNLLLoss",
+        lambda t: torch.nn.GaussianNLLLoss(full=full, reduction=reduction)(t["x"], t["y"], t["var"]),
+        lambda t: faithful.GaussianNLLLoss(full=full, reduction=reduction)(t["y"], (t["x"], t["var"])),
+        {"x": floats(rng, 4, 3), "y": floats(rng, 4, 3), "var": var},
+    )
+
+
+@few
+@given(seed=seeds, reduction=reductions, full=flags, log_input=flags)
+def test_poisson_nll(seed: int, reduction: str, full: bool, log_input: bool) -> None:
+    rng = np.random.default_rng(seed)
+    losses_agree(
+        "PoissonNLLLoss",
+        lambda t: torch.nn.PoissonNLLLoss(log_input, full, reduction=reduction)(t["x"], t["Y"]),
+        lambda t: faithful.PoissonNLLLoss(log_input, full, reduction=reduction)(t["Y"], t["x"]),
+        {"x": np.abs(floats(rng, 4, 3)), "Y": rng.integers(0, 5, (4, 3)).astype("f8")},
+    )
+
+
+@few
+@given(seed=seeds, reduction=reductions, margin=st.sampled_from([0.0, 0.3]), zero=flags)
+def test_cosine_embedding_and_similarity(seed: int, reduction: str, margin: float, zero: bool) -> None:
+    rng = np.random.default_rng(seed)
+    inputs = {"a": floats(rng, 4, 3), "b": floats(rng, 4, 3), "y": np.array([1, -1, 1, -1])}
+    if zero:
+        inputs["a"][0] = 0.0
+    losses_agree(
+        "CosineEmbeddingLoss",
+        lambda t: torch.nn.CosineEmbeddingLoss(margin, reduction=reduction)(t["a"], t["b"], t["y"]),
+        lambda t: faithful.CosineEmbeddingLoss(margin, reduction)(t["y"], (t["a"], t["b"])),
+        inputs,
+    )
+    losses_agree(
+        "cosine_similarity",
+        lambda t: torch.nn.functional.cosine_similarity(t["a"], t["b"], eps=0.5 if margin else 1e-8),
+        lambda t: faithful.cosine_similarity(t["a"], t["b"], eps=0.5 if margin else 1e-8),
+        inputs,
+    )
+
+
+@few
+@given(seed=seeds, reduction=reductions, p=st.sampled_from([1.0, 2.0, 3.0, np.inf]), swap=flags, zero=flags)
+def test_distances_and_triplets(seed: int, reduction: str, p: float, swap: bool, zero: bool) -> None:
+    rng = np.random.default_rng(seed)
+    inputs = {"a": floats(rng, 4, 3), "b": floats(rng, 4, 3), "c": floats(rng, 4, 3)}
+    if zero:
+        inputs["a"][0] = inputs["b"][0]
+    losses_agree(
+        "TripletMarginLoss",
+        lambda t: torch.nn.TripletMarginLoss(p=p, swap=swap, reduction=reduction)(t["a"], t["b"], t["c"]),
+        lambda t: faithful.TripletMarginLoss(p=p, swap=swap, reduction=reduction)(None, (t["a"], t["b"], t["c"])),
+        inputs,
+    )
+    eps = 0.0 if zero and p == 2.0 else 1e-6  # with no epsilon the distance of equals has gradient zero, not NaN
+    losses_agree(
+        "pairwise_distance",
+        lambda t: torch.nn.functional.pairwise_distance(t["a"], t["b"], p, eps, keepdim=swap),
+        lambda t: faithful.pairwise_distance(t["a"], t["b"], p, eps, keepdim=swap),
+        {"a": inputs["a"], "b": inputs["b"]},
+    )
+    losses_agree(
+        "normalize",
+        lambda t: torch.nn.functional.normalize(t["a"], p, eps=0.5),
+        lambda t: faithful.normalize(t["a"], p, eps=0.5),
+        {"a": inputs["a"] * (0.1 if swap else 1.0)},
+    )
+
+
+@few
+@given(
+    seed=seeds,
+    reduction=reductions,
+    blank=st.sampled_from([0, 3]),
+    zero_infinity=flags,
+    shape=st.sampled_from(["full", "lengths", "impossible", "empty", "one row"]),
+    normalized=flags,
+)
+def test_ctc(seed: int, reduction: str, blank: int, zero_infinity: bool, shape: str, normalized: bool) -> None:
+    rng = np.random.default_rng(seed)
+    targets = rng.choice([label for label in range(4) if label != blank], (3, 3))
+    targets[1, :2] = targets[1, 0]  # a repeated label needs a blank between
+    input_lengths = {"full": [7, 7, 7], "impossible": [7, 3, 7]}.get(shape, [7, 5, 6])
+    target_lengths = {"full": [3, 3, 3], "impossible": [3, 3, 1], "empty": [0, 3, 2]}.get(shape, [1, 3, 2])
+    if shape == "one row":
+        targets = np.concatenate([row[:length] for row, length in zip(targets, target_lengths, strict=True)])
+
+    def reference(t: Any) -> Any:
+        x = t["x"].log_softmax(-1) if normalized else t["x"]
+        loss = torch.nn.CTCLoss(blank, reduction, zero_infinity)
+        return loss(x, t["y"], torch.tensor(input_lengths), torch.tensor(target_lengths))
+
+    def port(t: Any) -> Any:
+        x = tf.nn.log_softmax(t["x"]) if normalized else t["x"]
+        return faithful.CTCLoss(blank, reduction, zero_infinity)((t["y"], input_lengths, target_lengths), x)
+
+    losses_agree("CTCLoss", reference, port, {"x": floats(rng, 7, 3, 4), "y": targets})

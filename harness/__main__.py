@@ -92,13 +92,12 @@ def run(names: tuple[str, ...], root: Path, settings: tuple[str, ...], lr: float
 
 def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Verdict"], bool]:
     """Run all requests with live progress, then print the table; verdicts, and whether somebody pressed Ctrl-C."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from harness.report import terminal
     from harness.runner import Pool
 
-    console, verdicts, interrupted = Console(), {}, False
+    console, verdicts, interrupted = wide(), {}, False
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[dim]{task.fields[doing]}"))
     with Progress(*columns, console=console, transient=True) as progress:
         whole_task = progress.add_task("pairs", total=len(requests), doing="")
@@ -135,6 +134,16 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
     if ordered and (known := next((v for v in ordered if v.header), None)):
         console.print(terminal.header(known), style="dim", soft_wrap=True)
     return ordered, interrupted
+
+
+def wide() -> "Console":
+    """A console as wide as the terminal; wide enough for the table where there is none, as in a log."""
+    import os
+
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140
+    return Console(width=width)
 
 
 def line(console: "Console", verdict: "Verdict") -> None:
@@ -175,7 +184,6 @@ def writable(path: Path) -> None:
 @ROOT
 def list_pairs(root: Path) -> None:
     """Every pair with what it shows and what may vary."""
-    from rich.console import Console
     from rich.table import Table
 
     from harness.pairs import discover
@@ -189,7 +197,7 @@ def list_pairs(root: Path) -> None:
             made.add_row(*described(pair))
         except UsageError as error:
             broken.append(str(error))
-    Console().print(made)
+    wide().print(made)
     if broken:
         raise UsageError("; ".join(broken))
 

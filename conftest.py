@@ -1,0 +1,1 @@
+"""pytest finds twinloop's plugin by its entry point; nothing else is needed here."""

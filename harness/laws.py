@@ -1,0 +1,115 @@
+"""The tests that hold for every pair. One line in a test file pulls them in: ``from harness.laws import *``.
+
+Each law takes the argument ``twin``: one pair, and a worker that runs it. A law is never bent for a pair; what a pair
+cannot fulfil is declared in its scenario, with a reason.
+"""
+
+import fnmatch
+import math
+
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from harness.plugin import Twin
+from harness.report.terminal import rise, text
+from harness.scenario import Range, Scenario, snap
+
+__all__ = [
+    "test_any_draw_trains_the_same",
+    "test_both_losses_fall",
+    "test_every_parameter_moves",
+    "test_float64_is_far_tighter",
+    "test_mistakes_are_noticed",
+    "test_rerun_is_bitwise_identical",
+    "test_trains_the_same",
+]
+
+RERUN_STEPS = 12
+
+
+def test_trains_the_same(twin: Twin) -> None:
+    """Loss and every other recorded quantity match, step by step, on the scenario's own problem."""
+    verdict = twin.verdict
+    assert verdict.agrees, "\n" + text(verdict)
+
+
+def test_both_losses_fall(twin: Twin) -> None:
+    """The mean loss of the last epoch is below that of the first, on both sides."""
+    curve = twin.verdict.curve
+    if curve.may_rise:
+        assert curve.may_rise.strip(), "a curve that may rise needs a reason"
+        return
+    assert curve.judged, f"two whole epochs are needed to see {curve.quantity} fall; it was recorded over {len(curve.torch)}"
+    assert curve.falls, rise(twin.verdict)
+
+
+def test_float64_is_far_tighter(twin: Twin) -> None:
+    """In float64 nothing is left but rounding 2**29 times smaller than float32's; every tensor really was float64."""
+    if twin.scenario.only_float32:
+        assert twin.verdict.weaker, "a scenario that cannot run in float64 must be judged by the weaker rule"
+        return
+    if twin.verdict.weaker:  # a finding of the verdict says which run was not what it should be
+        assert any(finding.kind in ("float32 leak", "float64 path", "float32 only") for finding in twin.verdict.findings)
+        return
+    assert twin.verdict.float64_everywhere, "some tensors of the float64 runs are float32; see the record's dtypes"
+    loose = [t for t in twin.verdict.tensors if t.excess > 1000 and not any(a.covers(t.tensor) for a in twin.scenario.accept)]
+    assert not loose, f"beyond rounding in float64: {loose}"
+
+
+def test_rerun_is_bitwise_identical(twin: Twin) -> None:
+    """The same inputs give the same bits, in every record of every run."""
+    first, second = (twin.ask(steps=RERUN_STEPS, digests=True) for _ in range(2))
+    assert first.digests, text(first)
+    assert first.digests == second.digests
+
+
+def test_every_parameter_moves(twin: Twin) -> None:
+    """Training changes every parameter that the scenario does not declare still."""
+    patterns = [f"params/{pattern}" for pattern in twin.scenario.still]
+    stuck = [name for name in twin.verdict.unmoved if not any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+    assert not stuck, f"never moved: {', '.join(stuck)}; if that is meant, declare it in the scenario: still={{'{stuck[0][7:]}': 'why'}}"
+
+
+def test_mistakes_are_noticed(twin: Twin) -> None:
+    """Every mistake made on purpose shows; one that cannot show leaves that part of the port unchecked."""
+    trials = twin.thorough.sensitivity
+    assert trials, text(twin.thorough)
+    missed = [trial.mistake for trial in trials if not trial.noticed]
+    assert not missed, f"not noticed: {', '.join(missed)}\n{text(twin.thorough)}"
+
+
+@given(data=st.data())
+def test_any_draw_trains_the_same(twin: Twin, data: st.DataObject) -> None:
+    """The same for any seed, batch size, learning rate and number of epochs within the scenario's ranges."""
+    settings = drawn(data, twin.scenario)
+    seed = data.draw(st.integers(0, 2**31 - 1), label="seed")
+    verdict = twin.ask(seed=seed, **settings)
+    note(verdict.reproduce)
+    assert verdict.agrees, "\n" + text(verdict)
+    assert verdict.curve.falls or not verdict.curve.judged, rise(verdict) + f"\nagain: {verdict.reproduce}"
+
+
+def drawn(data: st.DataObject, scenario: Scenario) -> dict[str, object]:
+    """Settings from the scenario's ranges; epochs too, as the curve needs at least two."""
+    ranges = dict(scenario.vary)
+    ranges.setdefault("epochs", Range(min(2, scenario.epochs), min(4, max(2, scenario.epochs))))
+    values = {name: data.draw(strategy(span), label=name) for name, span in ranges.items()}
+    own = {name: values.pop(name) for name in ("batch_size", "epochs") if name in values}
+    return {**own, "hyper": {name: written(value) for name, value in values.items()}}
+
+
+def strategy(span: Range) -> "st.SearchStrategy[object]":
+    """A Hypothesis strategy for a range."""
+    if span.options:
+        return st.sampled_from(span.options)
+    if span.whole:
+        return st.integers(int(span.low), int(span.high))
+    if span.log:
+        exponents = st.floats(math.log(span.low), math.log(span.high))
+        return exponents.map(lambda exponent: snap(min(max(math.exp(exponent), span.low), span.high)))
+    return st.floats(span.low, span.high).map(snap)
+
+
+def written(value: object) -> str:
+    """A drawn value as text that a request carries without loss."""
+    return ",".join(repr(item) for item in value) if isinstance(value, tuple) else value if isinstance(value, str) else repr(value)

@@ -1,0 +1,159 @@
+"""pytest: the ``twin`` argument, options, and the closing table. Loads neither framework; workers do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import UsageError
+from harness.pairs import Pair, discover, select
+from harness.profiles import register
+
+if TYPE_CHECKING:
+    from harness.runner import Worker
+    from harness.scenario import Scenario
+    from harness.verdict import Verdict
+
+VERDICT = "twinloop_verdict"
+CACHE: dict[Pair, dict[bool, "Verdict"]] = {}
+"""Verdicts of this process, so that the laws of a pair run its default problem once."""
+
+
+@dataclass
+class Twin:
+    """One pair under test, and the worker that runs it."""
+
+    pair: Pair
+    worker: "Worker"
+    known: dict[bool, "Verdict"] = field(default_factory=dict)
+
+    @property
+    def scenario(self) -> "Scenario":
+        """The pair's scenario."""
+        return self.pair.scenario()
+
+    @property
+    def verdict(self) -> "Verdict":
+        """The verdict on the scenario's own problem."""
+        return self.thorough if True in self.known else self._known(thorough=False)
+
+    @property
+    def thorough(self) -> "Verdict":
+        """The same, with mistakes made on purpose; on a few epochs, which is all that a mistake needs."""
+        return self._known(thorough=True)
+
+    def ask(self, **request: Any) -> "Verdict":
+        """The verdict on any other problem; the arguments are those of harness.worker.Request."""
+        from harness.worker import Request
+
+        return self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
+
+    def _known(self, *, thorough: bool) -> "Verdict":
+        if thorough not in self.known:
+            self.known[thorough] = self.ask(thorough=thorough)
+        return self.known[thorough]
+
+    def edited(self, *edits: Any) -> "Twin":
+        """The same pair with textual changes in its files."""
+        return Twin(replace(self.pair, edits=edits), self.worker)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options and settings of twinloop."""
+    group = parser.getgroup("twinloop", "PyTorch and TensorFlow training loops, side by side")
+    group.addoption("--pair", action="append", default=[], metavar="NAME", help="run the laws for this pair only; may be given several times")
+    group.addoption("--loop-timeout", type=float, default=300.0, metavar="SECONDS", help="how long a loop may take for one step (default: 300)")
+    parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Make the profiles known before Hypothesis reads --hypothesis-profile."""
+    register()
+    if not early_config.known_args_namespace.__dict__.get("hypothesis_profile"):
+        from hypothesis import settings
+
+        settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce the marker that keeps the laws of a pair in one process."""
+    config.addinivalue_line("markers", "xdist_group(name): run tests of one group in one process")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that takes ``twin`` runs on every pair."""
+    if "twin" not in metafunc.fixturenames:
+        return
+    root = metafunc.config.rootpath / metafunc.config.getini("twinloop_pairs")
+    try:
+        pairs = select(discover(root), metafunc.config.getoption("pair"))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    metafunc.parametrize(
+        "twin",
+        [pytest.param(pair, id=pair.name, marks=pytest.mark.xdist_group(pair.folder.name)) for pair in pairs],
+        indirect=True,
+        scope="session",
+    )
+
+
+@pytest.fixture(scope="session")
+def worker(request: pytest.FixtureRequest) -> Iterator["Worker"]:
+    """A process that runs loops, for the whole session."""
+    from harness.runner import Worker
+
+    made = Worker(request.config.getoption("loop_timeout"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def twin(request: pytest.FixtureRequest, worker: "Worker") -> Twin:
+    """One pair under test; see Twin."""
+    return Twin(request.param, worker, CACHE.setdefault(request.param, {}))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Send the pair's verdict along with a law's report, through xdist and into junitxml."""
+    outcome = yield
+    made = getattr(item, "funcargs", {}).get("twin")
+    if call.when == "call" and isinstance(made, Twin) and made.known:
+        import msgspec
+
+        verdict = made.known.get(True) or made.known[False]
+        slim = replace(verdict, tensors=(), series={}, trace="", digests={})
+        outcome.get_result().user_properties.append((VERDICT, msgspec.json.encode(slim).decode()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line per pair: its verdict, and how many laws it passed."""
+    passed: dict[str, list[bool]] = {}
+    verdicts: dict[str, Verdict] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            properties = dict(getattr(report, "user_properties", ()))
+            if VERDICT in properties:
+                import msgspec
+
+                from harness.verdict import Verdict
+
+                verdict = msgspec.json.decode(properties[VERDICT], type=Verdict)
+                passed.setdefault(verdict.pair, []).append(outcome == "passed")
+                if verdict.pair not in verdicts or verdict.sensitivity:
+                    verdicts[verdict.pair] = verdict
+    if not verdicts:
+        return
+    terminalreporter.section("twinloop")
+    width = max(map(len, verdicts))
+    for name, verdict in sorted(verdicts.items()):
+        laws = passed[name]
+        noticed = f", mistakes noticed {sum(t.noticed for t in verdict.sensitivity)}/{len(verdict.sensitivity)}" if verdict.sensitivity else ""
+        excess = "" if verdict.status == "ERROR" else f", excess {verdict.excess:.2g}"
+        terminalreporter.write_line(
+            f"{name:<{width}}  {verdict.status:<20}  laws {sum(laws)}/{len(laws)}, {verdict.steps} steps{excess}{noticed}",
+            green=all(laws), red=not all(laws),
+        )  # fmt: skip
+
+

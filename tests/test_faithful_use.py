@@ -1,0 +1,153 @@
+"""The parts as ordinary Keras: saved and loaded, in fit, in tf.function and XLA, in half precision, loaded on demand."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch  # isort: skip  (before tensorflow: the other order crashes)
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from harness import faithful
+
+assert torch
+
+sequence, image, vector = (6, 4), (5, 6, 4), (4,)
+layers: dict[str, tuple[tuple[int, ...], Any]] = {
+    "AvgPool2d": (image, lambda: faithful.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)),
+    "BatchNorm": (vector, lambda: faithful.BatchNorm(4, momentum=None)),
+    "ConvTranspose2d": (image, lambda: faithful.ConvTranspose2d(4, 2, 3, 2, 1, 1, 2, dilation=2)),
+    "Dropout": (vector, lambda: faithful.Dropout(0.25, seed=3)),
+    "GELU": (vector, lambda: faithful.GELU("tanh")),
+    "GRU": (sequence, lambda: faithful.GRU(4, 3, 2, batch_first=True, dropout=0.5)),
+    "LSTM": (sequence, lambda: faithful.LSTM(4, 3, bidirectional=True, batch_first=True)),
+    "LeakyReLU": (vector, lambda: faithful.LeakyReLU(0.2)),
+    "MaxPool2d": (image, lambda: faithful.MaxPool2d(3, 2, 1)),
+    "MultiheadAttention": (sequence, lambda: faithful.MultiheadAttention(4, 2, 0.5, batch_first=True)),
+    "PReLU": (vector, lambda: faithful.PReLU(4)),
+    "RNN": (sequence, lambda: faithful.RNN(4, 3, batch_first=True, nonlinearity="relu")),
+    "Softplus": (vector, lambda: faithful.Softplus(2.0)),
+    "Upsample": (image, lambda: faithful.Upsample(scale_factor=1.5, mode="bicubic")),
+}
+
+
+def model_of(name: str, dtype: str = "float32") -> tuple[Any, np.ndarray]:
+    shape, make = layers[name]
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        inputs = keras.Input(shape)
+        answer = make()(inputs)
+        output = answer[0] if isinstance(answer, tuple | list) else answer
+        model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(keras.layers.Flatten()(output)))
+    finally:
+        keras.config.set_dtype_policy(before)
+    return model, np.random.default_rng(0).standard_normal((8, *shape)).astype("f4")
+
+
+@pytest.mark.parametrize("name", layers)
+def test_a_layer_is_saved_fitted_and_loaded(name: str, tmp_path: Path) -> None:
+    model, x = model_of(name)
+    model.compile("sgd", faithful.SmoothL1Loss(beta=0.5), jit_compile=False)
+    model.fit(x, np.ones((8, 1), "f4"), batch_size=4, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for ours, theirs in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(model(x), loaded(x))
+    assert loaded.loss.get_config() == model.loss.get_config()
+
+
+@pytest.mark.parametrize("name", layers)
+def test_a_layer_answers_the_same_in_a_graph_and_under_xla(name: str) -> None:
+    model, x = model_of(name)
+
+    def gradients(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(tf.square(model(x, training=name not in ("Dropout", "GRU", "MultiheadAttention"))))
+        return total, tape.gradient(total, [v.value for v in model.trainable_variables])
+
+    eager = gradients(tf.constant(x))
+    for options in ({}, {"jit_compile": True}):
+        compiled = tf.function(gradients, **options)(tf.constant(x))
+        for ours, theirs in zip(tf.nest.flatten(eager), tf.nest.flatten(compiled), strict=True):
+            np.testing.assert_allclose(theirs, ours, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", layers)
+def test_a_layer_runs_in_mixed_precision(name: str) -> None:
+    full, x = model_of(name)
+    mixed, _ = model_of(name, "mixed_bfloat16")
+    mixed.set_weights(full.get_weights())
+    np.testing.assert_allclose(mixed(x), full(x), atol=0.1)
+    assert all(weight.dtype in ("float32", "int64", "uint32") for weight in mixed.weights)
+
+
+def test_a_recurrent_layer_takes_sequences_of_unknown_length_in_a_graph() -> None:
+    layer = faithful.LSTM(4, 3, batch_first=True)
+    x = np.random.default_rng(0).standard_normal((2, 5, 4)).astype("f4")
+    traced = tf.function(lambda x: layer(x)[0], input_signature=[tf.TensorSpec((None, None, 4))])
+    np.testing.assert_allclose(traced(x), layer(x)[0], atol=1e-6)
+
+
+labels, numbers = np.array([0, 2, 1]), np.random.default_rng(1).random((3, 4)).astype("f4")
+losses: dict[str, tuple[Any, Any, Any]] = {
+    "BCELoss": (faithful.BCELoss([1.0, 2.0, 3.0, 4.0]), numbers, numbers),
+    "BCEWithLogitsLoss": (faithful.BCEWithLogitsLoss(pos_weight=[1.0, 2.0, 3.0, 4.0]), numbers, numbers),
+    "CTCLoss": (faithful.CTCLoss(batch_first=True), np.array([[1, 2], [3, 0], [1, 1]]), np.log(numbers[:, None] + [[0]] * 5)),
+    "CosineEmbeddingLoss": (faithful.CosineEmbeddingLoss(0.1), np.array([1, -1, 1]), (numbers, numbers[::-1])),
+    "CrossEntropyLoss": (faithful.CrossEntropyLoss([1.0, 2.0, 3.0, 4.0], 1, label_smoothing=0.1), labels, numbers),
+    "GaussianNLLLoss": (faithful.GaussianNLLLoss(full=True), numbers, (numbers[::-1], numbers)),
+    "HuberLoss": (faithful.HuberLoss(delta=0.25), numbers, numbers[::-1]),
+    "KLDivLoss": (faithful.KLDivLoss("batchmean", log_target=True), numbers, numbers[::-1]),
+    "NLLLoss": (faithful.NLLLoss(reduction="sum"), labels, numbers),
+    "PoissonNLLLoss": (faithful.PoissonNLLLoss(full=True), numbers, numbers[::-1]),
+    "SmoothL1Loss": (faithful.SmoothL1Loss(beta=0.25), numbers, numbers[::-1]),
+    "TripletMarginLoss": (faithful.TripletMarginLoss(swap=True), None, (numbers, numbers[::-1], numbers[[1, 2, 0]])),
+}
+
+
+@pytest.mark.parametrize("name", losses)
+def test_a_loss_is_configured_traced_and_compiled_to_the_same(name: str) -> None:
+    loss, target, predicted = losses[name]
+    again = type(loss).from_config(loss.get_config())
+    assert again.get_config() == loss.get_config()
+    expected = loss(target, predicted)
+    for options in ({}, {"jit_compile": True}):
+        compiled = tf.function(lambda predicted: again(target, predicted), **options)
+        np.testing.assert_allclose(compiled(tf.nest.map_structure(tf.constant, predicted)), expected, rtol=1e-5)
+
+
+def test_a_loss_takes_class_labels_in_fit_and_ignores_masks() -> None:
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Embedding(5, 3, mask_zero=True), keras.layers.Dense(5)])
+    model.compile("sgd", faithful.CrossEntropyLoss(), jit_compile=False)
+    ids = np.random.default_rng(0).integers(0, 5, (4, 6))
+    expected = faithful.CrossEntropyLoss()(ids, model(ids))
+    history = model.fit(ids, ids, batch_size=4, verbose=0)
+    np.testing.assert_allclose(history.history["loss"], [expected], rtol=1e-6)
+
+
+def test_a_loss_refuses_sample_weights_and_shapes_that_torch_refuses() -> None:
+    with pytest.raises(ValueError, match="BCELoss takes no sample weights"):
+        faithful.BCELoss()(numbers, numbers, sample_weight=labels)
+    with pytest.raises(ValueError, match=r"prediction \(3, 4\) and target \(3, 1\) differ"):
+        faithful.BCELoss()(numbers[:, :1], numbers)
+
+
+def test_every_public_part_is_tested_here_or_with_the_steps() -> None:
+    named = {name for name in faithful.__all__ if name.endswith("Loss")}
+    assert named == losses.keys()
+
+
+def test_importing_the_package_loads_no_framework() -> None:
+    code = """
+import sys, harness.faithful, harness.faithful.table
+assert not {"torch", "tensorflow", "keras"} & sys.modules.keys(), sorted(sys.modules)
+harness.faithful.GELU
+assert "keras" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], capture_output=True)  # noqa: S603

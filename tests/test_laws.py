@@ -1,0 +1,3 @@
+"""Every law on every pair."""
+
+from harness.laws import *  # noqa: F403

@@ -1,0 +1,51 @@
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
+
+
+class Distillation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.teacher = nn.Sequential(
+            nn.Linear(8, 32),
+            nn.Tanh(),
+            nn.Linear(32, 5),
+        )
+        self.student = nn.Sequential(
+            nn.Linear(8, 12),
+            nn.Tanh(),
+            nn.Linear(12, 5),
+        )
+
+
+def train(weights, batches, *, lr, temperature, alpha):
+    model = Distillation()
+    model.load_state_dict(weights)
+    model.teacher.requires_grad_(False)
+    optimizer = torch.optim.SGD(model.student.parameters(), lr=lr)
+
+    for x, y in batches:
+        teacher = model.teacher(x)
+        student = model.student(x)
+        soft = softmax(teacher / temperature, dim=1)
+        log_q = log_softmax(student / temperature, dim=1)
+        distilled = kl_div(log_q, soft, reduction="batchmean")
+        labelled = cross_entropy(student, y)
+        loss = alpha * temperature**2 * distilled + (1 - alpha) * labelled
+        optimizer.zero_grad()
+        loss.backward()
+        trained = dict(model.student.named_parameters(prefix="student"))
+        grads = {name: p.grad for name, p in trained.items()}
+
+        optimizer.step()
+        yield {
+            "batch": (x, y),
+            "outputs": {"teacher": teacher, "student": student},
+            "loss": {
+                "distilled": distilled,
+                "labelled": labelled,
+                "total": loss,
+            },
+            "grads": grads,
+            "params": dict(model.named_parameters()),
+        }

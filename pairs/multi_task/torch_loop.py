@@ -1,0 +1,55 @@
+import torch
+from torch import nn
+
+
+class MultiTask(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Linear(10, 20),
+            nn.ReLU(),
+            nn.Linear(20, 16),
+            nn.ReLU(),
+        )
+        self.position = nn.Linear(16, 2)
+        self.kind = nn.Linear(16, 4)
+        self.log_var = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x):
+        features = self.trunk(x)
+        return self.position(features), self.kind(features)
+
+
+def train(weights, batches, *, lr, betas):
+    model = MultiTask()
+    model.load_state_dict(weights)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
+
+    for x, position, kind in batches:
+        outputs = model(x)
+        regression = nn.functional.mse_loss(outputs[0], position)
+        classification = nn.functional.cross_entropy(outputs[1], kind)
+        weight = torch.exp(-model.log_var)
+        loss = weight[0] * regression / 2 + weight[1] * classification
+        loss = loss + model.log_var.sum() / 2
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {name: p.grad for name, p in model.named_parameters()}
+
+        optimizer.step()
+        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        yield {
+            "batch": (x, position, kind),
+            "outputs": outputs,
+            "loss": {
+                "regression": regression,
+                "classification": classification,
+                "total": loss,
+            },
+            "grads": grads,
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
+            "params": dict(model.named_parameters()),
+        }

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from harness.pairs import Pair
     from harness.verdict import Verdict
 
-ROOT = click.option("--pairs", "root", default="pairs", type=click.Path(path_type=Path), show_default=True, help="The folder that holds the pairs.")
+ROOT = click.option(
+    "--pairs",
+    "root",
+    default="pairs",
+    type=click.Path(path_type=Path),
+    show_default=True,
+    help="The folder that holds the pairs.",
+)
 
 
 class Commands(click.Group):
@@ -27,7 +34,9 @@ class Commands(click.Group):
         except UsageError as error:
             raise click.UsageError(str(error)) from error
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         from harness.errors import instead
 
         if args and args[0] not in self.commands:
@@ -44,20 +53,57 @@ def main() -> None:
 @main.command()
 @click.argument("names", nargs=-1, metavar="[PAIR]...")
 @ROOT
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+)
 @click.option("--steps", type=int, help="Stop after so many steps instead of at the end of the last epoch.")
 @click.option("--epochs", type=int, help="Passes over the data, instead of the scenario's.")
 @click.option("--batch-size", type=int, help="Examples in a batch, instead of the scenario's.")
 @click.option("--lr", type=float, help="Learning rate, instead of the scenario's; the same as --set lr=...")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value for a hyperparameter; may be given several times.")
-@click.option("--dtype", type=click.Choice(["both", "float32", "float64"]), default="both", show_default=True, help="Precisions to run; with only one of them the verdict is weaker.")
-@click.option("--resync", is_flag=True, help="Before every step, put the reference's state into the port, so that each step is judged by itself.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another value for a hyperparameter; may be given several times.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["both", "float32", "float64"]),
+    default="both",
+    show_default=True,
+    help="Precisions to run; with only one of them the verdict is weaker.",
+)
+@click.option(
+    "--resync",
+    is_flag=True,
+    help="Before every step, put the reference's state into the port, so that each step is judged by itself.",
+)
 @click.option("--thorough", is_flag=True, help="Also make mistakes on purpose and see whether they are noticed.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the verdicts to a file.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the verdicts to a file."
+)
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
+)
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of each framework.")
-@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="Seconds without a step after which a loop is ended.")
-def run(names: tuple[str, ...], root: Path, settings: tuple[str, ...], lr: float | None, json_file: Path | None, jobs: int | None, timeout: float, **rest: Any) -> None:
+@click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Seconds without a step after which a loop is ended.",
+)
+def run(
+    names: tuple[str, ...],
+    root: Path,
+    settings: tuple[str, ...],
+    lr: float | None,
+    json_file: Path | None,
+    jobs: int | None,
+    timeout: float,
+    **rest: Any,
+) -> None:
     """Run pairs step by step and judge them; all of them if none is named.
 
     Exit code: 0 if every pair is equivalent and every loss falls where it must, 1 if not, 2 for bad input or a loop that
@@ -98,7 +144,13 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
     from harness.runner import Pool
 
     console, verdicts, interrupted = wide(), {}, False
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("[dim]{task.fields[doing]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[doing]}"),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         whole_task = progress.add_task("pairs", total=len(requests), doing="")
         tasks: dict[str, Any] = {}
@@ -152,7 +204,12 @@ def line(console: "Console", verdict: "Verdict") -> None:
 
     from harness.report.terminal import STYLES
 
-    console.print(Text.assemble((f"{verdict.status:<21}", STYLES[verdict.status]), f"{verdict.pair}  ", (verdict.sentence, "dim")), soft_wrap=True)
+    console.print(
+        Text.assemble(
+            (f"{verdict.status:<21}", STYLES[verdict.status]), f"{verdict.pair}  ", (verdict.sentence, "dim")
+        ),
+        soft_wrap=True,
+    )
 
 
 def setting(text: str) -> tuple[str, str]:
@@ -210,7 +267,14 @@ def described(pair: "Pair") -> tuple[str, ...]:
     problem = make_problem(scenario)
     hyper = ", ".join(f"{name}={format_value(value)}" for name, value in problem.hyper.items())
     ports = "".join(f"\n:{variant}" for variant in pair.variants)
-    return (pair.folder.name + ports, scenario.about, str(problem.examples), str(problem.batch_size), str(problem.epochs), hyper)
+    return (
+        pair.folder.name + ports,
+        scenario.about,
+        str(problem.examples),
+        str(problem.batch_size),
+        str(problem.epochs),
+        hyper,
+    )
 
 
 @main.command()
@@ -228,10 +292,10 @@ def show(name: str, root: Path, width: int | None) -> None:
     pair = select(discover(root), [name])[0]
     pair.check()
     console = Console(width=width)
-    sources = [pair.file(side).read_text(encoding="utf-8") for side in SIDES]
-    titles = pair.file("torch").name, pair.file("tensorflow").name
+    left, right = (pair.file(side) for side in SIDES)
     console.print(pair.scenario().about, style="bold")
-    console.print(side_by_side(*sources, titles, console.width))
+    listings = left.read_text(encoding="utf-8"), right.read_text(encoding="utf-8")
+    console.print(side_by_side(*listings, (left.name, right.name), console.width))
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""What a loop yields, as a flat record of owned arrays: {"loss": ..., "grads": {"fc.bias": ...}} -> {"grads/fc.bias": array}.
+"""What a loop yields, as a flat record of owned arrays: {"grads": {"fc.bias": ...}} -> {"grads/fc.bias": array}.
 
 Everything is copied at once, because the next step overwrites the buffers.
 """
@@ -54,7 +54,9 @@ def owned(value: Any) -> Array:
 def copied(record: Any) -> tuple[Record, dict[str, Any]]:
     """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there)."""
     if not isinstance(record, Mapping):
-        raise UsageError(f"the loop yielded {type(record).__name__}; yield a dict such as {{'loss': loss, 'params': ...}}")
+        raise UsageError(
+            f"the loop yielded {type(record).__name__}; yield a dict such as {{'loss': loss, 'params': ...}}"
+        )
     if "loss" not in record:
         raise UsageError(f"the loop yielded no 'loss'; it yielded {', '.join(map(str, record)) or 'nothing'}")
     arrays: Record = {}

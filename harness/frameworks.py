@@ -141,7 +141,7 @@ class Isolated:
     def __init__(self, side: Side, precision: Precision, seed: int) -> None:
         self.session: Session = TorchSession(precision, seed) if side == "torch" else TensorFlowSession(precision, seed)
         self.python = random.Random(seed).getstate()  # noqa: S311  # reproducible, not secret
-        self.numpy = np.random.RandomState(seed).get_state()  # noqa: NPY002  # the global state is what loops may use
+        self.numpy = np.random.RandomState(seed).get_state()  # the global state is what loops may use
 
     @contextmanager
     def active(self) -> Any:

@@ -6,6 +6,7 @@ cannot fulfil is declared in its scenario, with a reason.
 
 import fnmatch
 import math
+from typing import Any
 
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -39,7 +40,9 @@ def test_both_losses_fall(twin: Twin) -> None:
     if curve.may_rise:
         assert curve.may_rise.strip(), "a curve that may rise needs a reason"
         return
-    assert curve.judged, f"two whole epochs are needed to see {curve.quantity} fall; it was recorded over {len(curve.torch)}"
+    assert curve.judged, (
+        f"two whole epochs are needed to see {curve.quantity} fall; it was recorded over {len(curve.torch)}"
+    )
     assert curve.falls, rise(twin.verdict)
 
 
@@ -49,10 +52,14 @@ def test_float64_is_far_tighter(twin: Twin) -> None:
         assert twin.verdict.weaker, "a scenario that cannot run in float64 must be judged by the weaker rule"
         return
     if twin.verdict.weaker:  # a finding of the verdict says which run was not what it should be
-        assert any(finding.kind in ("float32 leak", "float64 path", "float32 only") for finding in twin.verdict.findings)
+        assert any(
+            finding.kind in ("float32 leak", "float64 path", "float32 only") for finding in twin.verdict.findings
+        )
         return
     assert twin.verdict.float64_everywhere, "some tensors of the float64 runs are float32; see the record's dtypes"
-    loose = [t for t in twin.verdict.tensors if t.excess > 1000 and not any(a.covers(t.tensor) for a in twin.scenario.accept)]
+    loose = [
+        t for t in twin.verdict.tensors if t.excess > 1000 and not any(a.covers(t.tensor) for a in twin.scenario.accept)
+    ]
     assert not loose, f"beyond rounding in float64: {loose}"
 
 
@@ -67,7 +74,9 @@ def test_every_parameter_moves(twin: Twin) -> None:
     """Training changes every parameter that the scenario does not declare still."""
     patterns = [f"params/{pattern}" for pattern in twin.scenario.still]
     stuck = [name for name in twin.verdict.unmoved if not any(fnmatch.fnmatchcase(name, p) for p in patterns)]
-    assert not stuck, f"never moved: {', '.join(stuck)}; if that is meant, declare it in the scenario: still={{'{stuck[0][7:]}': 'why'}}"
+    assert not stuck, (
+        f"never moved: {', '.join(stuck)}; if that is meant, declare it in the scenario: still={{'{stuck[0][7:]}': 'why'}}"
+    )
 
 
 def test_mistakes_are_noticed(twin: Twin) -> None:
@@ -89,12 +98,12 @@ def test_any_draw_trains_the_same(twin: Twin, data: st.DataObject) -> None:
     assert verdict.curve.falls or not verdict.curve.judged, rise(verdict) + f"\nagain: {verdict.reproduce}"
 
 
-def drawn(data: st.DataObject, scenario: Scenario) -> dict[str, object]:
+def drawn(data: st.DataObject, scenario: Scenario) -> dict[str, Any]:
     """Settings from the scenario's ranges; epochs too, as the curve needs at least two."""
     ranges = dict(scenario.vary)
     ranges.setdefault("epochs", Range(min(2, scenario.epochs), min(4, max(2, scenario.epochs))))
     values = {name: data.draw(strategy(span), label=name) for name, span in ranges.items()}
-    own = {name: values.pop(name) for name in ("batch_size", "epochs") if name in values}
+    own: dict[str, Any] = {name: values.pop(name) for name in ("batch_size", "epochs") if name in values}
     return {**own, "hyper": {name: written(value) for name, value in values.items()}}
 
 
@@ -112,4 +121,10 @@ def strategy(span: Range) -> "st.SearchStrategy[object]":
 
 def written(value: object) -> str:
     """A drawn value as text that a request carries without loss."""
-    return ",".join(repr(item) for item in value) if isinstance(value, tuple) else value if isinstance(value, str) else repr(value)
+    return (
+        ",".join(repr(item) for item in value)
+        if isinstance(value, tuple)
+        else value
+        if isinstance(value, str)
+        else repr(value)
+    )

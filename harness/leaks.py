@@ -45,7 +45,9 @@ class Watch:
         import tensorflow as tf
         from tensorflow.python.framework import op_callbacks, tensor_util
 
-        def callback(op_type: str, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None) -> Any:
+        def callback(
+            op_type: str, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
+        ) -> Any:
             del op_name, graph
             if op_type == "Cast" and outputs and inputs:
                 source, target = inputs[0].dtype, outputs[0].dtype
@@ -85,7 +87,11 @@ class Watch:
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 del types
                 out = func(*args, **(kwargs or {}))
-                if isinstance(out, torch.Tensor) and out.dtype in small and func.overloadpacket is torch.ops.aten._to_copy:
+                if (
+                    isinstance(out, torch.Tensor)
+                    and out.dtype in small
+                    and func.overloadpacket is torch.ops.aten._to_copy
+                ):
                     watch.note(f"float64 is cast to {str(out.dtype).removeprefix('torch.')}")
                 return out
 
@@ -108,7 +114,9 @@ class Watch:
 
 def shortest(value: Any) -> str:
     """The shortest decimal that reads back to this float32; of the first element where there are several."""
-    return np.format_float_scientific(np.float32(np.asarray(value).ravel()[0]), trim="-") if np.asarray(value).size else ""
+    return (
+        np.format_float_scientific(np.float32(np.asarray(value).ravel()[0]), trim="-") if np.asarray(value).size else ""
+    )
 
 
 def place() -> str:

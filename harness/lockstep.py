@@ -48,6 +48,6 @@ def lockstep(*loops: Loop[T]) -> Iterator[tuple[int, tuple[T | End, ...]]]:
 
 def _advance(loop: Loop[T]) -> T | End:
     try:
-        return next(loop)  # type: ignore[call-overload]
+        return next(loop)
     except StopIteration:
         return END

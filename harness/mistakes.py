@@ -28,22 +28,31 @@ def mistakes(problem: Problem, size: float = SIZE) -> Iterator[Mistake]:
     for name, value in problem.hyper.items():
         changed = slipped(value, size)
         if changed is not None:
-            amount = "flipped" if isinstance(value, bool) else "off by one" if isinstance(value, int) else f"off by {size:g}"
+            amount = (
+                "flipped" if isinstance(value, bool) else "off by one" if isinstance(value, int) else f"off by {size:g}"
+            )
             yield Mistake(f"{name} {amount}", with_hyper(problem, name, changed))
     for name in sorted(problem.weights, key=lambda name: -problem.weights[name].size):
         array = problem.weights[name]
         if array.dtype.kind == "f" and array.size:
-            yield Mistake(f"{name} nudged by {size:g}", replace(problem, weights={**problem.weights, name: nudged(array, size, problem.seed)}))
+            yield Mistake(
+                f"{name} nudged by {size:g}",
+                replace(problem, weights={**problem.weights, name: nudged(array, size, problem.seed)}),
+            )
             break
     for name, array in problem.data.items():
         if array.dtype.kind == "f":
             moved = array.copy()
             moved[0] = nudged(array[0], size, problem.seed)
-            yield Mistake(f"first example of {name} nudged by {size:g}", replace(problem, data={**problem.data, name: moved}))
+            yield Mistake(
+                f"first example of {name} nudged by {size:g}", replace(problem, data={**problem.data, name: moved})
+            )
             break
     if problem.batches_per_epoch >= 2:
         size_, rest = problem.batch_size, np.arange(problem.examples)
-        rest[: 2 * size_] = np.roll(rest[: 2 * size_], -size_) if 2 * size_ <= problem.examples else rest[: 2 * size_][::-1]
+        rest[: 2 * size_] = (
+            np.roll(rest[: 2 * size_], -size_) if 2 * size_ <= problem.examples else rest[: 2 * size_][::-1]
+        )
         swapped = np.stack([row[rest] for row in problem.order])
         yield Mistake("first two batches swapped", reordered(problem, swapped))
     if problem.scenario.noise:

@@ -17,12 +17,12 @@ one unit in the last place, and TensorFlow. That sees only what is larger than r
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.arrays import Record, causal, stage_of
-from harness.compare import gap, magnitude, unlike, worst
+from harness.compare import Worst, gap, magnitude, unlike, worst
 from harness.recipes import Array
 from harness.relations import Relations
 from harness.verdict import LARGEST, Difference, Rule
@@ -142,8 +142,9 @@ class Oracle:
         kind = "missing" if name in left else "extra"
         near = difflib.get_close_matches(name, extra if kind == "missing" else missing, n=1)
         hint = f" (which recorded {near[0]})" if near else ""
-        other = {"tensorflow": hint} if kind == "missing" else {"torch": hint}
-        self.structural = self.structural or Difference(step, stage_of(name), name, kind, **other)
+        here = Difference(step, stage_of(name), name, kind)
+        here = replace(here, tensorflow=hint) if kind == "missing" else replace(here, torch=hint)
+        self.structural = self.structural or here
         both = [name for name in causal(list(left)) if name in right]
         self.order = both
         return both
@@ -158,34 +159,29 @@ class Oracle:
             track.excess = LARGEST
 
     def _incomparable(self, step: int, name: str, arrays: list[Array]) -> bool:
+        """Note whatever makes a tensor's values not worth measuring; whether there was any such thing."""
         track = self.tracks.setdefault(name, Track())
-        half = len(arrays) // 2
-        pairs = list(zip(arrays[:half], arrays[half:], strict=True)) if self.rule == "four runs" else [(arrays[0], arrays[2])]
-        left, right = pairs[-1]
+        both = (
+            [(arrays[0], arrays[2]), (arrays[1], arrays[3])] if self.rule == "four runs" else [(arrays[0], arrays[2])]
+        )
+        left, right = both[-1]
         found: Difference | None = None
         if reason := unlike(left, right):
-            kind, a, b = reason
-            found = Difference(step, stage_of(name), name, kind, torch=a, tensorflow=b)
+            kind, of_torch, of_tensorflow = reason
+            found = Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
         elif left.dtype.kind not in "fc":
-            if gap(left, right):
-                at = worst(left, right)
-                track.excess, track.excess_step = LARGEST, step
-                track.first = track.first or Difference(step, stage_of(name), name, "exact", at.index, at.left, at.right)
-            return True
+            if not gap(left, right):
+                return True
+            found = _at(step, name, "exact", left, right)
         else:
-            for a, b in reversed(pairs):
-                finite_a, finite_b = bool(np.isfinite(a).all()), bool(np.isfinite(b).all())
-                if finite_a and finite_b:
+            for a, b in reversed(both):
+                if np.isfinite(a).all() and np.isfinite(b).all():
                     continue
-                at = worst(a, b)
-                different = bool((np.isfinite(a) != np.isfinite(b)).any())
-                if not different:
-                    bad = np.argwhere(~np.isfinite(a))[0]
-                    index = tuple(int(i) for i in bad)
-                    both = Difference(step, stage_of(name), name, "not finite", index, repr(a[tuple(bad)].item()), repr(b[tuple(bad)].item()))
-                    self.not_finite = self.not_finite or both
+                here = _at(step, name, "not finite", a, b)
+                if (np.isfinite(a) == np.isfinite(b)).all():
+                    self.not_finite = self.not_finite or here
                     return True
-                found = Difference(step, stage_of(name), name, "not finite", at.index, at.left, at.right)
+                found = here
                 break
         if found is not None:
             track.excess, track.excess_step = LARGEST, step
@@ -219,7 +215,9 @@ class Oracle:
         if excess > THRESHOLD and track.first is None:
             at = worst(left, right)
             relative = min(distance / track.scale, LARGEST) if track.scale else LARGEST
-            track.first = Difference(step, stage, name, "values", at.index, at.left, at.right, distance, relative, excess)
+            track.first = Difference(
+                step, stage, name, "values", at.index, at.left, at.right, distance, relative, excess
+            )
             track.relations = Relations(name)
             if self.rule == "four runs":
                 across = gap(arrays[0], arrays[2])
@@ -266,6 +264,15 @@ class Oracle:
         for name, track in self.tracks.items():
             if stage_of(name) == "loss" and track.noise > SATURATION * track.scale > 0:
                 self.horizon = step
+
+
+def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Difference:
+    """A disagreement with the element that shows it; one that is not finite comes first."""
+    element = worst(left, right)
+    if kind == "not finite" and (np.isfinite(left) == np.isfinite(right)).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(left))[0])
+        element = Worst(index, repr(left[index].item()), repr(right[index].item()))
+    return Difference(step, stage_of(name), name, kind, element.index, element.left, element.right)
 
 
 def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float) -> str:

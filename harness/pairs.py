@@ -4,7 +4,7 @@ import inspect
 import linecache
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,13 +79,15 @@ class Pair:
             raise UsageError(f"pair {self.name}: {SCENARIO} defines no `scenario = Scenario(...)`")
         return scenario
 
-    def train(self, side: Side) -> Callable[..., Iterator[Any]]:
+    def train(self, side: Side) -> Callable[..., Generator[Any]]:
         """A side's ``train``; raises UsageError if the file gives no generator function of that name."""
         module = self._load(self.file(side))
         train = getattr(module, "train", None)
         if not inspect.isgeneratorfunction(train):
             what = "defines no function `train`" if train is None else "has a `train` that never yields a record"
-            raise UsageError(f"pair {self.name}: {self.file(side).name} {what}; write `def train(weights, batches, *, ...)` with a `yield`")
+            raise UsageError(
+                f"pair {self.name}: {self.file(side).name} {what}; write `def train(weights, batches, *, ...)` with a `yield`"
+            )
         return train
 
     def _load(self, path: Path) -> ModuleType:
@@ -107,7 +109,9 @@ class Pair:
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(last.filename).name}:{getattr(error, 'lineno', None) or last.lineno}"
-            raise UsageError(f"pair {self.name}: {path.name} does not import: {type(error).__name__}: {error} ({where})") from error
+            raise UsageError(
+                f"pair {self.name}: {path.name} does not import: {type(error).__name__}: {error} ({where})"
+            ) from error
         return module
 
 
@@ -185,7 +189,10 @@ class Run:
     def _arguments(self, train: Callable[..., Any]) -> list[Any]:
         names = list(inspect.signature(train).parameters)
         if names[:1] != ["weights"] or names[1:2] not in (["batches"], ["data"]):
-            raise UsageError(f"pair {self.pair.name}: {self.pair.file(self.side).name}: train must begin (weights, batches, ...) or (weights, data, ...)")
+            raise UsageError(
+                f"pair {self.pair.name}: {self.pair.file(self.side).name}: "
+                "train must begin (weights, batches, ...) or (weights, data, ...)"
+            )
         self.by_data = names[1] == "data"
         return [self.state.tensors(self.problem.data) if self.by_data else self._batches()]
 
@@ -198,11 +205,20 @@ class Run:
         file = self.pair.file(self.side).name
         for name in problem.hyper:
             if name not in taken and not anything:
-                raise UsageError(f"pair {self.pair.name}: {file}: train takes no argument {name}, which the scenario's hyper= has")
+                raise UsageError(
+                    f"pair {self.pair.name}: {file}: train takes no argument {name}, which the scenario's hyper= has"
+                )
         known = {"weights", "batches", "data", *problem.hyper, *extra}
         for name, parameter in taken.items():
-            if name not in known and parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                raise UsageError(f"pair {self.pair.name}: {file}: train asks for {name}: {instead(name, [*problem.hyper, *offered], 'hyperparameter')}")
+            if (
+                name not in known
+                and parameter.default is parameter.empty
+                and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+            ):
+                raise UsageError(
+                    f"pair {self.pair.name}: {file}: train asks for {name}: "
+                    + instead(name, [*problem.hyper, *offered], "hyperparameter")
+                )
         return {**problem.hyper, **extra}
 
     def _batches(self) -> Iterator[Any]:
@@ -230,7 +246,12 @@ class Run:
                 raise self._error(error) from error
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)
-            raise LoopError(self.side, self.precision, 0, f"never read the weights {unread}; load every weight, or take it out of the scenario")
+            raise LoopError(
+                self.side,
+                self.precision,
+                0,
+                f"never read the weights {unread}; load every weight, or take it out of the scenario",
+            )
         if self.by_data:
             self.epoch, batch = divmod(self.step, self.problem.batches_per_epoch)
             size = self.problem.batch_size

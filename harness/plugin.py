@@ -1,6 +1,6 @@
 """pytest: the ``twin`` argument, options, and the closing table. Loads neither framework; workers do."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
     from harness.verdict import Verdict
 
-VERDICT = "twinloop_verdict"
+PAIR, VERDICT = "twinloop_pair", "twinloop_verdict"
 CACHE: dict[Pair, dict[bool, "Verdict"]] = {}
 """Verdicts of this process, so that the laws of a pair run its default problem once."""
 
@@ -62,8 +62,20 @@ class Twin:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options and settings of twinloop."""
     group = parser.getgroup("twinloop", "PyTorch and TensorFlow training loops, side by side")
-    group.addoption("--pair", action="append", default=[], metavar="NAME", help="run the laws for this pair only; may be given several times")
-    group.addoption("--loop-timeout", type=float, default=300.0, metavar="SECONDS", help="how long a loop may take for one step (default: 300)")
+    group.addoption(
+        "--pair",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run the laws for this pair only; may be given several times",
+    )
+    group.addoption(
+        "--loop-timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long a loop may take for one step (default: 300)",
+    )
     parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
 
 
@@ -114,46 +126,59 @@ def twin(request: pytest.FixtureRequest, worker: "Worker") -> Twin:
     return Twin(request.param, worker, CACHE.setdefault(request.param, {}))
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Send the pair's verdict along with a law's report, through xdist and into junitxml."""
-    outcome = yield
+    report = yield
     made = getattr(item, "funcargs", {}).get("twin")
-    if call.when == "call" and isinstance(made, Twin) and made.known:
-        import msgspec
+    if call.when == "call" and isinstance(made, Twin):
+        report.user_properties.append((PAIR, made.pair.name))
+        if made.known:
+            import msgspec
 
-        verdict = made.known.get(True) or made.known[False]
-        slim = replace(verdict, tensors=(), series={}, trace="", digests={})
-        outcome.get_result().user_properties.append((VERDICT, msgspec.json.encode(slim).decode()))
+            verdict = made.known.get(True) or made.known[False]
+            slim = replace(verdict, tensors=(), series={}, trace="", digests={})
+            report.user_properties.append((VERDICT, msgspec.json.encode(slim).decode()))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """One line per pair: its verdict, and how many laws it passed."""
     passed: dict[str, list[bool]] = {}
-    verdicts: dict[str, Verdict] = {}
+    verdicts: dict[str, str] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
             properties = dict(getattr(report, "user_properties", ()))
-            if VERDICT in properties:
-                import msgspec
-
-                from harness.verdict import Verdict
-
-                verdict = msgspec.json.decode(properties[VERDICT], type=Verdict)
-                passed.setdefault(verdict.pair, []).append(outcome == "passed")
-                if verdict.pair not in verdicts or verdict.sensitivity:
-                    verdicts[verdict.pair] = verdict
-    if not verdicts:
+            if PAIR in properties:
+                name = properties[PAIR]
+                passed.setdefault(name, []).append(outcome == "passed")
+                verdicts[name] = max(verdicts.get(name, ""), properties.get(VERDICT, ""), key=len)
+    if not passed:
         return
     terminalreporter.section("twinloop")
-    width = max(map(len, verdicts))
-    for name, verdict in sorted(verdicts.items()):
-        laws = passed[name]
-        noticed = f", mistakes noticed {sum(t.noticed for t in verdict.sensitivity)}/{len(verdict.sensitivity)}" if verdict.sensitivity else ""
-        excess = "" if verdict.status == "ERROR" else f", excess {verdict.excess:.2g}"
+    width = max(map(len, passed))
+    for name, laws in sorted(passed.items()):
         terminalreporter.write_line(
-            f"{name:<{width}}  {verdict.status:<20}  laws {sum(laws)}/{len(laws)}, {verdict.steps} steps{excess}{noticed}",
-            green=all(laws), red=not all(laws),
-        )  # fmt: skip
+            f"{name:<{width}}  laws {sum(laws)}/{len(laws)}  {summary(verdicts[name])}",
+            green=all(laws),
+            red=not all(laws),
+        )
 
 
+def summary(encoded: str) -> str:
+    """A verdict in half a line, from its JSON; nothing for none."""
+    if not encoded:
+        return ""
+    import msgspec
+
+    from harness.verdict import Verdict
+
+    verdict = msgspec.json.decode(encoded, type=Verdict)
+    parts = [f"{verdict.status:<20}", f"{verdict.steps} steps"]
+    if verdict.status != "ERROR":
+        parts.append(f"excess {verdict.excess:.2g}")
+    if verdict.horizon is not None:
+        parts.append(f"holds to step {verdict.horizon}")
+    if verdict.sensitivity:
+        parts.append(f"mistakes noticed {sum(t.noticed for t in verdict.sensitivity)}/{len(verdict.sensitivity)}")
+    return "  ".join(parts)

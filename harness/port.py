@@ -88,13 +88,17 @@ class Port:
         self.variables: list[Any] = []
         for row in rows:
             if len(row) not in (2, 3) or not isinstance(row[0], str):
-                raise UsageError(f"a Port's rows are (torch name, variable) or (torch name, variable, axes); got {row!r}")
+                raise UsageError(
+                    f"a Port's rows are (torch name, variable) or (torch name, variable, axes); got {row!r}"
+                )
             name, target, pattern = (*row, None)[:3]
             joined = isinstance(target, tuple | list)
             if name in self._rows:
                 raise UsageError(f"{name} has two rows in the Port; a torch tensor belongs in one")
             if pattern is not None and pattern.count("->") != 1:
-                raise UsageError(f'{name}: axes {pattern!r} are not of the form "i o -> o i", TensorFlow\'s order on the left')
+                raise UsageError(
+                    f'{name}: axes {pattern!r} are not of the form "i o -> o i", TensorFlow\'s order on the left'
+                )
             leaves = tuple(target) if joined else (target,)
             for leaf in leaves:
                 if not hasattr(leaf, "assign"):
@@ -117,7 +121,9 @@ class Port:
         """Gradients, slots or variables, given in the order of ``variables``, under torch's names and axis order."""
         values = list(values)
         if len(values) != len(self.variables):
-            raise UsageError(f"Port.named needs {len(self.variables)} values, one for each of its variables; got {len(values)}")
+            raise UsageError(
+                f"Port.named needs {len(self.variables)} values, one for each of its variables; got {len(values)}"
+            )
         named: dict[str, Any] = {}
         for name, (start, count, pattern, joined) in self._rows.items():
             leaves = tuple(values[start : start + count])

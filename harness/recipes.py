@@ -91,7 +91,9 @@ def computed(function: Callable[..., Any]) -> Recipe:
     def make(rng: np.random.Generator, _dims: tuple[int, ...], earlier: Mapping[str, Array]) -> Array:
         missing = [name for name in wanted if name != "rng" and name not in earlier]
         if missing:
-            raise ValueError(f"computed(...) asks for {', '.join(missing)}; made before it: {', '.join(earlier) or 'nothing'}")
+            raise ValueError(
+                f"computed(...) asks for {', '.join(missing)}; made before it: {', '.join(earlier) or 'nothing'}"
+            )
         return np.asarray(function(**{name: rng if name == "rng" else earlier[name] for name in wanted}))
 
     return Recipe(make)

@@ -31,7 +31,9 @@ class Relations:
         }
         self.tested: dict[str, int] = {}
 
-    def update(self, left: Array, right: Array, previous: tuple[Record, Record], before: Record, tolerance: float) -> None:
+    def update(
+        self, left: Array, right: Array, previous: tuple[Record, Record], before: Record, tolerance: float
+    ) -> None:
         """One more step: both sides' tensors, both records of the step before, the parameters before this step."""
         self.seen += 1
         self.elements = left.size
@@ -76,10 +78,14 @@ class Relations:
             return False
         return gap(by_rows(left), by_rows(right)) <= tolerance
 
-    def _later(self, left: Array, right: Array, before: Record, _b: Record, _p: Record, tolerance: float) -> bool | None:
+    def _later(
+        self, left: Array, right: Array, before: Record, _b: Record, _p: Record, tolerance: float
+    ) -> bool | None:
         return self._same(right, before.get(self.name), left, tolerance)
 
-    def _earlier(self, left: Array, right: Array, _a: Record, before: Record, _p: Record, tolerance: float) -> bool | None:
+    def _earlier(
+        self, left: Array, right: Array, _a: Record, before: Record, _p: Record, tolerance: float
+    ) -> bool | None:
         return self._same(left, before.get(self.name), right, tolerance)
 
     def _same(self, now: Array, then: Array | None, other: Array, tolerance: float) -> bool | None:
@@ -89,9 +95,15 @@ class Relations:
         same = gap(now, then) <= tolerance
         return None if same and gap(now, other) <= tolerance else same
 
-    def _decay(self, left: Array, right: Array, _a: Record, _b: Record, params: Record, tolerance: float) -> bool | None:
+    def _decay(
+        self, left: Array, right: Array, _a: Record, _b: Record, params: Record, tolerance: float
+    ) -> bool | None:
         if self.name.startswith("loss") and left.ndim == 0:
-            squares = [float(np.vdot(array, array)) for array in params.values() if array is not None and array.dtype.kind == "f"]
+            squares = [
+                float(np.vdot(array, array))
+                for array in params.values()
+                if array is not None and array.dtype.kind == "f"
+            ]
             term = np.asarray(sum(squares) / 2)
         else:
             match = params.get("params/" + self.name.split("/", 1)[-1])
@@ -117,6 +129,12 @@ def nice(number: float | None) -> str:
     """A number as somebody would have typed it: 4, 0.01, 1/32."""
     value = number or 0.0
     inverse = round(1 / value) if value else 0
-    if abs(value) < 1 and inverse and abs(inverse) <= 4096 and abs(value * inverse - 1) < 1e-6 and f"{value:.6g}" != f"{value:.3g}":
+    if (
+        abs(value) < 1
+        and inverse
+        and abs(inverse) <= 4096
+        and abs(value * inverse - 1) < 1e-6
+        and f"{value:.6g}" != f"{value:.3g}"
+    ):
         return f"1/{inverse}"
     return f"{value:.6g}"

@@ -52,7 +52,9 @@ class Worker:
             elif event.verdict is not None:
                 return self._with_output(event.verdict, log_from)
             elif event.usage:
-                sentence = event.usage if event.usage.startswith("pair ") else f"pair {request.pair.name}: {event.usage}"
+                sentence = (
+                    event.usage if event.usage.startswith("pair ") else f"pair {request.pair.name}: {event.usage}"
+                )
                 return Verdict(request.pair.name, "ERROR", sentence, usage=True)
             else:
                 at = event.at
@@ -146,7 +148,9 @@ class Pool:
     def __init__(self, jobs: int, silence: float = SILENCE) -> None:
         self.workers = [Worker(silence) for _ in range(jobs)]
 
-    def run(self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]) -> None:
+    def run(
+        self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]
+    ) -> None:
         """Ask for every request. Callbacks come in this thread. A KeyboardInterrupt ends the workers and goes on up."""
         waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
         for request in requests:

@@ -251,7 +251,9 @@ def make_problem(
         raise UsageError(f"data=: every array needs the same number of examples, at least one; got {lengths}")
     examples = next(iter(lengths.values()))
 
-    chosen = batch_size if batch_size is not None else scenario.batch_size if scenario.batch_size is not None else examples
+    chosen = (
+        batch_size if batch_size is not None else scenario.batch_size if scenario.batch_size is not None else examples
+    )
     if not 1 <= chosen <= examples:
         raise UsageError(f"batch_size={chosen}: there are {examples} examples, so it must be from 1 to {examples}")
     for name, number in (("epochs", scenario.epochs if epochs is None else epochs), ("steps", steps)):
@@ -275,15 +277,21 @@ def draw(group: str, recipes: Mapping[str, Recipe], seed: int) -> dict[str, Arra
     arrays: dict[str, Array] = {}
     for name, recipe in recipes.items():
         if not isinstance(recipe, Recipe):
-            raise UsageError(f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2)")
+            raise UsageError(
+                f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2)"
+            )
         try:
             array = recipe(stream(seed, f"{group} {name}"), arrays)
         except (ValueError, TypeError) as error:
             raise UsageError(f"{group}={{{name!r}: ...}} cannot be drawn: {error}") from error
         if array.dtype.kind not in "fiub":
-            raise UsageError(f"{group}={{{name!r}: ...}} gave {array.dtype}; only numbers and booleans can be trained on")
+            raise UsageError(
+                f"{group}={{{name!r}: ...}} gave {array.dtype}; only numbers and booleans can be trained on"
+            )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UsageError(f"{group}={{{name!r}: ...}} holds NaN or infinity (seed {seed}); nothing compares with that")
+            raise UsageError(
+                f"{group}={{{name!r}: ...}} holds NaN or infinity (seed {seed}); nothing compares with that"
+            )
         arrays[name] = array
     return arrays
 
@@ -295,4 +303,4 @@ def with_hyper(problem: Problem, name: str, value: Value) -> Problem:
 
 def batch_type(problem: Problem) -> Any:
     """A named tuple for batches: ``for x, y in batches`` and ``batch.x`` both work."""
-    return namedtuple("Batch", [*problem.data, *problem.scenario.noise])  # type: ignore[misc]  # noqa: PYI024
+    return namedtuple("Batch", [*problem.data, *problem.scenario.noise])

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.errors import UsageError
 
 FILES = {
-    "scenario.py": '''\
+    "scenario.py": """\
 from harness import Scenario, between, computed, fan_in_uniform, normal
 
 scenario = Scenario(
@@ -18,8 +18,8 @@ scenario = Scenario(
     hyper={"lr": 0.05, "momentum": 0.5},
     vary={"lr": between(0.001, 0.05, log=True), "batch_size": between(4, 64)},
 )
-''',
-    "torch_loop.py": '''\
+""",
+    "torch_loop.py": """\
 import torch
 from torch import nn
 
@@ -42,8 +42,8 @@ def train(weights, batches, *, lr, momentum):
             "grads": grads,
             "params": dict(model.named_parameters()),
         }
-''',
-    "tensorflow_loop.py": '''\
+""",
+    "tensorflow_loop.py": """\
 import keras
 import tensorflow as tf
 
@@ -68,7 +68,7 @@ def train(weights, batches, *, lr, momentum):
             "grads": port.named(grads),
             "params": port.named(port.variables),
         }
-''',
+""",
 }
 
 

@@ -172,6 +172,9 @@ class Verdict:
     def reproduce(self) -> str:
         """The command that runs this very problem again."""
         short = {"seed": "--seed", "batch_size": "--batch-size", "epochs": "--epochs", "steps": "--steps", "lr": "--lr"}
-        parts = [f"{short[name]} {value}" if name in short else f"--set {name}={value}" for name, value in self.problem.items()]
+        parts = [
+            f"{short[name]} {value}" if name in short else f"--set {name}={value}"
+            for name, value in self.problem.items()
+        ]
         mode = ["--resync"] if self.mode == "resync" else []
         return " ".join(["twinloop run", self.pair, *parts, *mode])

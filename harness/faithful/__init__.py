@@ -53,6 +53,30 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "pooling": ("AvgPool2d", "MaxPool2d"),
     "recurrent": ("GRU", "LSTM", "RNN"),
     "resampling": ("Upsample", "interpolate"),
+    "cyclic_schedules": ("CyclicLR", "OneCycleLR"),
+    "ema": (
+        "AveragedModel",
+        "get_ema_avg_fn",
+        "get_ema_multi_avg_fn",
+        "get_swa_avg_fn",
+        "get_swa_multi_avg_fn",
+    ),
+    "fit_schedules": ("LRTable", "StepScheduler", "tabulate"),
+    "plateau": ("ReduceLROnPlateau",),
+    "schedules": (
+        "ChainedScheduler",
+        "ConstantLR",
+        "CosineAnnealingLR",
+        "CosineAnnealingWarmRestarts",
+        "ExponentialLR",
+        "LambdaLR",
+        "LinearLR",
+        "MultiStepLR",
+        "MultiplicativeLR",
+        "PolynomialLR",
+        "SequentialLR",
+        "StepLR",
+    ),
 }
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -28,7 +28,10 @@ def spark(values: Sequence[float], width: int = 12) -> str:
     """
     if not values:
         return ""
-    picked = [values[round(i * (len(values) - 1) / max(1, min(width, len(values)) - 1))] for i in range(min(width, len(values)))]
+    picked = [
+        values[round(i * (len(values) - 1) / max(1, min(width, len(values)) - 1))]
+        for i in range(min(width, len(values)))
+    ]
     low, high = min(picked), max(picked)
     span = (high - low) or 1.0
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in picked)

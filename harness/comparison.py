@@ -1,0 +1,185 @@
+"""One pass over a problem: its runs in lockstep, watched by the oracle, and whatever else is seen on the way."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.arrays import Record, stage_of
+from harness.errors import UsageError
+from harness.frameworks import Precision, Side
+from harness.lockstep import END, End, lockstep
+from harness.mistakes import one_unit
+from harness.oracle import UNIT32, UNIT64, Oracle
+from harness.pairs import LoopError, Pair, Run, Step
+from harness.recipes import Array
+from harness.scenario import Problem
+from harness.verdict import Curve, Difference, Rule
+
+Report = Callable[[str, int, int], None]
+"""Progress: what is being done, the step, and how many steps there will be."""
+
+STATE = ("params", "slots", "buffers")
+"""The stages that one step hands to the next."""
+
+
+@dataclass
+class Comparison:
+    """One pass over a problem: the oracle and whatever else was seen on the way, kept even if a loop fails."""
+
+    oracle: Oracle
+    runs: Sequence[str]
+    steps: int = 0
+    length: Difference | None = None
+    error: LoopError | None = None
+    moved: dict[str, set[str]] = field(default_factory=dict)
+    first_values: dict[str, dict[str, Array]] = field(default_factory=dict)
+    losses: dict[str, dict[int, list[tuple[float, int]]]] = field(default_factory=dict)
+    complete: bool = False
+    digests: dict[str, str] = field(default_factory=dict)
+
+
+def compare_runs(
+    pair: Pair, problem: Problem, rule: Rule, *, resync: bool, digests: bool, report: Report,
+) -> Comparison:  # fmt: skip
+    """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept."""
+    oracle = Oracle(rule, horizon=not resync)
+    names, runs = started(pair, problem, rule)
+    seen = Comparison(oracle, names)
+    hashes = {name: hashlib.blake2b(digest_size=16) for name in names} if digests else {}
+    oracle.start_from(dict(problem.weights))
+    total = problem.steps or problem.passes * problem.batches_per_epoch
+    try:
+        for step, records in lockstep(*runs):
+            if any(isinstance(record, End) for record in records):
+                seen.length = uneven(step, names, records)
+                seen.complete = True
+                break
+            steps = [record for record in records if not isinstance(record, End)]
+            oracle.observe(step, [record.arrays for record in steps])
+            reference = steps[1] if rule == "four runs" else steps[0]
+            oracle.parameters_after(reference.arrays)
+            seen.steps = step + 1
+            for name, record in zip(names, steps, strict=True):
+                note_step(seen, name, record, problem)
+                if hashes:
+                    absorb(hashes[name], record.arrays)
+            if resync:
+                put_back(rule, runs, steps, reference.arrays)
+            report(rule, step + 1, total)
+            if oracle.structural or oracle.not_finite:
+                break
+    except LoopError as error:
+        seen.error = error
+    seen.digests = {name: made.hexdigest() for name, made in hashes.items()}
+    return seen
+
+
+def started(pair: Pair, problem: Problem, rule: Rule) -> tuple[tuple[str, ...], list[Run]]:
+    """The runs that a rule compares, with their names, in the order in which the oracle takes them."""
+    if rule == "four runs":
+        sides: tuple[Side, Side] = ("torch", "tensorflow")
+        precisions: tuple[Precision, Precision] = ("float32", "float64")
+        plan = [(f"{side} {precision}", side, precision, problem) for side in sides for precision in precisions]
+    else:
+        single: Precision = "float32" if rule == "nudged float32" else "float64"
+        shifted = one_unit(problem, UNIT32 if single == "float32" else UNIT64)
+        plan = [
+            (f"torch {single}", "torch", single, problem),
+            ("torch nudged", "torch", single, shifted),
+            (f"tensorflow {single}", "tensorflow", single, problem),
+        ]
+    return tuple(name for name, *_ in plan), [Run(pair, side, made, precision) for _, side, precision, made in plan]
+
+
+def uneven(step: int, names: Sequence[str], records: Sequence[Step | End]) -> Difference | None:
+    """The difference if some loops ended before others."""
+    ended = [name for name, record in zip(names, records, strict=True) if record is END]
+    if len(ended) == len(names):
+        return None
+    said = {
+        side: f"ended after {step} steps" if any(name.startswith(f"{side} ") for name in ended) else "goes on"
+        for side in ("torch", "tensorflow")
+    }
+    return Difference(step, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"])
+
+
+def note_step(seen: Comparison, name: str, step: Step, problem: Problem) -> None:
+    """Remember which parameters have moved, and this step's share of the curve."""
+    moved = seen.moved.setdefault(name, set())
+    firsts = seen.first_values.setdefault(name, {})
+    for tensor, array in step.arrays.items():
+        if stage_of(tensor) == "params" and array is not None and tensor not in moved:
+            key = tensor.removeprefix("params/")
+            initial = problem.weights.get(key)
+            if initial is None or initial.shape != array.shape:
+                initial = firsts.setdefault(tensor, array)
+            if not np.array_equal(initial.astype(array.dtype), array):
+                moved.add(tensor)
+    value = step.arrays.get(problem.scenario.curve)
+    if value is not None:
+        epochs = seen.losses.setdefault(name, {})
+        epochs.setdefault(step.epoch, []).append((float(np.mean(value)), step.examples))
+
+
+def standing(seen: Comparison) -> set[str]:
+    """Parameters that never moved, on one side or both."""
+    names = {tensor for tensor in seen.oracle.tracks if stage_of(tensor) == "params"}
+    return {tensor for tensor in names for moved in seen.moved.values() if tensor not in moved}
+
+
+def curve(problem: Problem, seen: Comparison) -> Curve:
+    """Means over whole epochs, weighted by examples, of the float32 runs where there are any: they are what is deployed."""
+
+    def means(side: str) -> tuple[float, ...]:
+        runs = [name for name in seen.losses if name.startswith(f"{side} ") and "nudged" not in name]
+        if not runs:
+            return ()
+        epochs = dict(seen.losses[sorted(runs)[0]])
+        sizes = {epoch: sum(size for _, size in values) for epoch, values in epochs.items()}
+        if not seen.complete or problem.steps is not None:
+            last = max(epochs)
+            if sizes[last] < max(sizes.values()) or (
+                len(epochs) == 1 and sizes[last] < problem.batches_per_epoch * problem.batch_size // 2
+            ):
+                del epochs[last]
+        return tuple(
+            sum(value * size for value, size in values) / max(1, sum(size for _, size in values))
+            for _, values in sorted(epochs.items())
+        )
+
+    return Curve(problem.scenario.curve, means("torch"), means("tensorflow"), problem.scenario.may_rise)
+
+
+def put_back(rule: Rule, runs: Sequence[Run], steps: Sequence[Step], reference: Record) -> None:
+    """Give every other run the reference's state, so that the next step is judged by itself."""
+    state = {name: array for name, array in reference.items() if stage_of(name) in STATE}
+    if not any(stage_of(name) == "params" for name in state):
+        raise UsageError("--resync needs the parameters in every record; yield 'params' on both sides")
+    for position, (run, step) in enumerate(zip(runs, steps, strict=True)):
+        if step.arrays is reference:
+            continue
+        if rule != "four runs" and position == 1:
+            unit = UNIT32 if rule == "nudged float32" else UNIT64
+            shifted = {
+                name: array * (1 + 2 * unit) if array is not None and array.dtype.kind == "f" else array
+                for name, array in state.items()
+            }
+            run.write(step, shifted)
+        else:
+            run.write(step, state)
+
+
+def absorb(hashed: "hashlib.blake2b", record: Record) -> None:
+    """Add a record, names, types and bytes, to a hash."""
+    for name, array in record.items():
+        hashed.update(name.encode())
+        if array is not None:
+            hashed.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
+
+
+def thinned(values: list[float], most: int = 400) -> tuple[float, ...]:
+    """A series short enough for a report: the largest value of every stretch."""
+    stride = max(1, -(-len(values) // most))
+    return tuple(max(values[i : i + stride]) for i in range(0, len(values), stride))

@@ -1,0 +1,157 @@
+"""What the oracle's answer comes to: a status, the sentence behind it, and notes."""
+
+from harness.arrays import stage_of
+from harness.comparison import Comparison
+from harness.oracle import UNIT32
+from harness.scenario import Problem
+from harness.verdict import Difference, Finding, Status
+
+
+def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference | None, list[Finding]]:
+    """What the oracle's answer comes to: status, the sentence behind it, the first disagreement, and notes."""
+    oracle, findings = seen.oracle, acceptances(problem, seen)
+    if seen.error:
+        return "ERROR", str(seen.error), None, findings
+    if seen.length and (oracle.horizon is None or seen.length.step <= oracle.horizon):
+        early = [item for item in oracle.differences if not covered(problem, seen, item)]
+        first = early[0] if early else seen.length
+        return "DIFFERENT", first.sentence(), first, findings
+    if not seen.steps:
+        return "INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on", None, findings
+    differences = [item for item in oracle.differences if not covered(problem, seen, item)]
+    if oracle.horizon is not None:
+        findings.append(
+            Finding(
+                "horizon",
+                f"from step {oracle.horizon} rounding alone changes the loss by more than 1 %; nothing is said past it",
+                step=oracle.horizon,
+            )
+        )
+    if differences:
+        return different(seen, differences, findings)
+    if oracle.not_finite:
+        return (
+            "INCONCLUSIVE",
+            f"both sides stop being finite: {oracle.not_finite.sentence()}",
+            oracle.not_finite,
+            findings,
+        )
+    if oracle.horizon == 0:
+        return "INCONCLUSIVE", "rounding alone decides the very first loss, so nothing can be compared", None, findings
+    stuck = nothing_moved(seen)
+    if stuck:
+        return "INCONCLUSIVE", stuck, None, findings
+    findings += kernels(seen)
+    judged = oracle.horizon if oracle.horizon is not None else seen.steps
+    worst = max(oracle.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
+    accepted = [finding for finding in findings if finding.kind == "accepted"]
+    text = f"{judged} steps, {len(oracle.tracks)} tensors; worst excess {worst[1].excess:.3g} ({worst[0]})"
+    return "EQUIVALENT", text + (f"; {len(accepted)} accepted" if accepted else ""), None, findings
+
+
+def different(
+    seen: Comparison, differences: list[Difference], findings: list[Finding]
+) -> tuple[Status, str, Difference, list[Finding]]:
+    """DIFFERENT, or EQUIVALENT IN EFFECT where every step still arrives at the same parameters and buffers."""
+    first, oracle = differences[0], seen.oracle
+    relations = [
+        (item, track.relations.sentence())
+        for item in differences
+        if (track := oracle.tracks.get(item.tensor)) and track.relations
+    ]
+    known = next(((item, text) for item, text in relations if text), None)
+    relation = f"; {known[1]}" if known else ""
+    judged = oracle.horizon if oracle.horizon is not None else seen.steps
+    state = any(item.stage in ("params", "buffers") for item in differences)
+    recorded = any(stage_of(name) == "params" for name in oracle.tracks)
+    later = all(item.step < judged - 1 or item.stage in ("batch", "outputs", "loss", "metrics") for item in differences)
+    unlike = any(item.kind not in ("values", "exact") for item in differences)
+    if recorded and not state and later and not unlike and not nothing_moved(seen):
+        text = f"parameters and buffers agree at all {judged} steps, but {first.sentence()}{relation}"
+        findings.append(
+            Finding(
+                "bookkeeping",
+                f"{first.tensor} differs while the training is the same{relation}",
+                first.tensor,
+                first.step,
+            )
+        )
+        return "EQUIVALENT IN EFFECT", text, first, findings
+    return "DIFFERENT", first.sentence() + relation, first, findings
+
+
+def covered(problem: Problem, seen: Comparison, item: Difference) -> bool:
+    """Whether the scenario accepts this difference at its size."""
+    track = seen.oracle.tracks.get(item.tensor)
+    if item.kind != "values" or track is None:
+        return False
+    return any(
+        accepted.covers(item.tensor) and track.relative <= accepted.bound for accepted in problem.scenario.accept
+    )
+
+
+def acceptances(problem: Problem, seen: Comparison) -> list[Finding]:
+    """One finding for every difference that the scenario accepts, and one for every acceptance that is no longer needed."""
+    findings = []
+    for accepted in problem.scenario.accept:
+        hits = [
+            item for item in seen.oracle.differences if accepted.covers(item.tensor) and covered(problem, seen, item)
+        ]
+        if hits:
+            largest = max(seen.oracle.tracks[item.tensor].relative for item in hits)
+            findings.append(
+                Finding(
+                    "accepted",
+                    f"{accepted.tensors}: up to {largest:.1e}, accepted up to {accepted.bound:.1e}: {accepted.reason}",
+                    hits[0].tensor,
+                    hits[0].step,
+                )
+            )
+        elif not any(accepted.covers(item.tensor) for item in seen.oracle.differences):
+            findings.append(
+                Finding(
+                    "stale acceptance",
+                    f"{accepted.tensors} no longer differs; take Accepted({accepted.tensors!r}) out of the scenario "
+                    f"({accepted.reason})",
+                )
+            )
+    return findings
+
+
+def nothing_moved(seen: Comparison) -> str:
+    """Why there was no training to compare, or nothing if there was."""
+    params = {name for name in seen.oracle.tracks if stage_of(name) == "params"}
+    for name, moved in seen.moved.items():
+        if params and not moved:
+            return f"no parameter of the {name.split()[0]} loop ever moved; standing still is not agreement"
+    if not params:
+        if seen.steps == 1:
+            return "one step without parameters in the record shows no training; yield 'params', or make more steps"
+        for name, epochs in seen.losses.items():
+            values = {value for items in epochs.values() for value, _ in items}
+            if len(values) == 1:
+                return f"the {name.split()[0]} loop's loss never changes; standing still is not agreement"
+    return ""
+
+
+def kernels(seen: Comparison) -> list[Finding]:
+    """A side whose float32 is a thousand times further from its float64 than the other's: a less exact kernel."""
+    if seen.oracle.rule != "four runs":
+        return []
+    findings: list[Finding] = []
+    for name, track in seen.oracle.tracks.items():
+        floor = UNIT32 * track.scale
+        for side, own, other in (
+            ("torch", track.noise_torch, track.noise_tensorflow),
+            ("tensorflow", track.noise_tensorflow, track.noise_torch),
+        ):
+            if own > 1000 * max(other, floor) and not findings:
+                findings.append(
+                    Finding(
+                        "float32 kernel",
+                        f"{side}'s float32 run is {own / max(other, floor):.0f} times less exact than the other's in {name}: "
+                        "a less exact kernel, or a decision that rounding tipped",
+                        name,
+                    )
+                )
+    return findings

@@ -27,8 +27,12 @@ def _gap(left: Array, right: Array) -> float:
         return 0.0
     if left.dtype.kind == "c":
         return float(np.abs(left - right).max())
+    if left.dtype.kind in "iub" and right.dtype.kind in "iub" and np.array_equal(left, right):
+        return 0.0
     difference = np.subtract(left, right, dtype=np.float64)
-    return float(max(difference.max(), -difference.min())) if difference.ndim else abs(float(difference))
+    largest = float(max(difference.max(), -difference.min())) if difference.ndim else abs(float(difference))
+    # Two whole numbers beyond 2**53 may differ where float64 shows no gap.
+    return max(1.0, largest) if left.dtype.kind in "iub" and right.dtype.kind in "iub" else largest
 
 
 def magnitude(array: Array) -> float:
@@ -55,6 +59,8 @@ def worst(left: Array, right: Array) -> Worst:
         return Worst((), "", "")
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(np.subtract(left, right, dtype=None if left.dtype.kind == "c" else np.float64))
+        if left.dtype.kind in "iub" and not difference.any():
+            difference = (left != right).astype(np.float64)
     difference = np.where(np.isfinite(left) == np.isfinite(right), np.nan_to_num(difference, nan=-1.0), np.inf)
     index = np.unravel_index(int(difference.argmax()), difference.shape)
     return Worst(tuple(int(i) for i in index), repr(left[index].item()), repr(right[index].item()))

@@ -44,8 +44,16 @@ def compare_runs(
     pair: Pair, problem: Problem, rule: Rule, *, resync: bool, digests: bool, report: Report,
 ) -> Comparison:  # fmt: skip
     """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept."""
-    oracle = Oracle(rule, horizon=not resync)
     names, runs = started(pair, problem, rule)
+    return watched(names, runs, problem, rule, resync=resync, digests=digests, report=report)
+
+
+def watched(
+    names: Sequence[str], runs: Sequence[Run], problem: Problem, rule: Rule,
+    *, resync: bool = False, digests: bool = False, report: Report = lambda *_: None,
+) -> Comparison:  # fmt: skip
+    """The runs that a rule asks for, in its order, advanced together until one ends, raises or cannot be compared."""
+    oracle = Oracle(rule, horizon=not resync)
     seen = Comparison(oracle, names)
     hashes = {name: hashlib.blake2b(digest_size=16) for name in names} if digests else {}
     oracle.start_from(dict(problem.weights))

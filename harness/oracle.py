@@ -99,6 +99,11 @@ class Oracle:
         self._previous = (left, right)
 
     @property
+    def last(self) -> Record:
+        """The reference's record of the last step that was judged."""
+        return self._previous[0] if self._previous else {}
+
+    @property
     def differences(self) -> list[Difference]:
         """The first disagreement of every tensor that has one, before the horizon, earliest first."""
         rank = {name: i for i, name in enumerate(self.order)}
@@ -150,11 +155,16 @@ class Oracle:
         return both
 
     def _absent(self, step: int, name: str, columns: Sequence[Array | None]) -> None:
-        """A gradient that is None: agreement only if it is None on both sides."""
+        """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
         track = self.tracks.setdefault(name, Track())
-        left, right = (columns[1], columns[3]) if self.rule == "four runs" else (columns[0], columns[2])
-        if (left is None) != (right is None) and track.first is None:
-            said = ["None" if side is None else "a tensor" for side in (left, right)]
+        if any(column is not None for column in columns) and track.first is None:
+            half = len(columns) // 2
+            said = [
+                "None" if all(column is None for column in side)
+                else "None in one precision" if any(column is None for column in side)
+                else "a tensor"
+                for side in (columns[:half], columns[half:])
+            ]  # fmt: skip
             track.first = Difference(step, stage_of(name), name, "none", torch=said[0], tensorflow=said[1])
             track.excess = LARGEST
 
@@ -166,9 +176,12 @@ class Oracle:
         )
         left, right = both[-1]
         found: Difference | None = None
-        if reason := unlike(left, right):
+        if reason := next((said for a, b in reversed(both) if (said := unlike(a, b))), None):
             kind, of_torch, of_tensorflow = reason
             found = Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
+        elif arrays[0].shape != arrays[1].shape:
+            shapes = f"{arrays[0].shape} in float32, {arrays[1].shape} in float64"
+            found = Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes)
         elif left.dtype.kind not in "fc":
             if not gap(left, right):
                 return True
@@ -178,7 +191,7 @@ class Oracle:
                 if np.isfinite(a).all() and np.isfinite(b).all():
                     continue
                 here = _at(step, name, "not finite", a, b)
-                if (np.isfinite(a) == np.isfinite(b)).all():
+                if (np.isfinite(a) == np.isfinite(b)).all() and not opposite(a, b):
                     self.not_finite = self.not_finite or here
                     return True
                 found = here
@@ -273,6 +286,11 @@ def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Differenc
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(left))[0])
         element = Worst(index, repr(left[index].item()), repr(right[index].item()))
     return Difference(step, stage_of(name), name, kind, element.index, element.left, element.right)
+
+
+def opposite(left: Array, right: Array) -> bool:
+    """Whether the two sides hold infinities of different signs in one place."""
+    return left.dtype.kind == "f" and bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
 
 
 def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float) -> str:

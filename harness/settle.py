@@ -1,5 +1,7 @@
 """What the oracle's answer comes to: a status, the sentence behind it, and notes."""
 
+import numpy as np
+
 from harness.arrays import stage_of
 from harness.comparison import Comparison
 from harness.oracle import UNIT32
@@ -41,7 +43,7 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     stuck = nothing_moved(seen)
     if stuck:
         return "INCONCLUSIVE", stuck, None, findings
-    findings += kernels(seen)
+    findings += kernels(seen) + constants(seen)
     judged = oracle.horizon if oracle.horizon is not None else seen.steps
     worst = max(oracle.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
@@ -132,6 +134,21 @@ def nothing_moved(seen: Comparison) -> str:
             if len(values) == 1:
                 return f"the {name.split()[0]} loop's loss never changes; standing still is not agreement"
     return ""
+
+
+def constants(seen: Comparison) -> list[Finding]:
+    """Matrices that hold one number only, at the end as at the start: agreement on them proves nothing about their axes."""
+    return [
+        Finding(
+            "insensitive",
+            f"{name} holds one and the same number everywhere, so no mistake in the order of its axes can show; "
+            "draw it with normal(...) or fan_in_uniform(...), and let the data vary",
+            name,
+        )
+        for name, array in seen.oracle.last.items()
+        if stage_of(name) == "params" and array is not None and array.ndim > 1 and array.size > 1
+        if float(np.ptp(array)) <= seen.oracle.tracks[name].noise
+    ]
 
 
 def kernels(seen: Comparison) -> list[Finding]:

@@ -1,0 +1,165 @@
+"""The harness without the frameworks: loops in plain NumPy take the place of both sides, in both precisions."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness import Problem, Scenario, make_problem, normal, zeros
+from harness.arrays import copied
+from harness.comparison import Comparison, watched
+from harness.oracle import Oracle
+from harness.pairs import Step
+from harness.settle import settle
+from harness.verdict import Difference, Finding, Rule
+
+Loop = Callable[[Problem, Any], Iterator[Mapping[str, Any]]]
+"""(problem, NumPy float type) -> records."""
+
+PRECISIONS = (np.float32, np.float64)
+LINE = Scenario(
+    "A small network of one layer.",
+    weights={"weight": normal(3, 4, std=0.5), "bias": zeros(3)},
+    data={"x": normal(12, 4), "y": normal(12, 3)},
+    batch_size=4,
+    epochs=3,
+    hyper={"lr": 0.125},
+)
+
+
+class PlainRun:
+    """What harness.pairs.Run is to a framework's loop."""
+
+    def __init__(self, records: Iterator[Mapping[str, Any]], problem: Problem) -> None:
+        self.records, self.problem, self.number, self.closed = records, problem, 0, 0
+
+    def __next__(self) -> Step:
+        if self.number == self.problem.steps:
+            raise StopIteration
+        arrays, live = copied(next(self.records))
+        self.number += 1
+        return Step(arrays, live, (self.number - 1) // self.problem.batches_per_epoch, self.problem.batch_size)
+
+    def close(self) -> None:
+        self.closed += 1
+        if hasattr(self.records, "close"):
+            self.records.close()
+
+
+@dataclass
+class Outcome:
+    """What harness.settle says about a comparison."""
+
+    status: str
+    sentence: str
+    first: Difference | None
+    findings: list[Finding]
+    seen: Comparison
+
+    @property
+    def oracle(self) -> Oracle:
+        return self.seen.oracle
+
+    @property
+    def excess(self) -> float:
+        """The largest of all tensors and steps."""
+        return max(track.excess for track in self.oracle.tracks.values())
+
+
+def outcome(
+    torch: Loop, tensorflow: Loop, scenario: Scenario = LINE, *, rule: Rule = "four runs", **settings: Any
+) -> Outcome:
+    """Judge two plain loops by the rule; the settings are those of make_problem."""
+    problem = make_problem(scenario, **settings)
+    if rule == "four runs":
+        plan = [
+            (f"{name} {dtype.__name__}", loop, dtype) for name, loop in sides(torch, tensorflow) for dtype in PRECISIONS
+        ]
+    else:
+        dtype = np.dtype(rule.split()[1]).type
+        plan = [("torch", torch, dtype), ("torch nudged", shaken(torch), dtype), ("tensorflow", tensorflow, dtype)]
+    runs = [PlainRun(iter(loop(problem, dtype)), problem) for _, loop, dtype in plan]
+    seen = watched([name for name, *_ in plan], runs, problem, rule)  # type: ignore[arg-type]
+    return Outcome(*settle(problem, seen), seen)
+
+
+def sides(torch: Loop, tensorflow: Loop) -> tuple[tuple[str, Loop], tuple[str, Loop]]:
+    return ("torch", torch), ("tensorflow", tensorflow)
+
+
+def shaken(loop: Loop) -> Loop:
+    """The loop with every floating-point number of its records off by one unit in the last place."""
+
+    def nudged(problem: Problem, dtype: Any) -> Iterator[dict[str, Any]]:
+        for record in loop(problem, dtype):
+            yield {
+                name: leaf_by_leaf(value, lambda a: np.nextafter(a, np.inf, dtype=a.dtype))
+                for name, value in record.items()
+            }
+
+    return nudged
+
+
+def leaf_by_leaf(value: Any, change: Callable[[Any], Any]) -> Any:
+    """``change`` applied to every floating-point array in a nest of dicts."""
+    if isinstance(value, Mapping):
+        return {name: leaf_by_leaf(item, change) for name, item in value.items()}
+    array = np.asarray(value)
+    return change(array) if array.dtype.kind == "f" else value
+
+
+def training(problem: Problem, dtype: Any) -> Iterator[dict[str, Any]]:
+    """A layer trained by plain gradient descent on the squared error: a loop that is right."""
+    weight, bias = (problem.weights[name].astype(dtype) for name in ("weight", "bias"))
+    for _, batch in problem.batches():
+        x, y = batch["x"].astype(dtype), batch["y"].astype(dtype)
+        outputs = x @ weight.T + bias
+        error = outputs - y
+        grads = {"weight": 2 * error.T @ x / error.size, "bias": 2 * error.sum(0) / error.size}
+        weight = weight - problem.hyper["lr"] * grads["weight"]
+        bias = bias - problem.hyper["lr"] * grads["bias"]
+        yield {
+            "outputs": outputs,
+            "loss": (error**2).mean(),
+            "grads": grads,
+            "params": {"weight": weight, "bias": bias},
+        }
+
+
+def changed(loop: Loop, change: Callable[[dict[str, Any], int, Any], Any]) -> Loop:
+    """The loop with every record changed in place: ``change(record, step, dtype)``."""
+
+    def wrong(problem: Problem, dtype: Any) -> Iterator[dict[str, Any]]:
+        for step, record in enumerate(loop(problem, dtype)):
+            change(record, step, dtype)
+            yield record
+
+    return wrong
+
+
+def showing(*arrays: Any, name: str = "outputs") -> Loop:
+    """A loop whose records are right but for one quantity: these arrays, one per step, the last one again and again."""
+
+    def put(record: dict[str, Any], step: int, dtype: Any) -> None:
+        value = np.asarray(arrays[min(step, len(arrays) - 1)])
+        record[name] = value.astype(dtype) if value.dtype.kind == "f" else value
+
+    return changed(training, put)
+
+
+def noisy(loop: Loop, units: float = 1.0) -> Loop:
+    """The loop with rounding of its own: every number off by so many units in the last place, up or down."""
+
+    def shake(record: dict[str, Any], step: int, dtype: Any) -> None:
+        rng = np.random.default_rng(step)
+
+        def jitter(array: Any) -> Any:
+            return (
+                array * (1 + units * np.finfo(dtype).eps * rng.choice([-1.0, 1.0], array.shape).astype(dtype))
+            ).astype(dtype)
+
+        for name in list(record):
+            record[name] = leaf_by_leaf(record[name], jitter)
+
+    return changed(loop, shake)

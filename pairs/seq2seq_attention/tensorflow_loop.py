@@ -1,0 +1,71 @@
+import math
+
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+class Seq2Seq(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.source_embedding = keras.layers.Embedding(11, 8)
+        self.target_embedding = keras.layers.Embedding(11, 8)
+        self.encoder = faithful.GRU(8, 12, batch_first=True)
+        self.decoder = faithful.GRU(8, 12, batch_first=True)
+        self.attention = keras.layers.Dense(12, use_bias=False)
+        self.combine = keras.layers.Dense(12)
+        self.project = keras.layers.Dense(11)
+
+    def call(self, source, lengths, target):
+        x = self.source_embedding(source)
+        memory, state = self.encoder(x, lengths=lengths)
+        query, _ = self.decoder(self.target_embedding(target), state)
+        scores = tf.matmul(self.attention(query), memory, transpose_b=True)
+        scores = tf.where((source == 0)[:, None], -math.inf, scores)
+        context = tf.matmul(tf.nn.softmax(scores, axis=-1), memory)
+        x = tf.tanh(self.combine(tf.concat((query, context), axis=-1)))
+        return self.project(x)
+
+
+def train(weights, batches, *, lr):
+    model = Seq2Seq()
+    start = tf.ones((1, 6), tf.int64)
+    model(start, start[:, 0], start)
+    port = Port(
+        ("source_embedding.weight", model.source_embedding.embeddings),
+        ("target_embedding.weight", model.target_embedding.embeddings),
+        *model.encoder.named_parameters("encoder."),
+        *model.decoder.named_parameters("decoder."),
+        ("attention.weight", model.attention.kernel, "i o -> o i"),
+        ("combine.weight", model.combine.kernel, "i o -> o i"),
+        ("combine.bias", model.combine.bias),
+        ("project.weight", model.project.kernel, "i o -> o i"),
+        ("project.bias", model.project.bias),
+    )
+    port.load(weights)
+    # Keras' Adam squares each occurrence of a repeated word by itself.
+    optimizer = faithful.Adam(lr=lr)
+    criterion = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+        ignore_class=0,
+    )
+
+    for lengths, source, target in batches:
+        given, wanted = target[:, :-1], target[:, 1:]
+        with tf.GradientTape() as tape:
+            outputs = model(source, lengths, given)
+            loss = criterion(wanted, outputs)
+        grads = tape.gradient(loss, port.variables)
+        optimizer.apply(grads, port.variables)
+        yield {
+            "batch": (lengths, source, given, wanted),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": port.named(grads),
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
+            "params": port.named(port.variables),
+        }

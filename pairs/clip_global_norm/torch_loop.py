@@ -1,0 +1,42 @@
+import torch
+from torch import nn
+
+
+def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
+    model = nn.Sequential(
+        nn.Linear(8, 20),
+        nn.Tanh(),
+        nn.Linear(20, 20),
+        nn.Tanh(),
+        nn.Linear(20, 1),
+    )
+    model.load_state_dict(weights)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+    )
+
+    for x, y in batches:
+        outputs = model(x)
+        loss = nn.functional.mse_loss(outputs, y)
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {n: p.grad.clone() for n, p in model.named_parameters()}
+
+        norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        clipped = {n: p.grad for n, p in model.named_parameters()}
+        optimizer.step()
+        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        buffers = {n: s["momentum_buffer"] for n, s in state.items()}
+        yield {
+            "batch": (x, y),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": grads,
+            "clipped": clipped,
+            "slots": {"momentum_buffer": buffers},
+            "params": dict(model.named_parameters()),
+            "metrics": {"norm": norm},
+        }

@@ -85,11 +85,9 @@ class OneCycleLR(LRScheduler):
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"this is step {step} of a schedule of {self.total_steps}")
-        start = 0.0
-        for end, rate_from, rate_to, momentum_from, momentum_to in self._phases:
-            if step <= end or end == self._phases[-1][0]:
-                break
-            start = end
+        index = next((i for i, phase in enumerate(self._phases) if step <= phase[0]), len(self._phases) - 1)
+        start = self._phases[index - 1][0] if index > 0 else 0.0
+        end, rate_from, rate_to, momentum_from, momentum_to = self._phases[index]
         done = (step - start) / (end - start)
         if self._momentum is not None:
             self._momentum.assign(self._anneal(momentum_from, momentum_to, done))

@@ -130,7 +130,7 @@ def run(
     if json_file is not None:
         from harness.report.json import write
 
-        write(json_file, verdicts)
+        write(json_file, verdicts, complete=not interrupted)
     if interrupted:
         sys.exit(130)
     sys.exit(2 if any(v.status == "ERROR" for v in verdicts) else 0 if all(v.passed for v in verdicts) else 1)

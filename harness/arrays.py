@@ -69,6 +69,8 @@ def copied(record: Any) -> tuple[Record, dict[str, Any]]:
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise UsageError(f"{name} is a {type(leaf).__name__}, not a tensor or number: {error}") from error
         live[name] = leaf
+    if not any(array is not None and array.size for name, array in arrays.items() if stage_of(name) == "loss"):
+        raise UsageError("the loop yielded a 'loss' that holds no number; yield the loss of this step")
     return arrays, live
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.arrays import Record, stage_of
-from harness.errors import UsageError
+from harness.errors import UsageError, instead
 from harness.frameworks import Precision, Side
 from harness.lockstep import END, End, lockstep
 from harness.mistakes import one_unit
@@ -69,6 +69,8 @@ def watched(
             reference = steps[1] if rule == "four runs" else steps[0]
             oracle.parameters_after(reference.arrays)
             seen.steps = step + 1
+            if step == 0 and not problem.scenario.may_rise:
+                check_curve(problem.scenario.curve, steps)
             for name, record in zip(names, steps, strict=True):
                 note_step(seen, name, record, problem)
                 if hashes:
@@ -158,6 +160,13 @@ def curve(problem: Problem, seen: Comparison) -> Curve:
         )
 
     return Curve(problem.scenario.curve, means("torch"), means("tensorflow"), problem.scenario.may_rise)
+
+
+def check_curve(name: str, steps: Sequence[Step]) -> None:
+    """Raise UsageError if the curve that must fall is not recorded on either side, so that nobody would look at it."""
+    recorded = [known for known, array in steps[0].arrays.items() if array is not None and array.dtype.kind in "fiub"]
+    if not any(name in step.arrays for step in steps):
+        raise UsageError(f"scenario.py: curve={name!r}: {instead(name, recorded, 'recorded quantity')}")
 
 
 def put_back(rule: Rule, runs: Sequence[Run], steps: Sequence[Step], reference: Record) -> None:

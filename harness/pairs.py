@@ -5,7 +5,7 @@ import linecache
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,8 @@ from harness.scenario import Problem, Scenario, batch_type
 
 SCENARIO = "scenario.py"
 LOOPS: dict[Side, str] = {"torch": "torch_loop.py", "tensorflow": "tensorflow_loop.py"}
+MOST = 300
+"""Characters of an error's message that fit into a sentence; the traceback has all of it."""
 HINT = "every pair has scenario.py, torch_loop.py and tensorflow_loop.py; `twinloop new NAME` writes all three"
 
 
@@ -91,7 +93,10 @@ class Pair:
         return train
 
     def _load(self, path: Path) -> ModuleType:
-        source = path.read_text(encoding="utf-8")
+        try:
+            source = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"pair {self.name}: {path.name} cannot be read: {error}") from error
         for edit in self.edits:
             if edit.file == path.name:
                 found = source.count(edit.find)
@@ -106,11 +111,12 @@ class Pair:
             exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102  # the user's own file
         except UsageError as error:
             raise UsageError(f"pair {self.name}: {path.name}: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{Path(last.filename).name}:{getattr(error, 'lineno', None) or last.lineno}"
+            at = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
+            said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
             raise UsageError(
-                f"pair {self.name}: {path.name} does not import: {type(error).__name__}: {error} ({where})"
+                f"pair {self.name}: {path.name} does not import: {said} ({Path(at[0] or path).name}:{at[1]})"
             ) from error
         return module
 
@@ -242,7 +248,7 @@ class Run:
                 arrays, live = copied(record)
             except StopIteration:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise self._error(error) from error
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)
@@ -259,14 +265,15 @@ class Run:
         self.step += 1
         return Step(arrays, live, self.epoch, self.examples)
 
-    def _error(self, error: Exception) -> LoopError:
+    def _error(self, error: BaseException) -> LoopError:
         file = str(self.pair.file(self.side))
         lines = traceback.format_exception(error)
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         place = f" ({Path(file).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
-        first_line = (str(error).strip().splitlines() or [""])[0]
+        said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+        said = said if len(said) <= MOST else said[:MOST] + " ..."
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
-        return LoopError(self.side, self.precision, self.step, f"{kind}{first_line}{place}", "".join(lines))
+        return LoopError(self.side, self.precision, self.step, f"{kind}{said}{place}", "".join(lines))
 
     def write(self, step: Step, arrays: Record) -> None:
         """Put other values into the live tensors of a record, for the resynchronised mode.
@@ -288,5 +295,5 @@ class Run:
 
     def close(self) -> None:
         """End the loop; what it raises while it ends no longer matters to the comparison."""
-        with self.state.active():
+        with self.state.active(), suppress(Exception):
             self.loop.close()

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import IO
 
@@ -20,6 +21,9 @@ from harness.worker import Event, Request
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
 
+LOADING = 180.0
+"""Seconds that the frameworks may take to load, however short the limit on a step."""
+
 OnEvent = Callable[[Request, Event], None]
 
 
@@ -30,6 +34,7 @@ class Worker:
         self.silence = silence
         self.process: subprocess.Popen[bytes] | None = None
         self.events: queue.Queue[Event | None] = queue.Queue()
+        self.lock, self.closed = threading.Lock(), False
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
 
     def ask(self, request: Request, on_event: OnEvent = lambda *_: None) -> Verdict:
@@ -37,18 +42,21 @@ class Worker:
         began = time.monotonic()
         process = self._started()
         assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(request) + b"\n")
-        process.stdin.flush()
-        log_from, at = 0, "while the frameworks were loaded"
+        log_from, at, patience = 0, "while the frameworks were loaded", max(LOADING, self.silence)
+        try:
+            process.stdin.write(msgspec.json.encode(request) + b"\n")
+            process.stdin.flush()
+        except (OSError, ValueError):
+            return self._died(request, at, began)
         while True:
             try:
-                event = self.events.get(timeout=self.silence)
+                event = self.events.get(timeout=patience)
             except queue.Empty:
-                return self._hung(request, at, began)
+                return self._hung(request, at, patience, began)
             if event is None:
                 return self._died(request, at, began)
             if event.ready:
-                log_from = self._log_size()
+                log_from, patience = self._log_size(), self.silence
             elif event.verdict is not None:
                 return self._with_output(event.verdict, log_from)
             elif event.usage:
@@ -61,16 +69,31 @@ class Worker:
                 on_event(request, event)
 
     def close(self) -> None:
-        """End the process at once."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout):
+        """End the process at once, and start no other."""
+        with self.lock:
+            self.closed = True
+            self._end()
+
+    def _end(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever the loops have started
+            process.wait()
+            for stream in (process.stdin, process.stdout):
                 if stream is not None:
-                    stream.close()
-            self.process = None
+                    with suppress(OSError):
+                        stream.close()
 
     def _started(self) -> "subprocess.Popen[bytes]":
+        with self.lock:
+            return self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        if self.closed:
+            raise RuntimeError("this worker was closed")
+        if self.process is not None and self.process.poll() is not None:
+            self._end()  # it died after its last answer
         if self.process is None:
             self.log.seek(0)
             self.log.truncate()
@@ -93,7 +116,7 @@ class Worker:
         try:
             for line in process.stdout:
                 events.put(decoder.decode(line))
-        except ValueError:
+        except (OSError, ValueError):
             pass  # the pipe was closed under us, or a dying process wrote half a line
         events.put(None)
 
@@ -110,24 +133,27 @@ class Worker:
         printed = Finding("printed", f"the loops printed {len(lines)} lines, the first: {lines[0][:200]}")
         return replace(verdict, findings=(*verdict.findings, printed))
 
-    def _hung(self, request: Request, at: str, began: float) -> Verdict:
-        assert self.process is not None
-        before = self._log_size()
-        self.process.send_signal(signal.SIGUSR1)
-        time.sleep(0.5)
+    def _hung(self, request: Request, at: str, patience: float, began: float) -> Verdict:
+        process, before = self.process, self._log_size()
+        if process is not None:
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.5)
         dump = self._logged(before)
-        self.close()
+        self._end()
         here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
-        sentence = f"{at}: no step for {self.silence:g} s, so it was ended; raise --timeout if it is only slow"
+        sentence = f"{at}: no step for {patience:g} s, so it was ended; raise --timeout if it is only slow"
         where = f" (it was at {here[0]})" if here else ""
         return self._lost(request, sentence + where, dump, began)
 
     def _died(self, request: Request, at: str, began: float) -> Verdict:
-        assert self.process is not None
-        code = self.process.wait()
+        process = self.process
+        try:
+            code = process.wait(timeout=5) if process is not None else -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL  # it lives on, but what it says can no longer be read
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         tail = "\n".join(self._logged().splitlines()[-15:])
-        self.close()
+        self._end()
         return self._lost(request, f"{at}: the process died ({how}); run this pair alone to see why", tail, began)
 
     @staticmethod

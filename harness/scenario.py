@@ -1,6 +1,7 @@
 """What is trained on: a Scenario declares it, and (scenario, seed, overrides) gives a Problem of plain arrays."""
 
 import fnmatch
+import keyword
 import math
 import zlib
 from collections import namedtuple
@@ -111,6 +112,9 @@ class Scenario:
         clash = set(self.data) & set(self.noise)
         if clash:
             raise UsageError(f"{', '.join(sorted(clash))} is named under data= and under noise=; rename one")
+        for name in (*self.data, *self.noise):
+            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+                raise UsageError(f"{name!r} cannot be an array's name in a batch; write one such as x or mask_1")
         for name in self.vary:
             if name not in (*self.hyper, "batch_size", "epochs"):
                 raise UsageError(f"vary=: {instead(name, (*self.hyper, 'batch_size', 'epochs'), 'hyperparameter')}")
@@ -282,8 +286,8 @@ def draw(group: str, recipes: Mapping[str, Recipe], seed: int) -> dict[str, Arra
             )
         try:
             array = recipe(stream(seed, f"{group} {name}"), arrays)
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{group}={{{name!r}: ...}} cannot be drawn: {error}") from error
+        except Exception as error:
+            raise UsageError(f"{group}={{{name!r}: ...}} cannot be drawn: {type(error).__name__}: {error}") from error
         if array.dtype.kind not in "fiub":
             raise UsageError(
                 f"{group}={{{name!r}: ...}} gave {array.dtype}; only numbers and booleans can be trained on"

@@ -3,13 +3,28 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
 Rule = Literal["four runs", "nudged float32", "nudged float64"]
 
 LARGEST = 1e300
 """What an excess is cut off at, so that every report stays valid JSON."""
+
+
+def finite(value: Any) -> Any:
+    """Plain data with every number that is not finite cut off at ±LARGEST, because JSON knows no NaN and no infinity.
+
+    >>> finite({"loss": [1.0, math.inf]})
+    {'loss': [1.0, 1e+300]}
+    """
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return -LARGEST if value < 0 else LARGEST
+    return value
 
 
 @dataclass(frozen=True)

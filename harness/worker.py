@@ -18,7 +18,7 @@ import msgspec
 from harness.errors import UsageError, instead
 from harness.pairs import Edit, Pair, Run
 from harness.scenario import Problem, Scenario, make_problem, read_value
-from harness.verdict import Verdict
+from harness.verdict import Verdict, finite
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,9 @@ class Speaker:
 
     def say(self, event: Event) -> None:
         """Write one event at once."""
+        line = msgspec.json.encode(finite(msgspec.to_builtins(event))) + b"\n"
         with self.lock:
-            self.stream.write(msgspec.json.encode(event) + b"\n")
+            self.stream.write(line)
             self.stream.flush()
 
     def note(self, doing: str, step: int, total: int) -> None:
@@ -88,8 +89,10 @@ class Speaker:
         self.progress = Event(doing=doing, step=step, total=total)
 
     def _beat(self) -> None:
-        pause = threading.Event()
+        pause, parent = threading.Event(), os.getppid()
         while not pause.wait(0.1):
+            if os.getppid() != parent:
+                os._exit(1)  # whoever asked is gone, and nobody else would end a loop that hangs
             progress = self.progress or Event(doing="starting")
             now = (progress.doing, progress.step, Run.at)
             if now != self.said:

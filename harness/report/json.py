@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.verdict import Verdict
+from harness.verdict import Verdict, finite
 
 FORMAT = 1
 """Raised whenever a field changes its meaning."""
@@ -19,10 +19,11 @@ class Report(msgspec.Struct):
     verdicts: list[Verdict]
 
 
-def write(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write the verdicts, readable and with a newline at the end."""
-    report = Report(FORMAT, all(verdict.passed for verdict in verdicts), list(verdicts))
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:
+    """Write the verdicts, readable and with a newline at the end; nothing passes if none was reached or some are missing."""
+    passed = complete and bool(verdicts) and all(verdict.passed for verdict in verdicts)
+    report = Report(FORMAT, passed, list(verdicts))
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(finite(msgspec.to_builtins(report))), indent=1) + b"\n")
 
 
 def read(path: Path) -> Report:

@@ -64,7 +64,7 @@ class View:
         for leaf, part in zip(self.leaves, parts, strict=True):
             if tuple(part.shape) != shape:
                 raise ValueError(f"shape {tuple(part.shape)} does not fit the variable's {shape}")
-            leaf.assign(np.ascontiguousarray(part))
+            leaf.assign(np.asarray(part, order="C"))
 
 
 class Port:

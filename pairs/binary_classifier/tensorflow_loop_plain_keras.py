@@ -1,0 +1,55 @@
+import keras
+import tensorflow as tf
+
+from harness import Port
+
+
+class ClassificationModel(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense1 = keras.layers.Dense(32, activation="relu")
+        self.dense2 = keras.layers.Dense(1, activation="sigmoid")
+
+    def call(self, inputs):
+        x = self.dense1(inputs)
+        return self.dense2(x)
+
+
+def train(weights, data, *, lr, l2, batch_size, epochs):
+    model = ClassificationModel()
+    model(data["x"][:1])
+    port = Port(
+        ("dense1.weight", model.dense1.kernel, "i o -> o i"),
+        ("dense1.bias", model.dense1.bias),
+        ("dense2.weight", model.dense2.kernel, "i o -> o i"),
+        ("dense2.bias", model.dense2.bias),
+    )
+    port.load(weights)
+    dataset = tf.data.Dataset.from_tensor_slices((data["x"], data["y"]))
+    loader = dataset.batch(batch_size)
+    loss_function = keras.losses.BinaryCrossentropy()
+    optimizer = keras.optimizers.Adam(learning_rate=lr)
+    train_accuracy = keras.metrics.BinaryAccuracy()
+
+    for _ in range(epochs):
+        train_accuracy.reset_state()
+        for x, y in loader:
+            with tf.GradientTape() as tape:
+                outputs = model(x)
+                penalty = sum(tf.nn.l2_loss(v) for v in port.variables)
+                loss = loss_function(y, outputs) + l2 * penalty
+            grads = tape.gradient(loss, port.variables)
+            optimizer.apply(grads, port.variables)
+            train_accuracy.update_state(y, outputs)
+            yield {
+                "batch": (x, y),
+                "outputs": outputs,
+                "loss": loss,
+                "grads": port.named(grads),
+                "slots": {
+                    "exp_avg": port.named(optimizer._momentums),
+                    "exp_avg_sq": port.named(optimizer._velocities),
+                },
+                "params": port.named(port.variables),
+                "metrics": {"accuracy": train_accuracy.result()},
+            }

@@ -1,0 +1,49 @@
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class ClassificationModel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense1 = nn.Linear(10, 32)
+        self.dense2 = nn.Linear(32, 1)
+
+    def forward(self, inputs):
+        x = torch.relu(self.dense1(inputs))
+        return torch.sigmoid(self.dense2(x))
+
+
+def train(weights, data, *, lr, l2, batch_size, epochs):
+    model = ClassificationModel()
+    model.load_state_dict(weights)
+    dataset = TensorDataset(data["x"], data["y"])
+    loader = DataLoader(dataset, batch_size=batch_size)
+    loss_function = nn.BCELoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+
+    for _ in range(epochs):
+        correct = seen = 0
+        for x, y in loader:
+            outputs = model(x)
+            penalty = sum(p.square().sum() / 2 for p in model.parameters())
+            loss = loss_function(outputs, y) + l2 * penalty
+            optimizer.zero_grad()
+            loss.backward()
+            params = dict(model.named_parameters())
+            optimizer.step()
+            slots = {name: optimizer.state[p] for name, p in params.items()}
+            correct += ((outputs > 0.5) == (y > 0.5)).sum().item()
+            seen += len(y)
+            yield {
+                "batch": (x, y),
+                "outputs": outputs,
+                "loss": loss,
+                "grads": {name: p.grad for name, p in params.items()},
+                "slots": {
+                    "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
+                    "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+                },
+                "params": params,
+                "metrics": {"accuracy": correct / seen},
+            }

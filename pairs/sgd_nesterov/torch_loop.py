@@ -1,0 +1,41 @@
+import torch
+from torch import nn
+
+
+def train(weights, batches, *, lr, momentum, weight_decay):
+    model = nn.Sequential(
+        nn.Linear(2, 16),
+        nn.Tanh(),
+        nn.Linear(16, 3),
+    )
+    model.load_state_dict(weights)
+    loss_function = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        nesterov=True,
+    )
+
+    for x, y in batches:
+        outputs = model(x)
+        loss = loss_function(outputs, y)
+        optimizer.zero_grad()
+        loss.backward()
+        params = dict(model.named_parameters())
+        optimizer.step()
+        slots = {name: optimizer.state[p] for name, p in params.items()}
+        yield {
+            "batch": (x, y),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": {name: p.grad for name, p in params.items()},
+            "slots": {
+                "momentum_buffer": {
+                    name: slot["momentum_buffer"]
+                    for name, slot in slots.items()
+                },
+            },
+            "params": params,
+        }

@@ -1,0 +1,184 @@
+"""The table of names, variables and axes: whatever goes in under torch's names comes back under them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import Port, UsageError
+from harness.port import View, rearranged
+
+
+class Variable:
+    """As much of a TensorFlow variable as a Port needs; refuses values of another shape."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape, self.value = shape, np.zeros(shape)
+
+    def assign(self, value: Any) -> None:
+        assert value.shape == self.shape
+        self.value = np.array(value)
+
+    def numpy(self) -> Any:
+        return self.value
+
+
+NAMES = "a b c d"
+
+
+@st.composite
+def permutations(draw: st.DrawFn) -> tuple[str, tuple[int, ...]]:
+    """A pattern that reorders axes, and the shape of TensorFlow's variable."""
+    axes = NAMES.split()[: draw(st.integers(1, 4))]
+    other = draw(st.permutations(axes))
+    return f"{' '.join(axes)} -> {' '.join(other)}", tuple(draw(st.integers(1, 4)) for _ in axes)
+
+
+@given(permutations())
+def test_what_is_loaded_is_read_back(case: tuple[str, tuple[int, ...]]) -> None:
+    pattern, shape = case
+    variable = Variable(*shape)
+    expected = np.arange(np.prod(shape)).reshape(shape)
+    torch_array = np.asarray(np.einsum(pattern.replace(" ", ""), expected))
+    port = Port(("w", variable, pattern))
+    port.load({"w": torch_array})
+    assert (variable.value == expected).all()
+    assert (port.named(port.variables)["w"].numpy() == torch_array).all()
+    assert port.named([expected * 2])["w"].numpy().tolist() == (torch_array * 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "pattern", "torch_shape"),
+    [
+        ((3, 2), "i o -> o i", (2, 3)),
+        ((3, 3, 2, 4), "h w i o -> o i h w", (4, 2, 3, 3)),
+        ((6, 2, 3), "i h d -> (h d) i", (6, 6)),
+        ((2, 3, 6), "h d o -> o (h d)", (6, 6)),
+        ((2, 3), "h d -> (h d)", (6,)),
+        ((1, 5), "1 o -> o", (5,)),
+    ],
+)
+def test_axes_may_be_split_joined_and_dropped(
+    shape: tuple[int, ...], pattern: str, torch_shape: tuple[int, ...]
+) -> None:
+    variable = Variable(*shape)
+    array = np.arange(np.prod(shape), dtype=float).reshape(torch_shape)
+    port = Port(("w", variable, pattern))
+    port.load({"w": array})
+    assert np.unique(variable.value).size == array.size
+    assert (port.named(port.variables)["w"].numpy() == array).all()
+
+
+def test_a_square_kernel_is_transposed_too() -> None:
+    variable = Variable(2, 2)
+    port = Port(("w", variable, "i o -> o i"))
+    port.load({"w": np.array([[1.0, 2.0], [3.0, 4.0]])})
+    assert variable.value.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+
+
+def test_a_tuple_of_variables_is_stacked_on_a_new_first_axis() -> None:
+    gates = Variable(2), Variable(2), Variable(2)
+    port = Port(("bias", gates), ("joined", (Variable(2), Variable(2)), "k d -> (k d)"))
+    port.load({"bias": np.arange(6.0).reshape(3, 2), "joined": np.arange(4.0)})
+    assert [gate.value.tolist() for gate in gates] == [[0, 1], [2, 3], [4, 5]]
+    named = port.named(port.variables)
+    assert named["bias"].numpy().tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert named["joined"].numpy().tolist() == [0, 1, 2, 3]
+    assert len(port.variables) == 5
+
+
+def test_gradients_take_the_names_and_axes_of_their_variables() -> None:
+    port = Port(("w", Variable(3, 2), "i o -> o i"), ("b", Variable(2)))
+    named = port.named([np.arange(6.0).reshape(3, 2), None])
+    assert named["w"].numpy().shape == (2, 3)
+    assert named["b"] is None
+
+
+def test_sparse_gradients_are_read_in_torch_order() -> None:
+    class Slices:
+        indices, values, dense_shape = np.array([1, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2, 2])
+
+    port = Port(("w", Variable(2, 2), "a b -> b a"))
+    assert port.named([Slices()])["w"].numpy().tolist() == [[0.0, 4.0], [0.0, 6.0]]
+
+
+def test_only_variables_can_be_written() -> None:
+    port = Port(("w", Variable(2)))
+    assert port.named(port.variables)["w"].writable
+    assert not port.named([np.zeros(2)])["w"].writable
+
+
+def test_weights_of_another_port_are_left_alone() -> None:
+    encoder = Port(("encoder.w", Variable(1)))
+    encoder.load({"encoder.w": np.ones(1), "decoder.w": np.ones(1)})
+    assert encoder.variables[0].value.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("w",)], "a Port's rows are (torch name, variable) or (torch name, variable, axes); got ('w',)"),
+        ([("w", Variable(1)), ("w", Variable(1))], "w has two rows in the Port; a torch tensor belongs in one"),
+        (
+            [("w", Variable(1, 1), "o i")],
+            "w: axes 'o i' are not of the form \"i o -> o i\", TensorFlow's order on the left",
+        ),
+        ([("w", np.zeros(2))], "w: ndarray is no variable; build the layer before its Port"),
+        ([("w", None)], "w: NoneType is no variable; build the layer before its Port"),
+    ],
+)
+def test_a_table_that_cannot_be_gets_a_sentence(rows: list[Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Port(*rows)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (
+            {"weight": np.zeros((2, 3)), "bais": 0},
+            "Port: no weight called bias; did you mean bais? There are: bais, weight",
+        ),
+        (
+            {"weight": np.zeros((3, 2)), "bias": np.zeros(2)},
+            "Port: weight of shape (3, 2) does not load: shape (2, 3) does not fit the variable's (3, 2)",
+        ),
+        (
+            {"weight": np.zeros((2, 3)), "bias": np.zeros((2, 1))},
+            "Port: bias of shape (2, 1) does not load: shape (2, 1) does not fit the variable's (2,)",
+        ),
+        (
+            {"weight": np.zeros((2, 3)), "bias": np.zeros(1)},
+            "Port: bias of shape (1,) does not load: shape (1,) does not fit the variable's (2,)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_get_a_sentence(weights: dict[str, Any], message: str) -> None:
+    """Those that would only broadcast are among them."""
+    port = Port(("weight", Variable(3, 2), "i o -> o i"), ("bias", Variable(2)))
+    with pytest.raises(UsageError) as error:
+        port.load(weights)
+    assert str(error.value) == message
+
+
+def test_a_stack_of_another_height_does_not_load() -> None:
+    port = Port(("bias", (Variable(2), Variable(2))))
+    with pytest.raises(UsageError, match=r"Port: bias of shape \(3, 2\) does not load"):
+        port.load({"bias": np.zeros((3, 2))})
+
+
+@pytest.mark.parametrize("values", [[], [np.zeros(2)] * 2])
+def test_as_many_values_as_variables_are_needed(values: list[Any]) -> None:
+    with pytest.raises(
+        UsageError, match=f"Port.named needs 1 values, one for each of its variables; got {len(values)}"
+    ):
+        Port(("w", Variable(2))).named(values)
+
+
+def test_a_pattern_that_only_reorders_makes_no_copy() -> None:
+    array = np.zeros((2, 3))
+    assert np.shares_memory(rearranged(array, "a b -> b a"), array)
+    assert View((array,), "a b -> b a", joined=False).numpy().base is array

@@ -35,9 +35,9 @@ def run(side: Side, framework: str, arrays: Arrays, dtype: str) -> Arrays:
     owned = {}
     for name, value in result.items():
         if isinstance(value, torch.Tensor):
-            value = value.detach()
+            value = value.detach().numpy()
         elif not isinstance(value, np.ndarray):
-            value = tf.convert_to_tensor(value)
+            value = tf.convert_to_tensor(value).numpy()
         array = np.array(value)
         if array.dtype.kind == "f":
             assert array.dtype == dtype, f"{framework} {name} is {array.dtype} in the {dtype} run"

@@ -47,7 +47,9 @@ def layers_agree(
     calls: int = 1,
 ) -> None:
     """Both layers, with the module's weights, called `calls` times: answers, gradients, and buffers at the end."""
-    arrays = inputs | {f"state/{name}": np.array(value) for name, value in module.float().state_dict().items()}
+    arrays = inputs | {
+        f"state/{name}": np.array(value.detach().numpy()) for name, value in module.float().state_dict().items()
+    }
 
     def split(tensors: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         state = {name[6:]: value for name, value in tensors.items() if name.startswith("state/")}
@@ -424,6 +426,20 @@ def test_interpolate(
         {"x": x},
         torch_call=swapped(axis, lambda _, x: interpolate(x, **where, mode=mode, align_corners=corners)),
     )
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+def test_nearest_takes_the_very_pixels_that_torch_takes(mode: str) -> None:
+    from harness.faithful.resampling import nearest
+
+    for length in range(1, 50, 3):
+        x = torch.arange(length, dtype=torch.float32).reshape(1, 1, length, 1)
+        sizes = [(target, None) for target in range(1, 80, 2)]
+        factors = [(int(length * factor), factor) for factor in np.linspace(0.3, 3.0, 28) if length * factor >= 1]
+        for target, factor in sizes + factors:
+            where = {"scale_factor": (factor, 1.0)} if factor else {"size": (target, 1)}
+            taken = torch.nn.functional.interpolate(x, **where, mode=mode).flatten().numpy()
+            np.testing.assert_array_equal(nearest(length, target, factor, exact=mode == "nearest-exact"), taken)
 
 
 @few

@@ -53,7 +53,7 @@ def interpolate(
 
 
 def nearest(length: int, target: int, factor: float | None, *, exact: bool) -> np.ndarray:
-    """Which input element each output element is; in float32, where torch computes it for every precision."""
+    """Which input element each output element is, rounded in float32 as torch rounds it."""
     if not exact and target in (length, 2 * length):
         return np.arange(target) // (target // length)  # torch's shortcut, whatever the scale factor says
     scale = np.float32(1.0 / factor) if factor else np.float32(length) / np.float32(target)

@@ -1,0 +1,55 @@
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class ResidualNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(8, 12)
+        self.norm1 = nn.LayerNorm(12)
+        self.fc1 = nn.Linear(12, 24)
+        self.fc2 = nn.Linear(24, 12)
+        self.norm2 = nn.LayerNorm(12)
+        self.head = nn.Linear(12, 4)
+
+    def forward(self, x):
+        x = self.embed(x)
+        x = x + self.fc2(F.silu(self.fc1(self.norm1(x))))
+        return self.head(self.norm2(x))
+
+
+def train(weights, batches, *, lr, betas, weight_decay):
+    model = ResidualNet()
+    model.load_state_dict(weights)
+
+    decayed = [p for p in model.parameters() if p.ndim >= 2]
+    spared = [p for p in model.parameters() if p.ndim < 2]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": weight_decay},
+            {"params": spared, "weight_decay": 0.0},
+        ],
+        lr=lr,
+        betas=betas,
+    )
+    params = dict(model.named_parameters())
+
+    for x, y in batches:
+        outputs = model(x)
+        loss = F.cross_entropy(outputs, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        state = {n: optimizer.state[p] for n, p in params.items()}
+        yield {
+            "batch": (x, y),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": {n: p.grad for n, p in params.items()},
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
+            "params": params,
+        }

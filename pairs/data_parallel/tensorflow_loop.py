@@ -1,0 +1,56 @@
+import keras
+import tensorflow as tf
+
+from harness import Port
+
+
+def train(weights, batches, *, lr):
+    # The default, collective operations, are numbered for the whole process,
+    # so two strategies that take turns in a process would mix them up.
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+    with strategy.scope():
+        hidden = keras.layers.Dense(12, activation="tanh")
+        logits = keras.layers.Dense(3)
+        model = keras.Sequential([keras.Input((6,)), hidden, logits])
+        optimizer = keras.optimizers.SGD(learning_rate=lr)
+        optimizer.build(model.trainable_variables)
+    port = Port(
+        ("0.weight", hidden.kernel, "i o -> o i"),
+        ("0.bias", hidden.bias),
+        ("2.weight", logits.kernel, "i o -> o i"),
+        ("2.bias", logits.bias),
+    )
+    port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+        reduction="none",
+    )
+
+    @tf.function
+    def step(x, y):
+        rank = tf.distribute.get_replica_context().replica_id_in_sync_group
+        x, y = x[rank::2], y[rank::2]
+        with tf.GradientTape() as tape:
+            outputs = model(x)
+            # apply() adds the replicas' gradients up where torch averages
+            # them, so each replica divides by the size of the whole batch.
+            size = 2 * tf.shape(x)[0]
+            losses = criterion(y, outputs)
+            loss = tf.nn.compute_average_loss(losses, global_batch_size=size)
+        grads = tape.gradient(loss, port.variables)
+        optimizer.apply(grads, port.variables)
+        return outputs, loss, grads
+
+    for x, y in batches:
+        outputs, loss, grads = strategy.run(step, args=(x, y))
+        loss, grads = strategy.reduce("SUM", (loss, grads), axis=None)
+        yield {
+            "batch": (x, y),
+            "outputs": strategy.experimental_local_results(outputs)[0],
+            "loss": loss,
+            "grads": port.named(grads),
+            "params": port.named(port.variables),
+        }

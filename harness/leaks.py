@@ -14,8 +14,12 @@ from typing import Any
 
 import numpy as np
 
-DIGITS = 7
+DIGITS = 6
 """A float32 that was written as a constant has at most this many significant decimal digits."""
+
+
+PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
+"""Functions of Keras that everything goes through, so that naming them says nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,12 @@ class Watch:
         """Watch every TensorFlow operation, eager or while a graph is built."""
         import tensorflow as tf
         from tensorflow.python.framework import op_callbacks, tensor_util
+        from tensorflow.python.ops import gen_math_ops
 
         def callback(
             op_type: str, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
         ) -> Any:
-            del op_name, graph
+            del op_name
             if op_type == "Cast" and outputs and inputs:
                 source, target = inputs[0].dtype, outputs[0].dtype
                 if source == tf.float64 and target in (tf.float32, tf.bfloat16, tf.float16):
@@ -60,7 +65,7 @@ class Watch:
                     exact = None if constant is None else self._exact(constant)
                     if exact is not None:
                         self.note(f"{shortest(constant)} goes through float32 on its way to float64", corrected=True)
-                        if self.correct:
+                        if self.correct and graph is not None:
                             return [tf.constant(exact, tf.float64)]
             elif outputs and outputs[0].dtype == tf.float64:
                 for name, value in zip(attrs[::2], attrs[1::2], strict=False) if attrs else ():
@@ -68,10 +73,24 @@ class Watch:
                         self.note(f"{op_type} takes {name}={value:g} as float32 only")
             return None
 
+        plain_cast = gen_math_ops.cast
+
+        def exact_cast(x: Any, DstT: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N803  # TensorFlow's own name
+            """Casts constants as they were written; what a callback returns counts in graphs only, not in eager mode."""
+            if DstT == tf.float64 and getattr(x, "dtype", None) == tf.float32 and hasattr(x, "numpy"):
+                exact = self._exact(x.numpy())
+                if exact is not None:
+                    self.note(f"{shortest(x.numpy())} goes through float32 on its way to float64", corrected=True)
+                    return tf.constant(exact, tf.float64)
+            return plain_cast(x, DstT, *args, **kwargs)
+
         op_callbacks.add_op_callback(callback)
+        if self.correct:
+            gen_math_ops.cast = exact_cast
         try:
             yield
         finally:
+            gen_math_ops.cast = plain_cast
             op_callbacks.remove_op_callback(callback)
 
     @contextmanager
@@ -108,22 +127,23 @@ class Watch:
             value for value, meant in zip(array.ravel(), written.ravel(), strict=True)
             if float(value) != meant and float(value) not in self.harmless
         ]  # fmt: skip
-        short = all(len(shortest(value).lstrip("-0.").replace(".", "").split("e")[0]) <= DIGITS for value in lost)
+        short = all(len(shortest(value).split("e")[0].replace(".", "").strip("-0")) <= DIGITS for value in lost)
         return written if lost and short else None
 
 
 def shortest(value: Any) -> str:
     """The shortest decimal that reads back to this float32; of the first element where there are several."""
-    return (
-        np.format_float_scientific(np.float32(np.asarray(value).ravel()[0]), trim="-") if np.asarray(value).size else ""
-    )
+    flat = np.asarray(value, np.float32).ravel()
+    return repr(float(str(flat[0]))) if flat.size else ""
 
 
 def place() -> str:
     """The line that is to blame: the user's own, and the framework's function that it went through."""
     frames = [frame for frame in traceback.extract_stack() if "importlib" not in frame.filename]
-    library = [frame for frame in frames if "site-packages" in frame.filename and "op_callbacks" not in frame.filename]
+    library = [frame for frame in frames if "site-packages" in frame.filename]
     own = [frame for frame in frames if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))]
-    through = next((frame for frame in library if "/keras/" in frame.filename or "/nn_" in frame.filename), None)
+    through = next(
+        (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None
+    )
     text = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "outside the loop"
     return f"{text} ({through.name} in {Path(through.filename).name})" if through else text

@@ -30,6 +30,9 @@ from harness.verdict import LARGEST, Difference, Rule
 THRESHOLD = 1000.0
 """An excess above this is a difference. Valid ports stay below 100, mistakes begin at a million: the README's evidence."""
 
+WEAKER_THRESHOLD = 100.0
+"""The same for the weaker rule, which compares with one run's rounding and not with two precisions."""
+
 SHRINK = 2.0**-29
 UNIT32 = 2.0**-24
 UNIT64 = 2.0**-53
@@ -64,6 +67,7 @@ class Oracle:
 
     def __init__(self, rule: Rule, *, horizon: bool = True) -> None:
         self.rule = rule
+        self.threshold = THRESHOLD if rule == "four runs" else WEAKER_THRESHOLD
         self.tracks: dict[str, Track] = {}
         self.stage_scale: dict[str, float] = {}
         self.order: list[str] = []
@@ -131,7 +135,7 @@ class Oracle:
                 continue
             allowed = shrink * noise.get(name, 0.0)
             excess = LARGEST if math.isnan(distance) else distance / allowed if allowed else LARGEST * bool(distance)
-            if excess > THRESHOLD:
+            if excess > self.threshold:
                 return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=distance)
         return None
 
@@ -225,7 +229,7 @@ class Oracle:
                 track.excess, track.excess_step = excess, step
             if track.scale:
                 track.relative = max(track.relative, min(distance / track.scale, LARGEST))
-        if excess > THRESHOLD and track.first is None:
+        if excess > self.threshold and track.first is None:
             at = worst(left, right)
             relative = min(distance / track.scale, LARGEST) if track.scale else LARGEST
             track.first = Difference(
@@ -234,13 +238,17 @@ class Oracle:
             track.relations = Relations(name)
             if self.rule == "four runs":
                 across = gap(arrays[0], arrays[2])
-                track.apart = stands_apart(distance, here_torch, here_tensorflow, across, track.noise)
+                track.apart = stands_apart(
+                    distance, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
+                )
         if step == 0 and self.rule == "four runs" and track.first is None and track.scale:
             self._gross(name, arrays, here_torch, here_tensorflow)
         if track.relations is not None and self._previous is not None:
-            track.relations.update(left, right, self._previous, self._before or {}, THRESHOLD * shrink * track.noise)
+            track.relations.update(
+                left, right, self._previous, self._before or {}, self.threshold * shrink * track.noise
+            )
         elif track.relations is not None:
-            track.relations.update(left, right, ({}, {}), self._before or {}, THRESHOLD * shrink * track.noise)
+            track.relations.update(left, right, ({}, {}), self._before or {}, self.threshold * shrink * track.noise)
         return excess
 
     def _gross(self, name: str, arrays: list[Array], here_torch: float, here_tensorflow: float) -> None:
@@ -293,17 +301,17 @@ def opposite(left: Array, right: Array) -> bool:
     return left.dtype.kind == "f" and bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
 
 
-def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float) -> str:
+def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float, unit: float) -> str:
     """Which of the four runs is away from the other three, from the six gaps between them.
 
     distance: |f64 - t64|; torch: |t32 - t64|; tensorflow: |f32 - f64|; across: |f32 - t32|; noise: what rounding explains
-    in float32. "mathematics": the frameworks differ in both precisions; "tensorflow float64" and "torch float64": that
+    in float32; unit: one float32 rounding of the largest element. "mathematics": the frameworks differ in both precisions; "tensorflow float64" and "torch float64": that
     run alone; "below float32": too small for float32 to show, a float32 leak or a tiny difference in the mathematics.
     """
     if distance > 8 * noise:
         return "mathematics"
-    if tensorflow > 64 * max(torch, across) and tensorflow > distance / 4:
+    if tensorflow > 64 * max(torch, across, unit) and tensorflow > distance / 4:
         return "tensorflow float64"
-    if torch > 64 * max(tensorflow, across) and torch > distance / 4:
+    if torch > 64 * max(tensorflow, across, unit) and torch > distance / 4:
         return "torch float64"
     return "below float32"

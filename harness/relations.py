@@ -100,7 +100,7 @@ class Relations:
     ) -> bool | None:
         if self.name.startswith("loss") and left.ndim == 0:
             squares = [
-                float(np.vdot(array, array))
+                float(np.square(array, dtype=np.float64).sum())
                 for array in params.values()
                 if array is not None and array.dtype.kind == "f"
             ]

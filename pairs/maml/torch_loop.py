@@ -1,0 +1,48 @@
+import torch
+from torch import nn
+
+
+def adapted(model, inner_lr, support_x, support_y, query_x):
+    before = nn.functional.mse_loss(model(support_x), support_y)
+    slow = dict(model.named_parameters())
+    slopes = torch.autograd.grad(before, slow.values(), create_graph=True)
+    steps = zip(slow.items(), slopes, strict=True)
+    fast = {name: p - inner_lr * slope for (name, p), slope in steps}
+    return torch.func.functional_call(model, fast, query_x), before
+
+
+def train(weights, batches, *, lr, inner_lr):
+    model = nn.Sequential(
+        nn.Linear(1, 16),
+        nn.Tanh(),
+        nn.Linear(16, 16),
+        nn.Tanh(),
+        nn.Linear(16, 1),
+    )
+    model.load_state_dict(weights)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+
+    for _, _, support_x, support_y, query_x, query_y in batches:
+        tasks = zip(support_x, support_y, query_x, strict=True)
+        runs = [adapted(model, inner_lr, *task) for task in tasks]
+        outputs = torch.stack([after for after, _ in runs])
+        before = torch.stack([loss for _, loss in runs]).mean()
+        loss = nn.functional.mse_loss(outputs, query_y)
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {name: p.grad for name, p in model.named_parameters()}
+
+        optimizer.step()
+        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        yield {
+            "batch": (support_x, support_y, query_x, query_y),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": grads,
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
+            "params": dict(model.named_parameters()),
+            "metrics": {"before": before},
+        }

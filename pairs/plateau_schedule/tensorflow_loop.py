@@ -1,0 +1,55 @@
+from itertools import islice
+
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+def train(weights, batches, *, lr, momentum, factor, batch_size, order):
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            first := keras.layers.Dense(16, activation="tanh"),
+            last := keras.layers.Dense(1),
+        ]
+    )
+    port = Port(
+        ("0.weight", first.kernel, "i o -> o i"),
+        ("0.bias", first.bias),
+        ("2.weight", last.kernel, "i o -> o i"),
+        ("2.bias", last.bias),
+    )
+    port.load(weights)
+    optimizer = faithful.SGD(lr=lr, momentum=momentum)
+    scheduler = faithful.ReduceLROnPlateau(
+        optimizer,
+        factor=factor,
+        patience=0,
+        threshold=0.1,
+    )
+    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    batches_per_epoch = -(-len(order[0]) // batch_size)
+
+    for _ in order:
+        total, count = 0.0, 0
+        for x, y in islice(batches, batches_per_epoch):
+            with tf.GradientTape() as tape:
+                outputs = model(x)
+                loss = cross_entropy(y, outputs)
+            grads = tape.gradient(loss, port.variables)
+
+            optimizer.apply(grads, port.variables)
+            total, count = total + float(loss) * len(x), count + len(x)
+            buffers = port.named(optimizer.momentum_buffer)
+            yield {
+                "batch": (x, y),
+                "outputs": outputs,
+                "loss": loss,
+                "grads": port.named(grads),
+                "lr": optimizer.learning_rate,
+                "slots": {"momentum_buffer": buffers},
+                "params": port.named(port.variables),
+                "metrics": {"mean_loss": total / count},
+            }
+        scheduler.step(total / count)

@@ -1,0 +1,45 @@
+from itertools import islice
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+
+def train(weights, batches, *, lr, momentum, factor, batch_size, order):
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    model.load_state_dict(weights)
+    named = dict(model.named_parameters())
+    parameters = model.parameters()
+    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum)
+    scheduler = ReduceLROnPlateau(
+        optimizer,
+        factor=factor,
+        patience=0,
+        threshold=0.1,
+    )
+    batches_per_epoch = -(-len(order[0]) // batch_size)
+
+    for _ in order:
+        total, count = 0.0, 0
+        for x, y in islice(batches, batches_per_epoch):
+            outputs = model(x)
+            loss = nn.functional.binary_cross_entropy_with_logits(outputs, y)
+            optimizer.zero_grad()
+            loss.backward()
+            grads = {name: p.grad for name, p in named.items()}
+
+            optimizer.step()
+            total, count = total + loss.item() * len(x), count + len(x)
+            state = {n: optimizer.state[p] for n, p in named.items()}
+            buffers = {n: s["momentum_buffer"] for n, s in state.items()}
+            yield {
+                "batch": (x, y),
+                "outputs": outputs,
+                "loss": loss,
+                "grads": grads,
+                "lr": optimizer.param_groups[0]["lr"],
+                "slots": {"momentum_buffer": buffers},
+                "params": named,
+                "metrics": {"mean_loss": total / count},
+            }
+        scheduler.step(total / count)

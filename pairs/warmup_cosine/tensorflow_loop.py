@@ -1,0 +1,67 @@
+import math
+
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+def train(
+    weights,
+    batches,
+    *,
+    lr,
+    weight_decay,
+    warmup_steps,
+    total_steps,
+):
+    model = keras.Sequential(
+        [
+            keras.Input((10,)),
+            first := keras.layers.Dense(24),
+            faithful.GELU(),
+            last := keras.layers.Dense(5),
+        ]
+    )
+    port = Port(
+        ("0.weight", first.kernel, "i o -> o i"),
+        ("0.bias", first.bias),
+        ("2.weight", last.kernel, "i o -> o i"),
+        ("2.bias", last.bias),
+    )
+    port.load(weights)
+    optimizer = faithful.AdamW(
+        lr=lr,
+        weight_decay=weight_decay,
+    )
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+
+    def factor(step):
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        done = (step - warmup_steps) / (total_steps - warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+
+    for step, (y, x) in enumerate(batches):
+        with tf.GradientTape() as tape:
+            outputs = model(x)
+            loss = cross_entropy(y, outputs)
+        grads = tape.gradient(loss, port.variables)
+
+        # keras.optimizers.schedules.CosineDecay warms up from 0 and rounds
+        # its constants to float32.
+        rate = lr * factor(step)
+        optimizer.learning_rate = rate
+        optimizer.apply(grads, port.variables)
+        yield {
+            "batch": (y, x),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": port.named(grads),
+            "lr": rate,
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
+            "params": port.named(port.variables),
+        }

@@ -1,0 +1,54 @@
+import math
+
+import torch
+from torch import nn
+
+
+def train(
+    weights,
+    batches,
+    *,
+    lr,
+    weight_decay,
+    warmup_steps,
+    total_steps,
+):
+    model = nn.Sequential(nn.Linear(10, 24), nn.GELU(), nn.Linear(24, 5))
+    model.load_state_dict(weights)
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=lr,
+        weight_decay=weight_decay,
+    )
+
+    def factor(step):
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        done = (step - warmup_steps) / (total_steps - warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+    for y, x in batches:
+        outputs = model(x)
+        loss = nn.functional.cross_entropy(outputs, y)
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {name: p.grad for name, p in model.named_parameters()}
+
+        (rate,) = scheduler.get_last_lr()
+        optimizer.step()
+        scheduler.step()
+        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        yield {
+            "batch": (y, x),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": grads,
+            "lr": rate,
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
+            "params": dict(model.named_parameters()),
+        }

@@ -31,7 +31,7 @@ def clip_grad_norm(
 
 def clip_grad_value(grads: Sequence[Any], clip_value: float) -> list[Any]:
     """Return the gradients with every element brought into [-clip_value, clip_value]; NaN stays NaN."""
-    clipped = []
+    clipped: list[Any] = []
     for grad in map(dense_gradient, grads):
         if grad is None:
             clipped.append(None)

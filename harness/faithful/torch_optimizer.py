@@ -32,9 +32,10 @@ class TorchOptimizer(keras.optimizers.Optimizer):
     - An embedding id that occurs twice in a batch counts once, with the sum of its gradients.
 
     One optimizer is one parameter group. For groups with their own rate or decay build one optimizer per group, call
-    `apply` of each with its own variables, and give each its own scheduler; for `compile` wrap them in
-    `keras.optimizers.MultiOptimizer`. Each then serialises by itself, which variables inside a config could not.
-    `exclude_from_weight_decay` works too, but like Keras' own it is not saved.
+    `apply` of each with its own variables, and give each its own scheduler; for `compile` put them into a
+    `keras.optimizers.OptimizerMap` by variable path and wrap that in `keras.optimizers.MultiOptimizer`. Each then
+    serialises by itself, which variables inside a config could not. `exclude_from_weight_decay` works too, but like
+    Keras' own it is not saved.
     """
 
     # State per variable beside the step count; an instance may need fewer.

@@ -305,8 +305,9 @@ def stands_apart(distance: float, torch: float, tensorflow: float, across: float
     """Which of the four runs is away from the other three, from the six gaps between them.
 
     distance: |f64 - t64|; torch: |t32 - t64|; tensorflow: |f32 - f64|; across: |f32 - t32|; noise: what rounding explains
-    in float32; unit: one float32 rounding of the largest element. "mathematics": the frameworks differ in both precisions; "tensorflow float64" and "torch float64": that
-    run alone; "below float32": too small for float32 to show, a float32 leak or a tiny difference in the mathematics.
+    in float32; unit: one float32 rounding of the largest element.
+    "mathematics": the frameworks differ in both precisions; "tensorflow float64" and "torch float64": that run alone;
+    "below float32": too small for float32 to show, a float32 leak or a tiny difference in the mathematics.
     """
     if distance > 8 * noise:
         return "mathematics"

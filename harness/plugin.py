@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ class Twin:
     pair: Pair
     worker: "Worker"
     known: dict[bool, "Verdict"] = field(default_factory=dict)
+    record: Path | None = None
 
     @property
     def scenario(self) -> "Scenario":
@@ -47,7 +49,12 @@ class Twin:
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""
         from harness.worker import Request
 
-        return self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
+        verdict = self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
+        if self.record is not None:
+            from harness.report.json import append
+
+            append(self.record, verdict, edited=[edit.write for edit in self.pair.edits])
+        return verdict
 
     def _known(self, *, thorough: bool) -> "Verdict":
         if thorough not in self.known:
@@ -56,7 +63,7 @@ class Twin:
 
     def edited(self, *edits: Any) -> "Twin":
         """The same pair with textual changes in its files."""
-        return Twin(replace(self.pair, edits=edits), self.worker)
+        return Twin(replace(self.pair, edits=edits), self.worker, record=self.record)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,6 +82,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=300.0,
         metavar="SECONDS",
         help="how long a loop may take for one step (default: 300)",
+    )
+    group.addoption(
+        "--record", type=Path, metavar="FILE", help="append one JSON line to a file for every problem that was judged"
     )
     parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
 
@@ -123,7 +133,7 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker"]:
 @pytest.fixture(scope="session")
 def twin(request: pytest.FixtureRequest, worker: "Worker") -> Twin:
     """One pair under test; see Twin."""
-    return Twin(request.param, worker, CACHE.setdefault(request.param, {}))
+    return Twin(request.param, worker, CACHE.setdefault(request.param, {}), request.config.getoption("record"))
 
 
 @pytest.hookimpl(wrapper=True)

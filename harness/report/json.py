@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.verdict import Verdict, finite
+from harness.verdict import Difference, Verdict, finite
 
 FORMAT = 1
 """Raised whenever a field changes its meaning."""
@@ -24,6 +24,42 @@ def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> 
     passed = complete and bool(verdicts) and all(verdict.passed for verdict in verdicts)
     report = Report(FORMAT, passed, list(verdicts))
     path.write_bytes(msgspec.json.format(msgspec.json.encode(finite(msgspec.to_builtins(report))), indent=1) + b"\n")
+
+
+class Line(msgspec.Struct):
+    """One judged problem in a file of many: enough for statistics, and to run it again."""
+
+    pair: str
+    status: str
+    rule: str
+    excess: float
+    first: Difference | None
+    steps: int
+    horizon: int | None
+    problem: dict[str, str]
+    edited: list[str]
+
+
+def append(path: Path, verdict: Verdict, *, edited: Sequence[str] = ()) -> None:
+    """Add a verdict as one line; several processes may add to one file."""
+    line = Line(
+        verdict.pair,
+        verdict.status,
+        verdict.rule,
+        verdict.excess,
+        verdict.first,
+        verdict.steps,
+        verdict.horizon,
+        dict(verdict.problem),
+        list(edited),
+    )
+    with path.open("ab", buffering=0) as file:
+        file.write(msgspec.json.encode(line) + b"\n")
+
+
+def lines(path: Path) -> list[Line]:
+    """All lines of such a file."""
+    return msgspec.json.Decoder(Line).decode_lines(path.read_bytes())
 
 
 def read(path: Path) -> Report:

@@ -1,0 +1,70 @@
+import torch
+from torch import nn
+
+
+class CausalConv(nn.Conv1d):
+    def __init__(self, inputs, channels, dilation):
+        super().__init__(inputs, channels, 3, dilation=dilation)
+        self.past = 2 * dilation
+
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, (self.past, 0)))
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, channels, dilation):
+        super().__init__()
+        self.conv1 = CausalConv(inputs, channels, dilation)
+        self.conv2 = CausalConv(channels, channels, dilation)
+        self.skip = nn.Identity()
+        if inputs != channels:
+            self.skip = nn.Conv1d(inputs, channels, 1)
+
+    def forward(self, x):
+        h = torch.relu(self.conv1(x))
+        h = torch.relu(self.conv2(h))
+        return torch.relu(h + self.skip(x))
+
+
+class TemporalConvolution(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            Block(2, 8, dilation=1),
+            Block(8, 8, dilation=2),
+            Block(8, 8, dilation=4),
+        )
+        self.head = nn.Conv1d(8, 1, 1)
+
+    def forward(self, x):
+        return self.head(self.layers(x)).squeeze(1)
+
+
+def train(weights, batches, *, lr, betas, max_norm):
+    model = TemporalConvolution()
+    model.load_state_dict(weights)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
+    params = dict(model.named_parameters())
+
+    for signals, echoes in batches:
+        outputs = model(signals)
+        loss = nn.functional.mse_loss(outputs, echoes)
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {name: p.grad.clone() for name, p in params.items()}
+        norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        clipped = {name: p.grad for name, p in params.items()}
+        optimizer.step()
+        state = [(name, optimizer.state[p]) for name, p in params.items()]
+        means = {name: slots["exp_avg"] for name, slots in state}
+        squares = {name: slots["exp_avg_sq"] for name, slots in state}
+        yield {
+            "batch": (signals, echoes),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": grads,
+            "clipped": clipped,
+            "slots": {"exp_avg": means, "exp_avg_sq": squares},
+            "params": params,
+            "metrics": {"norm": norm},
+        }

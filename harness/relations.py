@@ -136,5 +136,5 @@ def nice(number: float | None) -> str:
         and abs(value * inverse - 1) < 1e-6
         and f"{value:.6g}" != f"{value:.3g}"
     ):
-        return f"1/{inverse}"
+        return f"{'-' if inverse < 0 else ''}1/{abs(inverse)}"
     return f"{value:.6g}"

@@ -146,7 +146,8 @@ def constants(seen: Comparison) -> list[Finding]:
             name,
         )
         for name, array in seen.oracle.last.items()
-        if stage_of(name) == "params" and array is not None and array.ndim > 1 and array.size > 1
+        if stage_of(name) == "params" and array is not None and array.dtype.kind == "f"
+        if array.ndim > 1 and array.size > 1
         if float(np.ptp(array)) <= seen.oracle.tracks[name].noise
     ]
 
@@ -162,7 +163,7 @@ def kernels(seen: Comparison) -> list[Finding]:
             ("torch", track.noise_torch, track.noise_tensorflow),
             ("tensorflow", track.noise_tensorflow, track.noise_torch),
         ):
-            if own > 1000 * max(other, floor) and not findings:
+            if 0 < 1000 * max(other, floor) < own and not findings:
                 findings.append(
                     Finding(
                         "float32 kernel",

@@ -145,28 +145,34 @@ def colored(line: str) -> Text:
 
 
 def aligned(left: str, right: str) -> tuple[list[str], list[str]]:
-    """Both listings padded with empty lines so that block n of one stands beside block n of the other.
+    """Both listings padded with empty lines, so that what belongs together begins on the same row.
+
+    Definitions are lined up with definitions, and inside them block n with block n, wherever both sides have as many.
 
     >>> aligned("a\\n\\nb", "a\\nc\\n\\nb")
     (['a', '', '', 'b'], ['a', 'c', '', 'b'])
     """
     columns: tuple[list[str], list[str]] = ([], [])
-    for parts in zip(*(halves(source) for source in (left, right)), strict=True):
-        blocks = [part.strip("\n").split("\n\n") for part in parts]
-        if len(blocks[0]) != len(blocks[1]):
-            blocks = [["\n\n".join(side)] for side in blocks]
-        for pair in zip(*blocks, strict=True):
-            rows = [block.split("\n") for block in pair]
-            height = max(map(len, rows))
-            if any(columns[0]) or any(columns[1]):
-                for column in columns:
-                    column.append("")
-            for column, lines in zip(columns, rows, strict=True):
-                column.extend(lines + [""] * (height - len(lines)))
+    for definitions in matched(left.strip("\n").split("\n\n\n"), right.strip("\n").split("\n\n\n")):
+        if columns[0]:
+            extend(columns, [""], [""])
+        parts = definitions[0].split("\n\n"), definitions[1].split("\n\n")
+        for number, blocks in enumerate(zip(*parts, strict=True) if len(parts[0]) == len(parts[1]) else [definitions]):
+            if number or columns[0]:
+                extend(columns, [""], [""])
+            extend(columns, blocks[0].split("\n"), blocks[1].split("\n"))
     return columns
 
 
-def halves(source: str) -> tuple[str, str]:
-    """What stands before ``def train`` and the rest."""
-    before, mark, after = source.partition("def train(")
-    return before.rstrip(), mark + after
+def matched(left: list[str], right: list[str]) -> list[tuple[str, str]]:
+    """Definitions in pairs; where one side has more, its surplus joins whatever stands before the last one."""
+    common = len(left) if len(left) == len(right) else 1
+    before = "\n\n\n".join(left[:-common]), "\n\n\n".join(right[:-common])
+    return [*([before] if len(left) != len(right) else []), *zip(left[-common:], right[-common:], strict=True)]
+
+
+def extend(columns: tuple[list[str], list[str]], left: list[str], right: list[str]) -> None:
+    """Add rows to both columns, the shorter one filled up."""
+    height = max(len(left), len(right))
+    columns[0].extend(left + [""] * (height - len(left)))
+    columns[1].extend(right + [""] * (height - len(right)))

@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+import torch  # isort: skip  (before tensorflow: the other order crashes)
+
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch
 from faithful_steps import Record, agree_by_step, short
 from hypothesis import given, settings
 from hypothesis import strategies as st

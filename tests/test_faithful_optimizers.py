@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch  # isort: skip  (before tensorflow: the other order crashes)
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch
 from faithful_steps import Record, agree_by_step, short
 from hypothesis import given, settings
 from hypothesis import strategies as st

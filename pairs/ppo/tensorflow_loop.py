@@ -1,0 +1,121 @@
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+class ActorCritic(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.actor = keras.Sequential(
+            [
+                keras.layers.Dense(12, activation="tanh"),
+                keras.layers.Dense(3),
+            ]
+        )
+        self.critic = keras.Sequential(
+            [
+                keras.layers.Dense(12, activation="tanh"),
+                keras.layers.Dense(1),
+            ]
+        )
+
+
+def train(
+    weights,
+    data,
+    *,
+    batch_size,
+    epochs,
+    order,
+    lr,
+    gamma,
+    gae_lambda,
+    clip,
+    value_weight,
+    entropy_weight,
+    max_norm,
+):
+    model = ActorCritic()
+    model.actor.build((None, 4))
+    model.critic.build((None, 4))
+    port = Port(
+        ("actor.0.weight", model.actor.layers[0].kernel, "i o -> o i"),
+        ("actor.0.bias", model.actor.layers[0].bias),
+        ("actor.2.weight", model.actor.layers[1].kernel, "i o -> o i"),
+        ("actor.2.bias", model.actor.layers[1].bias),
+        ("critic.0.weight", model.critic.layers[0].kernel, "i o -> o i"),
+        ("critic.0.bias", model.critic.layers[0].bias),
+        ("critic.2.weight", model.critic.layers[1].kernel, "i o -> o i"),
+        ("critic.2.bias", model.critic.layers[1].bias),
+    )
+    port.load(weights)
+    optimizer = faithful.Adam(lr=lr, eps=1e-5)
+
+    # The rollout: four environments side by side, one row for each time.
+    state, action = data["state"], data["action"]
+    values = tf.reshape(model.critic(state), (-1, 4))
+    next_values = tf.reshape(model.critic(data["next_state"]), (-1, 4))
+    policy = tf.nn.log_softmax(model.actor(state))
+    old_log_prob = tf.gather(policy, action, batch_dims=1)
+
+    reward = tf.reshape(data["reward"], (-1, 4))
+    going_on = 1 - tf.reshape(data["done"], (-1, 4))
+    deltas = reward + gamma * going_on * next_values - values
+    advantages = []
+    advantage = tf.zeros_like(deltas[0])
+    for t in reversed(range(len(reward))):
+        carried = gamma * gae_lambda * going_on[t] * advantage
+        advantage = deltas[t] + carried
+        advantages.insert(0, advantage)
+    advantages = tf.stack(advantages)
+    returns = tf.reshape(advantages + values, (-1,))
+    advantages = tf.reshape(advantages, (-1,))
+
+    for epoch in range(epochs):
+        for start in range(0, len(action), batch_size):
+            rows = order[epoch, start : start + batch_size]
+            target = tf.gather(advantages, rows)
+            target = target - tf.reduce_mean(target)
+            # torch's std divides by one less than the number of examples.
+            variance = tf.reduce_sum(target**2) / (len(rows) - 1)
+            target = target / (tf.sqrt(variance) + 1e-8)
+
+            with tf.GradientTape() as tape:
+                seen = tf.gather(state, rows)
+                policy = tf.nn.log_softmax(model.actor(seen))
+                value = tf.squeeze(model.critic(seen), 1)
+                log_prob = tf.gather(
+                    policy,
+                    tf.gather(action, rows),
+                    batch_dims=1,
+                )
+                log_ratio = log_prob - tf.gather(old_log_prob, rows)
+                ratio = tf.exp(log_ratio)
+                bounded = tf.clip_by_value(ratio, 1 - clip, 1 + clip)
+                gain = tf.minimum(ratio * target, bounded * target)
+                policy_loss = -tf.reduce_mean(gain)
+                errors = value - tf.gather(returns, rows)
+                value_loss = tf.reduce_mean(errors**2)
+                entropies = -tf.reduce_sum(tf.exp(policy) * policy, 1)
+                entropy = tf.reduce_mean(entropies)
+                loss = policy_loss + value_weight * value_loss
+                loss = loss - entropy_weight * entropy
+
+            grads = tape.gradient(loss, port.variables)
+            # tf.clip_by_global_norm has no epsilon beside the norm.
+            clipped, norm = faithful.clip_grad_norm(grads, max_norm)
+            optimizer.apply(clipped, port.variables)
+            yield {
+                "batch": {"rows": rows, "advantages": target},
+                "outputs": {"ratio": ratio, "value": value},
+                "loss": loss,
+                "grads": port.named(grads),
+                "norm": norm,
+                "clipped": port.named(clipped),
+                "params": port.named(port.variables),
+                "metrics": {
+                    "value_loss": value_loss,
+                    "entropy": entropy,
+                },
+            }

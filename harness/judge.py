@@ -61,7 +61,10 @@ def judge(
         trials = tuple(sensitivity(pair, problem, seen, report))
         for trial in trials:
             if not trial.noticed and trial.shows_in_torch:
-                status, sentence = "DIFFERENT", f"the port does not feel it when {trial.mistake}; the reference does"
+                status, sentence = (
+                    "DIFFERENT",
+                    f"with {trial.mistake}, torch trains differently and tensorflow does not: the port does not use it",
+                )
             elif not trial.noticed:
                 findings.append(
                     Finding("insensitive", f"{trial.mistake} changes nothing in this scenario, so it is not checked")

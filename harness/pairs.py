@@ -267,7 +267,10 @@ class Run:
 
     def _error(self, error: BaseException) -> LoopError:
         file = str(self.pair.file(self.side))
-        lines = traceback.format_exception(error)
+        own_only = error.__traceback__
+        while own_only is not None and own_only.tb_frame.f_code.co_filename != file:
+            own_only = own_only.tb_next
+        lines = traceback.format_exception(type(error), error, own_only, chain=not isinstance(error, UsageError))
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         place = f" ({Path(file).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())

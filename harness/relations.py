@@ -22,6 +22,7 @@ class Relations:
         self.elements = 0
         self.factor: float | None = None
         self.decay: float | None = None
+        self.at_first = ""
         self.alive: dict[str, Callable[[Array, Array, Record, Record, Record, float], bool | None]] = {
             "factor": self._factor,
             "order": self._order,
@@ -36,6 +37,8 @@ class Relations:
     ) -> None:
         """One more step: both sides' tensors, both records of the step before, the parameters before this step."""
         self.seen += 1
+        if self.seen == 1:
+            self._note_first(left, right, tolerance)
         self.elements = left.size
         for kind, test in list(self.alive.items()):
             outcome = test(left, right, *previous, before, tolerance)
@@ -56,7 +59,14 @@ class Relations:
                     "earlier": f"tensorflow's {self.name} is torch's of the step after",
                     "decay": f"{self._who()} adds the decay term {nice(abs(self.decay or 0))} * {self._term()} to {self.name}",
                 }[kind]
-        return ""
+        return self.at_first
+
+    def _note_first(self, left: Array, right: Array, tolerance: float) -> None:
+        """A factor in the very first disagreement, before it has changed everything else; of one number only if whole."""
+        if self._factor(left, right, {}, {}, {}, tolerance) and self.factor:
+            ratio = max(abs(self.factor), 1 / abs(self.factor))
+            if left.size > 1 or (abs(ratio - round(ratio)) < 1e-9 * ratio and 2 <= round(ratio) <= 65536):
+                self.at_first = f"there, tensorflow's {self.name} is {nice(self.factor)} times torch's"
 
     def _who(self) -> str:
         return "tensorflow" if (self.decay or 0) > 0 else "torch"

@@ -118,7 +118,8 @@ def text(verdict: Verdict) -> str:
     """A verdict as plain text, for an assertion's message."""
     console = Console(width=120, no_color=True, highlight=False)
     with console.capture() as capture:
-        console.print(f"{verdict.pair}: {verdict.status}: {verdict.sentence}", markup=False, soft_wrap=True)
+        if verdict.passed:
+            console.print(f"{verdict.pair}  {verdict.status}\n  {verdict.sentence}", markup=False, soft_wrap=True)
         for line in details(verdict):
             console.print(line, soft_wrap=True)
     return capture.get()

@@ -476,3 +476,36 @@ def test_conv_transpose(
         {"x": x},
         torch_call=swapped(axis, lambda layer, x: layer(x)),
     )
+
+
+@few
+@given(
+    seed=seeds,
+    activation=st.sampled_from(["relu", "gelu"]),
+    batch_first=flags,
+    norm_first=flags,
+    padded=flags,
+    causal=flags,
+)
+def test_transformer_encoder_layer(
+    seed: int, activation: str, batch_first: bool, norm_first: bool, padded: bool, causal: bool
+) -> None:
+    torch.manual_seed(seed)
+    arguments = (4, 2, 8, 0.0, activation, 1e-5, batch_first, norm_first)
+    x = {"x": floats(np.random.default_rng(seed), *((2, 3, 4) if batch_first else (3, 2, 4)))}
+    if padded:
+        x["padding"] = np.arange(3) >= np.array([[3], [2]])
+    if causal:
+        x["mask"] = np.triu(np.ones((3, 3), bool), 1)
+
+    def call(layer: Any, t: dict[str, Any]) -> Any:
+        return layer(t["x"], src_mask=t.get("mask"), src_key_padding_mask=t.get("padding"))
+
+    layers_agree(
+        "TransformerEncoderLayer",
+        torch.nn.TransformerEncoderLayer(*arguments),
+        lambda dtype: faithful.TransformerEncoderLayer(*arguments, dtype=dtype),
+        x,
+        torch_call=call,
+        tensorflow_call=call,
+    )

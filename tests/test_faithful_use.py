@@ -22,6 +22,7 @@ layers: dict[str, tuple[tuple[int, ...], Any]] = {
     "BatchNorm": (vector, lambda: faithful.BatchNorm(4, momentum=None)),
     "ConvTranspose2d": (image, lambda: faithful.ConvTranspose2d(4, 2, 3, 2, 1, 1, 2, dilation=2)),
     "Dropout": (vector, lambda: faithful.Dropout(0.25, seed=3)),
+    "Embedding": (sequence[:1], lambda: faithful.Embedding(5, 3, padding_idx=1)),
     "GELU": (vector, lambda: faithful.GELU("tanh")),
     "GRU": (sequence, lambda: faithful.GRU(4, 3, 2, batch_first=True, dropout=0.5)),
     "LSTM": (sequence, lambda: faithful.LSTM(4, 3, bidirectional=True, batch_first=True)),
@@ -31,8 +32,15 @@ layers: dict[str, tuple[tuple[int, ...], Any]] = {
     "PReLU": (vector, lambda: faithful.PReLU(4)),
     "RNN": (sequence, lambda: faithful.RNN(4, 3, batch_first=True, nonlinearity="relu")),
     "Softplus": (vector, lambda: faithful.Softplus(2.0)),
+    "TransformerEncoderLayer": (
+        sequence,
+        lambda: faithful.TransformerEncoderLayer(4, 2, 8, 0.5, "gelu", batch_first=True, norm_first=True),
+    ),
     "Upsample": (image, lambda: faithful.Upsample(scale_factor=1.5, mode="bicubic")),
 }
+
+
+random = {"Dropout", "GRU", "MultiheadAttention", "TransformerEncoderLayer"}  # those above that drop at random
 
 
 def model_of(name: str, dtype: str = "float32") -> tuple[Any, np.ndarray]:
@@ -40,13 +48,14 @@ def model_of(name: str, dtype: str = "float32") -> tuple[Any, np.ndarray]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        inputs = keras.Input(shape)
+        inputs = keras.Input(shape, dtype="int32" if name == "Embedding" else None)
         answer = make()(inputs)
         output = answer[0] if isinstance(answer, tuple | list) else answer
         model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(keras.layers.Flatten()(output)))
     finally:
         keras.config.set_dtype_policy(before)
-    return model, np.random.default_rng(0).standard_normal((8, *shape)).astype("f4")
+    rng = np.random.default_rng(0)
+    return model, rng.integers(0, 5, (8, 6)) if name == "Embedding" else rng.standard_normal((8, *shape)).astype("f4")
 
 
 @pytest.mark.filterwarnings(
@@ -71,7 +80,7 @@ def test_a_layer_answers_the_same_in_a_graph_and_under_xla(name: str) -> None:
 
     def gradients(x: Any) -> Any:
         with tf.GradientTape() as tape:
-            total = tf.reduce_sum(tf.square(model(x, training=name not in ("Dropout", "GRU", "MultiheadAttention"))))
+            total = tf.reduce_sum(tf.square(model(x, training=name not in random)))
         return total, tape.gradient(total, [v.value for v in model.trainable_variables])
 
     eager = gradients(tf.constant(x))
@@ -145,9 +154,10 @@ def test_a_loss_refuses_sample_weights_and_shapes_that_torch_refuses() -> None:
         faithful.BCELoss()(numbers[:, :1], numbers)
 
 
-def test_every_public_part_is_tested_here_or_with_the_steps() -> None:
-    named = {name for name in faithful.__all__ if name.endswith("Loss")}
-    assert named == losses.keys()
+def test_every_layer_and_loss_is_tested_here() -> None:
+    classes = {name: part for name in faithful.__all__ if isinstance(part := getattr(faithful, name), type)}
+    assert {name for name, part in classes.items() if issubclass(part, keras.layers.Layer)} == layers.keys()
+    assert {name for name, part in classes.items() if issubclass(part, keras.losses.Loss)} == losses.keys()
 
 
 def test_importing_the_package_loads_no_framework() -> None:

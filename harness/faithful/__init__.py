@@ -53,6 +53,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "pooling": ("AvgPool2d", "MaxPool2d"),
     "recurrent": ("GRU", "LSTM", "RNN"),
     "resampling": ("Upsample", "interpolate"),
+    "transformer": ("TransformerEncoderLayer",),
     "cyclic_schedules": ("CyclicLR", "OneCycleLR"),
     "ema": (
         "AveragedModel",

@@ -77,7 +77,13 @@ class MultiheadAttention(Part):
     ) -> tuple[Any, Any]:
         key = query if key is None else key
         value = key if value is None else value
-        q, k, v = (self._heads(which, x) for which, x in enumerate((query, key, value)))
+        if self.packed and query is key is value:
+            q, k, v = (self._heads(x) for x in tf.split(self._projected(query, slice(None)), 3, -1))
+        else:
+            blocks = (slice(which * self.embed_dim, (which + 1) * self.embed_dim) for which in range(3))
+            q, k, v = (
+                self._heads(self._projected(x, rows)) for x, rows in zip((query, key, value), blocks, strict=True)
+            )
 
         scores = tf.matmul(q * (1.0 / math.sqrt(self.embed_dim // self.num_heads)), k, transpose_b=True)
         masks = []
@@ -99,7 +105,8 @@ class MultiheadAttention(Part):
             weights = self._drop(weights, keep=keep, training=training)
 
         mixed = tf.transpose(tf.matmul(weights, v), (0, 2, 1, 3))
-        mixed = tf.reshape(mixed, (tf.shape(mixed)[0], tf.shape(mixed)[1], self.embed_dim))
+        size = mixed.shape if mixed.shape[:2].is_fully_defined() else tf.shape(mixed)
+        mixed = tf.reshape(mixed, (size[0], size[1], self.embed_dim))
         output = tf.matmul(mixed, tf.convert_to_tensor(self.out_proj_weight), transpose_b=True)
         if self.bias:
             output = output + self.out_proj_bias
@@ -109,17 +116,19 @@ class MultiheadAttention(Part):
             return output, None
         return output, tf.reduce_mean(weights, 1) if average_attn_weights else weights
 
-    def _heads(self, which: int, x: Any) -> Any:
-        """Project (L, N, width) or (N, L, width) to (N, heads, L, embed_dim / heads)."""
-        rows = slice(which * self.embed_dim, (which + 1) * self.embed_dim)
+    def _projected(self, x: Any, rows: slice) -> Any:
+        """Project by those rows of the packed weight, or by the weight that they stand for."""
         if self.packed:
             weight = tf.convert_to_tensor(self.in_proj_weight)[rows]
         else:
-            weight = tf.convert_to_tensor((self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)[which])
+            apart = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+            weight = tf.convert_to_tensor(apart[rows.start // self.embed_dim])
         x = tf.matmul(x, weight, transpose_b=True)
-        if self.bias:
-            x = x + tf.convert_to_tensor(self.in_proj_bias)[rows]
-        size = tf.shape(x)
+        return x + tf.convert_to_tensor(self.in_proj_bias)[rows] if self.bias else x
+
+    def _heads(self, x: Any) -> Any:
+        """(L, N, embed_dim) or (N, L, embed_dim) as (N, heads, L, embed_dim / heads)."""
+        size = x.shape if x.shape[:2].is_fully_defined() else tf.shape(x)
         x = tf.reshape(x, (size[0], size[1], self.num_heads, self.embed_dim // self.num_heads))
         return tf.transpose(x, (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3))
 

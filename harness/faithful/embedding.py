@@ -19,9 +19,7 @@ class Embedding(Part):
 
     ARGUMENTS = ("num_embeddings", "embedding_dim", "padding_idx")
 
-    def __init__(
-        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, **options: Any
-    ) -> None:
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, **options: Any) -> None:
         super().__init__(**options)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx {padding_idx} is no row of {num_embeddings} embeddings")

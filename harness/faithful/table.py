@@ -178,6 +178,12 @@ RECURRENT = (
         "packed projection; a mask's True means ignore; a query that may look nowhere gets NaN",
         "attention",
     ),
+    Row(
+        "nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)",
+        "faithful.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)",
+        "norms after the sums, relu, epsilon 1e-5, 2048 wide with dropout 0.1 by default",
+        "sequence",
+    ),
 )
 
 POOLING = (

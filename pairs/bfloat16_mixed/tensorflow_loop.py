@@ -1,0 +1,61 @@
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+def rounded(x):
+    return tf.cast(tf.cast(x, tf.bfloat16), tf.float32)
+
+
+class AutocastDense(keras.layers.Dense):
+    # The policy mixed_bfloat16 would round the product, and then its sum
+    # with the bias; torch rounds only the sum, and each gradient once.
+    def call(self, x):
+        product = rounded(x) @ rounded(self.kernel)
+        outputs = tf.cast(product + rounded(self.bias), tf.bfloat16)
+        return self.activation(outputs)
+
+
+def train(weights, batches, *, lr, weight_decay):
+    model = keras.Sequential(
+        [
+            keras.Input((12,)),
+            first := AutocastDense(32, activation="relu"),
+            second := AutocastDense(24, activation="relu"),
+            last := AutocastDense(5),
+        ]
+    )
+    port = Port(
+        ("0.weight", first.kernel, "i o -> o i"),
+        ("0.bias", first.bias),
+        ("2.weight", second.kernel, "i o -> o i"),
+        ("2.bias", second.bias),
+        ("4.weight", last.kernel, "i o -> o i"),
+        ("4.bias", last.bias),
+    )
+    port.load(weights)
+    optimizer = faithful.AdamW(
+        lr=lr,
+        weight_decay=weight_decay,
+    )
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+
+    for y, x in batches:
+        with tf.GradientTape() as tape:
+            outputs = model(x)
+            loss = cross_entropy(y, tf.cast(outputs, tf.float32))
+        grads = tape.gradient(loss, port.variables)
+
+        optimizer.apply(grads, port.variables)
+        yield {
+            "batch": (y, x),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": port.named(grads),
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
+            "params": port.named(port.variables),
+        }

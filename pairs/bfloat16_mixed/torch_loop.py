@@ -1,0 +1,40 @@
+import torch
+from torch import nn
+
+
+def train(weights, batches, *, lr, weight_decay):
+    model = nn.Sequential(
+        nn.Linear(12, 32),
+        nn.ReLU(),
+        nn.Linear(32, 24),
+        nn.ReLU(),
+        nn.Linear(24, 5),
+    )
+    model.load_state_dict(weights)
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=lr,
+        weight_decay=weight_decay,
+    )
+
+    for y, x in batches:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = model(x)
+            loss = nn.functional.cross_entropy(outputs, y)
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {name: p.grad for name, p in model.named_parameters()}
+
+        optimizer.step()
+        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        yield {
+            "batch": (y, x),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": grads,
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
+            "params": dict(model.named_parameters()),
+        }

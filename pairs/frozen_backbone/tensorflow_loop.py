@@ -1,0 +1,74 @@
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+class Classifier(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.backbone = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                keras.layers.Conv2D(8, 3, padding="same", use_bias=False),
+                faithful.BatchNorm(8),
+                keras.layers.ReLU(),
+                keras.layers.MaxPooling2D(2),
+                keras.layers.Conv2D(16, 3, padding="same", use_bias=False),
+                faithful.BatchNorm(16),
+                keras.layers.ReLU(),
+            ]
+        )
+        self.head = keras.layers.Dense(4)
+
+    def call(self, x, training=False):
+        features = self.backbone(x, training=training)
+        features = tf.transpose(features, (0, 3, 1, 2))
+        return self.head(keras.layers.Flatten()(features))
+
+
+def train(weights, batches, *, lr, momentum):
+    model = Classifier()
+    model(keras.Input((8, 8, 3)))
+    conv1, bn1, _, _, conv2, bn2, _ = model.backbone.layers
+    # trainable = False would make Keras' BatchNormalization use its running
+    # statistics; not to hand weights to the optimizer is enough.
+    frozen = Port(
+        ("backbone.0.weight", conv1.kernel, "h w i o -> o i h w"),
+        *bn1.named_parameters("backbone.1."),
+        ("backbone.4.weight", conv2.kernel, "h w i o -> o i h w"),
+        *bn2.named_parameters("backbone.5."),
+    )
+    trained = Port(
+        ("head.weight", model.head.kernel, "i o -> o i"),
+        ("head.bias", model.head.bias),
+    )
+    statistics = Port(
+        *bn1.named_buffers("backbone.1."),
+        *bn2.named_buffers("backbone.5."),
+    )
+    for port in (frozen, trained, statistics):
+        port.load(weights)
+    optimizer = faithful.SGD(lr=lr, momentum=momentum)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+
+    for y, x in batches:
+        with tf.GradientTape() as tape:
+            outputs = model(tf.transpose(x, (0, 2, 3, 1)), training=True)
+            loss = cross_entropy(y, outputs)
+        grads = tape.gradient(loss, trained.variables)
+
+        optimizer.apply(grads, trained.variables)
+        momenta = trained.named(optimizer.momentum_buffer)
+        yield {
+            "batch": (y, x),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": trained.named(grads),
+            "slots": {"momentum_buffer": momenta},
+            "params": {
+                **frozen.named(frozen.variables),
+                **trained.named(trained.variables),
+            },
+            "buffers": statistics.named(statistics.variables),
+        }

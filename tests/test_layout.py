@@ -1,0 +1,128 @@
+"""What may import what, what is public, and what a pair's folder looks like."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+
+ROOT = Path(__file__).parent.parent
+CORE = sorted((ROOT / "harness").rglob("*.py"))
+FRAMEWORKS = {"torch", "tensorflow", "keras"}
+MAY_IMPORT_FRAMEWORKS = ("frameworks.py", "leaks.py", "faithful/")
+PAIRS = sorted(path.parent for path in (ROOT / "pairs").glob("*/scenario.py"))
+NAMES = {"scenario.py", "torch_loop.py", "tensorflow_loop.py"}
+COLUMNS = 78
+"""Two loops of this width stand side by side on a wide screen."""
+
+
+def imported(source: str) -> set[str]:
+    """Top-level names of everything that a file imports, at its top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def directly(source: str) -> Iterator[str]:
+    """Modules of harness that a file imports when it is itself imported, not in functions or for type checkers."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT / "harness")))
+def test_the_core_imports_no_framework(path: Path) -> None:
+    where = path.relative_to(ROOT / "harness").as_posix()
+    found = imported(path.read_text(encoding="utf-8")) & FRAMEWORKS
+    if not where.startswith(MAY_IMPORT_FRAMEWORKS):
+        assert not found, f"harness/{where} imports {', '.join(sorted(found))}; only {MAY_IMPORT_FRAMEWORKS} may"
+
+
+def test_the_search_for_imports_finds_them_wherever_they_hide() -> None:
+    """The twin: it can fail."""
+    assert imported("def f():\n    import torch.nn as nn\n    from keras.layers import Dense") == {"torch", "keras"}
+    assert imported("if True:\n    try:\n        import tensorflow\n    except ImportError: pass") == {"tensorflow"}
+    assert not imported("from . import torch\n# import torch\ntorch = 'import torch'")
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("errors", set()),
+        ("recipes", set()),
+        ("lockstep", set()),
+        ("compare", {"recipes"}),
+        ("port", {"errors", "recipes"}),
+        ("scenario", {"errors", "recipes"}),
+        ("verdict", set()),
+        ("arrays", {"errors", "port", "recipes"}),
+        ("relations", {"arrays", "compare", "recipes"}),
+        ("oracle", {"arrays", "compare", "recipes", "relations", "verdict"}),
+        ("mistakes", {"scenario"}),
+    ],
+)
+def test_imports_point_one_way(module: str, allowed: set[str]) -> None:
+    """A core module knows only what lies below it; so each can be read, and tested, without the rest."""
+    source = (ROOT / "harness" / f"{module}.py").read_text(encoding="utf-8")
+    inner = {name.split(".")[1] for name in directly(source) if name.startswith("harness.")}
+    assert inner <= allowed
+
+
+def test_the_core_uses_nothing_but_numpy() -> None:
+    known = {*sys.stdlib_module_names, "numpy", "harness", "einops"}
+    for module in ("compare", "lockstep", "arrays", "port", "scenario", "recipes", "oracle", "relations", "verdict"):
+        assert imported((ROOT / "harness" / f"{module}.py").read_text(encoding="utf-8")) <= known, module
+
+
+def test_public_names_are_these() -> None:
+    assert harness.__all__ == sorted(harness.__all__)
+    assert set(harness.__all__) == {
+        "Accepted", "Port", "Problem", "Range", "Recipe", "Scenario", "UsageError",
+        "between", "coins", "computed", "counter", "fan_in_uniform", "integers", "make_problem",
+        "normal", "one_of", "ones", "uniform", "zeros",
+    }  # fmt: skip
+    for name in harness.__all__:
+        assert hasattr(harness, name)
+        assert getattr(harness, name).__doc__, f"{name} has no docstring"
+
+
+def test_the_top_level_is_what_a_reader_is_told() -> None:
+    seen = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    passing = {"build", "twinloop.egg-info", "__pycache__"}
+    assert seen - passing <= {"LICENSE", "README.md", "conftest.py", "harness", "pairs", "pyproject.toml", "tests"}
+
+
+@pytest.mark.parametrize("folder", PAIRS, ids=lambda folder: folder.name)
+class TestPairFolder:
+    def test_has_its_three_files_and_no_others_but_further_ports(self, folder: Path) -> None:
+        files = {path.name for path in folder.iterdir() if path.name != "__pycache__"}
+        assert files >= NAMES
+        assert all(name.startswith("tensorflow_loop_") and name.endswith(".py") for name in files - NAMES)
+
+    def test_loops_import_their_own_framework_only(self, folder: Path) -> None:
+        for path in folder.glob("*.py"):
+            found = imported(path.read_text(encoding="utf-8"))
+            strange = {"scenario.py": FRAMEWORKS, "torch_loop.py": {"tensorflow", "keras"}}.get(path.name, {"torch"})
+            assert not found & strange, f"{path.name} imports {found & strange}"
+            if path.name == "torch_loop.py":
+                assert "harness" not in found, "the reference runs without us, so that it can be pasted back"
+
+    def test_files_import_nothing_of_each_other(self, folder: Path) -> None:
+        known = {*sys.stdlib_module_names, *FRAMEWORKS, "numpy", "harness", "torchvision"}
+        for path in folder.glob("*.py"):
+            assert imported(path.read_text(encoding="utf-8")) <= known, path.name
+
+    def test_two_loops_fit_side_by_side(self, folder: Path) -> None:
+        for path in folder.glob("*_loop*.py"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            long = [number for number, line in enumerate(lines, start=1) if len(line) > COLUMNS]
+            assert not long, f"{path.name}: lines {long} are longer than {COLUMNS} columns"

@@ -1,4 +1,4 @@
-"""The command line: twinloop run, list, show, new."""
+"""The command line: twinloop run, list, show, new, faithful."""
 
 import sys
 from collections.abc import Sequence
@@ -274,6 +274,37 @@ def described(pair: "Pair") -> tuple[str, ...]:
         str(problem.batch_size),
         str(problem.epochs),
         hyper,
+    )
+
+
+@main.command()
+@click.argument("words", nargs=-1, metavar="[WORD]...")
+def faithful(words: tuple[str, ...]) -> None:
+    """What to write in TensorFlow for what stands in PyTorch; only rows that hold every WORD, if any is given."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.faithful import table
+
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("PyTorch", "TensorFlow", "why"):
+        made.add_column(column, overflow="fold")
+    rows = [
+        row
+        for row in table.ROWS
+        if all(word.lower() in f"{row.torch} {row.tensorflow} {row.why}".lower() for word in words)
+    ]
+    for row in rows:
+        made.add_row(
+            Text(row.torch), Text(row.tensorflow, "yellow" if row.kind == "faithful" else ""), Text(row.why, "dim")
+        )
+    if not rows:
+        raise UsageError(f"no row holds {' '.join(words)}; `twinloop faithful` alone prints all of them")
+    console = wide()
+    console.print(made)
+    needed = sum(row.kind == "faithful" for row in rows)
+    console.print(
+        f"{needed} of {len(rows)} need a part of harness.faithful; for the others plain Keras does it", style="dim"
     )
 
 

@@ -32,7 +32,9 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
             loss.backward()
             params = dict(model.named_parameters())
             optimizer.step()
-            slots = {name: optimizer.state[p] for name, p in params.items()}
+            state = {name: optimizer.state[p] for name, p in params.items()}
+            exp_avg = {n: s["exp_avg"] for n, s in state.items()}
+            exp_avg_sq = {n: s["exp_avg_sq"] for n, s in state.items()}
             correct += ((outputs > 0.5) == (y > 0.5)).sum().item()
             seen += len(y)
             yield {
@@ -40,10 +42,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
                 "outputs": outputs,
                 "loss": loss,
                 "grads": {name: p.grad for name, p in params.items()},
-                "slots": {
-                    "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
-                    "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
-                },
+                "slots": {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq},
                 "params": params,
                 "metrics": {"accuracy": correct / seen},
             }

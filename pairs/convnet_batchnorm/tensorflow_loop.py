@@ -50,7 +50,9 @@ def train(weights, batches, *, lr, momentum):
     )
     port.load(weights)
     buffers.load(weights)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss_function = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+    )
     # Keras' own velocity contains the learning rate; torch's buffer does not.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
 
@@ -61,12 +63,13 @@ def train(weights, batches, *, lr, momentum):
             loss = loss_function(label, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (image, label),
             "outputs": outputs,
             "loss": loss,
             "grads": port.named(grads),
-            "slots": {"momentum_buffer": port.named(optimizer.momentum_buffer)},
+            "slots": {"momentum_buffer": momenta},
             "params": port.named(port.variables),
             "buffers": buffers.named(buffers.variables),
         }

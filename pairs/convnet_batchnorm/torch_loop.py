@@ -33,18 +33,14 @@ def train(weights, batches, *, lr, momentum):
         loss.backward()
         params = dict(model.named_parameters())
         optimizer.step()
-        slots = {name: optimizer.state[p] for name, p in params.items()}
+        state = optimizer.state
+        momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
         yield {
             "batch": (image, label),
             "outputs": outputs,
             "loss": loss,
             "grads": {name: p.grad for name, p in params.items()},
-            "slots": {
-                "momentum_buffer": {
-                    name: slot["momentum_buffer"]
-                    for name, slot in slots.items()
-                },
-            },
+            "slots": {"momentum_buffer": momenta},
             "params": params,
             "buffers": dict(model.named_buffers()),
         }

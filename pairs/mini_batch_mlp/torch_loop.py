@@ -29,15 +29,14 @@ def train(weights, data, *, lr, batch_size, epochs):
             loss.backward()
             params = dict(model.named_parameters())
             optimizer.step()
-            slots = {name: optimizer.state[p] for name, p in params.items()}
+            state = {name: optimizer.state[p] for name, p in params.items()}
+            exp_avg = {n: s["exp_avg"] for n, s in state.items()}
+            exp_avg_sq = {n: s["exp_avg_sq"] for n, s in state.items()}
             yield {
                 "batch": (x, y),
                 "outputs": outputs,
                 "loss": loss,
                 "grads": {name: p.grad for name, p in params.items()},
-                "slots": {
-                    "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
-                    "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
-                },
+                "slots": {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq},
                 "params": params,
             }

@@ -21,11 +21,11 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4},
     vary={
-        "lr": between(0.01, 0.2, log=True),
-        "momentum": between(0.5, 0.95),
+        "lr": between(0.01, 0.1, log=True),
+        "momentum": between(0.5, 0.9),
         "weight_decay": between(1e-4, 1e-2, log=True),
         "batch_size": between(8, 50),
-        "epochs": between(3, 6),
+        "epochs": between(4, 6),
     },
     traps=[
         "sgd-weight-decay-coupled-momentum",

@@ -5,11 +5,13 @@ from harness import Port, faithful
 
 
 def train(weights, batches, *, lr, momentum, weight_decay):
-    model = keras.Sequential([
-        keras.Input((2,)),
-        hidden := keras.layers.Dense(16, activation="tanh"),
-        logits := keras.layers.Dense(3),
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            hidden := keras.layers.Dense(16, activation="tanh"),
+            logits := keras.layers.Dense(3),
+        ]
+    )
     port = Port(
         ("0.weight", hidden.kernel, "i o -> o i"),
         ("0.bias", hidden.bias),
@@ -17,7 +19,9 @@ def train(weights, batches, *, lr, momentum, weight_decay):
         ("2.bias", logits.bias),
     )
     port.load(weights)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss_function = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+    )
     # In Keras' SGD the decay bypasses the momentum.
     optimizer = faithful.SGD(
         lr=lr,
@@ -32,11 +36,12 @@ def train(weights, batches, *, lr, momentum, weight_decay):
             loss = loss_function(y, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
             "grads": port.named(grads),
-            "slots": {"momentum_buffer": port.named(optimizer.momentum_buffer)},
+            "slots": {"momentum_buffer": momenta},
             "params": port.named(port.variables),
         }

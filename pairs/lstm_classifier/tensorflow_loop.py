@@ -1,0 +1,55 @@
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+class Classifier(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.embedding = keras.layers.Embedding(12, 6)
+        # Keras' LSTM has one bias, which learns half as fast as torch's two.
+        self.lstm = faithful.LSTM(6, 10, batch_first=True)
+        self.fc = keras.layers.Dense(2)
+
+    def call(self, tokens):
+        _, (hidden, _) = self.lstm(self.embedding(tokens))
+        return self.fc(hidden[-1])
+
+
+def train(weights, batches, *, lr):
+    model = Classifier()
+    model(tf.zeros((1, 1), tf.int64))
+    port = Port(
+        ("embedding.weight", model.embedding.embeddings),
+        ("lstm.weight_ih_l0", model.lstm.weight_ih_l0),
+        ("lstm.weight_hh_l0", model.lstm.weight_hh_l0),
+        ("lstm.bias_ih_l0", model.lstm.bias_ih_l0),
+        ("lstm.bias_hh_l0", model.lstm.bias_hh_l0),
+        ("fc.weight", model.fc.kernel, "i o -> o i"),
+        ("fc.bias", model.fc.bias),
+    )
+    port.load(weights)
+    loss_function = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+    )
+    # Keras' own Adam squares a repeated token's gradients one by one.
+    optimizer = faithful.Adam(lr=lr)
+
+    for tokens, label in batches:
+        with tf.GradientTape() as tape:
+            outputs = model(tokens)
+            loss = loss_function(label, outputs)
+        grads = tape.gradient(loss, port.variables)
+        optimizer.apply(grads, port.variables)
+        yield {
+            "batch": (tokens, label),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": port.named(grads),
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
+            "params": port.named(port.variables),
+        }

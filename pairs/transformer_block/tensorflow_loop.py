@@ -1,0 +1,93 @@
+import keras
+import tensorflow as tf
+
+from harness import Port, faithful
+
+
+class Classifier(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.tokens = keras.layers.Embedding(10, 8)
+        self.positions = keras.layers.Embedding(6, 8)
+        self.norm1 = keras.layers.LayerNormalization(epsilon=1e-5)
+        # key_dim is the width of one head: 8 features over 2 heads.
+        self.attention = keras.layers.MultiHeadAttention(2, key_dim=4)
+        self.norm2 = keras.layers.LayerNormalization(epsilon=1e-5)
+        self.expand = keras.layers.Dense(16)
+        self.gelu = faithful.GELU()
+        self.contract = keras.layers.Dense(8)
+        self.norm3 = keras.layers.LayerNormalization(epsilon=1e-5)
+        self.classify = keras.layers.Dense(2)
+
+    def call(self, ids):
+        x = self.tokens(ids) + self.positions(tf.range(6))
+        h = self.norm1(x)
+        h = self.attention(h, h, h)
+        x = x + h
+        h = self.norm2(x)
+        x = x + self.contract(self.gelu(self.expand(h)))
+        return self.classify(tf.reduce_mean(self.norm3(x), 1))
+
+
+def train(weights, batches, *, lr, weight_decay):
+    model = Classifier()
+    model(tf.zeros((1, 6), tf.int64))
+    query = model.attention.query_dense
+    key = model.attention.key_dense
+    value = model.attention.value_dense
+    output = model.attention.output_dense
+    port = Port(
+        ("tokens.weight", model.tokens.embeddings),
+        ("positions.weight", model.positions.embeddings),
+        ("norm1.weight", model.norm1.gamma),
+        ("norm1.bias", model.norm1.beta),
+        (
+            "attention.in_proj_weight",
+            (query.kernel, key.kernel, value.kernel),
+            "qkv i h d -> (qkv h d) i",
+        ),
+        (
+            "attention.in_proj_bias",
+            (query.bias, key.bias, value.bias),
+            "qkv h d -> (qkv h d)",
+        ),
+        ("attention.out_proj.weight", output.kernel, "h d o -> o (h d)"),
+        ("attention.out_proj.bias", output.bias),
+        ("norm2.weight", model.norm2.gamma),
+        ("norm2.bias", model.norm2.beta),
+        ("expand.weight", model.expand.kernel, "i o -> o i"),
+        ("expand.bias", model.expand.bias),
+        ("contract.weight", model.contract.kernel, "i o -> o i"),
+        ("contract.bias", model.contract.bias),
+        ("norm3.weight", model.norm3.gamma),
+        ("norm3.bias", model.norm3.beta),
+        ("classify.weight", model.classify.kernel, "i o -> o i"),
+        ("classify.bias", model.classify.bias),
+    )
+    port.load(weights)
+    loss_function = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+    )
+    # Keras' own AdamW squares a repeated token's gradients one by one.
+    optimizer = faithful.AdamW(
+        lr=lr,
+        weight_decay=weight_decay,
+    )
+
+    for ids, label in batches:
+        with tf.GradientTape() as tape:
+            outputs = model(ids)
+            loss = loss_function(label, outputs)
+        grads = tape.gradient(loss, port.variables)
+        optimizer.apply(grads, port.variables)
+        yield {
+            "batch": (ids, label),
+            "outputs": outputs,
+            "loss": loss,
+            "grads": port.named(grads),
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
+            "params": port.named(port.variables),
+        }

@@ -1,0 +1,57 @@
+import torch
+from torch import nn
+
+
+class VAE(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(16, 20)
+        self.mean = nn.Linear(20, 3)
+        self.log_variance = nn.Linear(20, 3)
+        self.decoder = nn.Linear(3, 20)
+        self.pixels = nn.Linear(20, 16)
+
+    def forward(self, x, noise):
+        h = torch.tanh(self.encoder(x))
+        mean, log_variance = self.mean(h), self.log_variance(h)
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        logits = self.pixels(torch.tanh(self.decoder(z)))
+        return logits, mean, log_variance
+
+
+def train(weights, batches, *, lr):
+    model = VAE()
+    model.load_state_dict(weights)
+    loss_function = nn.BCEWithLogitsLoss(reduction="sum")
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+
+    for x, noise in batches:
+        logits, mean, log_variance = model(x, noise)
+        reconstruction = loss_function(logits, x) / len(x)
+        kl = 1 + log_variance - mean.square() - log_variance.exp()
+        divergence = (-0.5 * kl.sum(1)).mean()
+        loss = reconstruction + divergence
+        optimizer.zero_grad()
+        loss.backward()
+        params = dict(model.named_parameters())
+        optimizer.step()
+        slots = {name: optimizer.state[p] for name, p in params.items()}
+        yield {
+            "batch": (x, noise),
+            "outputs": {
+                "logits": logits,
+                "mean": mean,
+                "log_variance": log_variance,
+            },
+            "loss": {
+                "reconstruction": reconstruction,
+                "divergence": divergence,
+                "total": loss,
+            },
+            "grads": {name: p.grad for name, p in params.items()},
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+            },
+            "params": params,
+        }

@@ -1,6 +1,6 @@
 import numpy as np
 
-from harness import Scenario, between, computed, normal, one_of, zeros
+from harness import Scenario, between, computed, normal, zeros
 
 
 def conv(name, channels, inputs, size=3):
@@ -53,12 +53,13 @@ scenario = Scenario(
     batch_size=8,
     epochs=5,
     shuffle=True,
-    hyper={"lr": 1e-2, "class_weights": (0.5, 1.0, 2.0)},
+    hyper={"lr": 1e-2, "bright_weight": 2.0, "brightest_weight": 4.0},
     vary={
         "lr": between(4e-3, 1.2e-2, log=True),
         "batch_size": between(6, 12),
         "epochs": between(3, 5),
-        "class_weights": one_of((0.5, 1.0, 2.0), (0.2, 0.3, 0.5), (1.0, 1.0, 3.0)),
+        "bright_weight": between(1.0, 3.0),
+        "brightest_weight": between(1.0, 5.0),
     },
     traps=[
         "convtranspose-same-crop",

@@ -53,7 +53,7 @@ def rows(name, layer, axes=CONV):
     return [(f"{name}.weight", layer.kernel, axes), bias]
 
 
-def train(weights, batches, *, lr, class_weights):
+def train(weights, batches, *, lr, bright_weight, brightest_weight):
     model = UNet()
     model(keras.Input((8, 8, 1)))
     port = Port(
@@ -73,6 +73,8 @@ def train(weights, batches, *, lr, class_weights):
     )
     port.load(weights)
     optimizer = faithful.Adam(lr=lr)
+    class_weights = [1.0, bright_weight, brightest_weight]
+    class_weights = tf.constant(class_weights, model.dtype)
     # torch divides by the sum of the weights, not by the number of pixels.
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
@@ -82,10 +84,7 @@ def train(weights, batches, *, lr, class_weights):
     for images, masks in batches:
         with tf.GradientTape() as tape:
             outputs = model(tf.transpose(images, (0, 2, 3, 1)))
-            pixel_weights = tf.gather(
-                tf.constant(class_weights, outputs.dtype),
-                masks,
-            )
+            pixel_weights = tf.gather(class_weights, masks)
             loss = cross_entropy(masks, outputs, pixel_weights)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)

@@ -40,11 +40,12 @@ class UNet(nn.Module):
         return self.head(x)
 
 
-def train(weights, batches, *, lr, class_weights):
+def train(weights, batches, *, lr, bright_weight, brightest_weight):
     model = UNet()
     model.load_state_dict(weights)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-    cross_entropy = nn.CrossEntropyLoss(weight=torch.tensor(class_weights))
+    class_weights = torch.tensor([1.0, bright_weight, brightest_weight])
+    cross_entropy = nn.CrossEntropyLoss(weight=class_weights)
     params = dict(model.named_parameters())
 
     for images, masks in batches:

@@ -16,7 +16,9 @@ def instead(name: str, known: Iterable[str], what: str) -> str:
     """
     options = sorted(known)
     alike = {option.casefold().replace("-", "_"): option for option in options}
-    near = [alike[text] for text in difflib.get_close_matches(name.casefold().replace("-", "_"), alike, n=1, cutoff=0.5)]
+    near = [
+        alike[text] for text in difflib.get_close_matches(name.casefold().replace("-", "_"), alike, n=1, cutoff=0.5)
+    ]
     guess = f"; did you mean {near[0]}?" if near else ";"
     listing = f" There are: {', '.join(options)}" if near else f" there are: {', '.join(options)}"
     return f"no {what} called {name}{guess}{listing}" if options else f"no {what} called {name}; there are none"

@@ -180,6 +180,8 @@ class Run:
 
     at: ClassVar[str] = "before the first step"
     """Which loop of this process is being advanced, for whoever has to explain why it stopped answering."""
+    tell: ClassVar[Callable[[str], None]] = staticmethod(lambda _at: None)
+    """Told the same at once, as a process that dies has no time to say where it was."""
 
     def __init__(self, pair: Pair, side: Side, problem: Problem, precision: Precision) -> None:
         self.pair, self.side, self.problem, self.precision = pair, side, problem, precision
@@ -242,6 +244,7 @@ class Run:
             raise StopIteration
         self.examples = 0
         Run.at = f"{self.side} loop, {self.precision}, step {self.step}"
+        Run.tell(Run.at)
         with self.state.active(), self.watch:
             try:
                 record = next(self.loop)

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from harness.verdict import Finding, Verdict
-from harness.worker import Event, Request
+from harness.worker import PLACE, Event, Request
 
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
@@ -35,6 +36,8 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.events: queue.Queue[Event | None] = queue.Queue()
         self.lock, self.closed = threading.Lock(), False
+        self.place: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # the same
+        self.place.truncate(PLACE)
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
 
     def ask(self, request: Request, on_event: OnEvent = lambda *_: None) -> Verdict:
@@ -43,6 +46,7 @@ class Worker:
         process = self._started()
         assert process.stdin is not None
         log_from, at, patience = 0, "while the frameworks were loaded", max(LOADING, self.silence)
+        os.pwrite(self.place.fileno(), b"\0" * PLACE, 0)
         try:
             process.stdin.write(msgspec.json.encode(request) + b"\n")
             process.stdin.flush()
@@ -56,6 +60,7 @@ class Worker:
             if event is None:
                 return self._died(request, at, began)
             if event.ready:
+                at = "before the first step"
                 log_from, patience = self._log_size(), self.silence
             elif event.verdict is not None:
                 return self._with_output(event.verdict, log_from)
@@ -98,8 +103,9 @@ class Worker:
             self.log.seek(0)
             self.log.truncate()
             self.events = queue.Queue()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness.worker"],
+            self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and a number
+                [sys.executable, "-m", "harness.worker", str(self.place.fileno())],
+                pass_fds=[self.place.fileno()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.log,
@@ -119,6 +125,10 @@ class Worker:
         except (OSError, ValueError):
             pass  # the pipe was closed under us, or a dying process wrote half a line
         events.put(None)
+
+    def _placed(self) -> str:
+        """Where the process was when it last said so, even if it had no time to say it in an event."""
+        return os.pread(self.place.fileno(), PLACE, 0).strip(b"\0 ").decode(errors="replace")
 
     def _log_size(self) -> int:
         return os.fstat(self.log.fileno()).st_size
@@ -140,8 +150,12 @@ class Worker:
             time.sleep(0.5)
         dump = self._logged(before)
         self._end()
+        ours = str(Path(__file__).parent) + os.sep
+        dump = "\n".join(line for line in dump.splitlines() if ours not in line)
         here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
-        sentence = f"{at}: no step for {patience:g} s, so it was ended; raise --timeout if it is only slow"
+        sentence = (
+            f"{self._placed() or at}: no step for {patience:g} s, so it was ended; raise --timeout if it is only slow"
+        )
         where = f" (it was at {here[0]})" if here else ""
         return self._lost(request, sentence + where, dump, began)
 
@@ -151,6 +165,7 @@ class Worker:
             code = process.wait(timeout=5) if process is not None else -signal.SIGKILL
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL  # it lives on, but what it says can no longer be read
+        at = self._placed() or at
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         tail = "\n".join(self._logged().splitlines()[-15:])
         self._end()

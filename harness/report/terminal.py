@@ -8,7 +8,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from harness.verdict import Verdict
+from harness.verdict import Verdict, finite
 
 STYLES = {
     "EQUIVALENT": "green",
@@ -29,7 +29,7 @@ def spark(values: Sequence[float], width: int = 12) -> str:
     if not values:
         return ""
     picked = [
-        values[round(i * (len(values) - 1) / max(1, min(width, len(values)) - 1))]
+        finite(values[round(i * (len(values) - 1) / max(1, min(width, len(values)) - 1))])
         for i in range(min(width, len(values)))
     ]
     low, high = min(picked), max(picked)

@@ -1,0 +1,327 @@
+"""twinloop run, list, show, new: what reaches the worker, what is printed and written, and the exit code."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import plain_pair
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.__main__ import main
+from harness.report.json import read
+from harness.verdict import Curve, Difference, Finding, Verdict
+
+FALLING = Curve("loss", (2.0, 1.0), (2.0, 1.0))
+RISING = Curve("loss", (1.0, 2.0), (1.0, 2.0))
+SOUND = Verdict("a", "EQUIVALENT", "6 steps", curve=FALLING, steps=6, header={"torch": "2.13.0"})
+
+
+class Pool:
+    """Stands in for harness.runner.Pool: keeps the requests, and answers with what a test wants to see."""
+
+    requests: Sequence[Any] = ()
+    jobs, silence = 0, 0.0
+    answer: Callable[[Any], Verdict]
+
+    def __init__(self, jobs: int, silence: float) -> None:
+        Pool.jobs, Pool.silence = jobs, silence
+
+    def run(self, requests: Sequence[Any], _on_event: Any, on_verdict: Any) -> None:
+        Pool.requests = requests
+        for request in requests:
+            on_verdict(request, Pool.answer(request))
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the pairs a, b and c, where no loop is ever run: every verdict is that all is well."""
+    monkeypatch.setattr("harness.runner.Pool", Pool)
+    monkeypatch.setenv("COLUMNS", "140")
+    Pool.requests = ()
+    answers(lambda request: named(SOUND, request.pair.name))
+    for name in ("a", "b", "c"):
+        plain_pair.write(tmp_path / "pairs", name)
+    return tmp_path / "pairs"
+
+
+def answers(function: Callable[[Any], Verdict]) -> None:
+    Pool.answer = staticmethod(function)  # type: ignore[assignment]
+
+
+def named(verdict: Verdict, name: str, **changes: Any) -> Verdict:
+    return replace(verdict, pair=name, **changes)
+
+
+def twinloop(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="twinloop")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def complaint(result: Result) -> str:
+    """The sentence behind "Error:", its line breaks undone."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.partition("Error: ")[2].split())
+
+
+def test_every_pair_is_run_if_none_is_named(pairs: Path) -> None:
+    assert twinloop("run", "--pairs", pairs).exit_code == 0
+    assert [request.pair.name for request in Pool.requests] == ["a", "b", "c"]
+
+
+def test_named_pairs_are_run_alone(pairs: Path) -> None:
+    (pairs / "b" / "tensorflow_loop_plain.py").write_text(plain_pair.LOOP, encoding="utf-8")
+    assert twinloop("run", "b:plain", "a", "--pairs", pairs).exit_code == 0
+    assert [request.pair.name for request in Pool.requests] == ["b:plain", "a"]
+
+
+def test_options_reach_the_worker(pairs: Path) -> None:
+    twinloop(
+        "run", "a", "--pairs", pairs, "--seed", "3", "--steps", "4", "--epochs", "5", "--batch-size", "6", "--lr", "1e-3",
+        "--set", "momentum=0.9", "--set", "betas=0.9,0.99", "--dtype", "float64", "--resync", "--thorough",
+        "--threads", "2", "--jobs", "7", "--timeout", "30",
+    )  # fmt: skip
+    (request,) = Pool.requests
+    assert (request.seed, request.steps, request.epochs, request.batch_size) == (3, 4, 5, 6)
+    assert request.hyper == {"momentum": "0.9", "betas": "0.9,0.99", "lr": "0.001"}
+    assert (request.precision, request.resync, request.thorough, request.threads) == ("float64", True, True, 2)
+    assert (Pool.jobs, Pool.silence) == (1, 30.0)
+
+
+def test_without_options_the_scenario_decides(pairs: Path) -> None:
+    twinloop("run", "a", "--pairs", pairs)
+    (request,) = Pool.requests
+    assert (request.seed, request.steps, request.epochs, request.batch_size, request.hyper) == (0, None, None, None, {})
+    assert (request.precision, request.resync, request.thorough, request.threads) == ("both", False, False, 1)
+
+
+def test_set_takes_what_has_an_option_of_its_own(pairs: Path) -> None:
+    twinloop("run", "a", "--pairs", pairs, "--set", "batch_size=3", "--set", "steps=2", "--set", "epochs=9")
+    assert (Pool.requests[0].batch_size, Pool.requests[0].steps, Pool.requests[0].epochs) == (3, 2, 9)
+    assert Pool.requests[0].hyper == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 0),
+        ({"curve": RISING}, 1),
+        ({"curve": Curve("loss", (1.0,), (1.0,))}, 0),
+        ({"curve": Curve("loss", (1.0, 2.0), (1.0, 2.0), "a game has no falling loss")}, 0),
+        ({"status": "DIFFERENT", "first": Difference(3, "loss", "loss", "values", torch="1.0", tensorflow="2.0")}, 1),
+        ({"status": "EQUIVALENT IN EFFECT"}, 1),
+        ({"status": "INCONCLUSIVE"}, 1),
+        ({"status": "ERROR"}, 2),
+    ],
+)
+def test_one_pair_decides_the_exit_code(pairs: Path, changes: dict[str, Any], code: int) -> None:
+    answers(lambda request: named(SOUND, request.pair.name, **(changes if request.pair.name == "b" else {})))
+    result = twinloop("run", "--pairs", pairs)
+    assert result.exit_code == code
+    assert f"{3 - bool(code)} of 3 pairs are equivalent and fall where they must" in result.output
+
+
+def test_the_table_has_a_line_for_every_pair(pairs: Path) -> None:
+    answers(
+        lambda request: named(
+            SOUND, request.pair.name, status="DIFFERENT" if request.pair.name == "b" else "EQUIVALENT"
+        )
+    )
+    lines = twinloop("run", "--pairs", pairs).output.splitlines()
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("pair ")) :]
+    assert [line.split()[:2] for line in table[1:4]] == [["a", "EQUIVALENT"], ["b", "DIFFERENT"], ["c", "EQUIVALENT"]]
+    assert "torch 2.13.0" in lines[-1]
+
+
+def test_json_is_written_and_read_back(pairs: Path, tmp_path: Path) -> None:
+    first = Difference(3, "grads", "grads/w", "values", (1, 2), "1.0", "nan", float("inf"), float("nan"), 1e300)
+    finding = Finding("printed", "the loops printed 2 lines")
+    curve = Curve("loss", (2.0, float("nan")), (2.0, float("inf")))
+    answers(
+        lambda request: named(
+            SOUND, request.pair.name, status="DIFFERENT", first=first, findings=(finding,), curve=curve
+        )
+    )
+    file = tmp_path / "report.json"
+    assert twinloop("run", "--pairs", pairs, "--json", file).exit_code == 1
+    report = read(file)
+    assert (report.passed, [verdict.pair for verdict in report.verdicts]) == (False, ["a", "b", "c"])
+    verdict = report.verdicts[0]
+    assert verdict.first is not None
+    assert (verdict.first.index, verdict.first.gap, verdict.first.relative) == ((1, 2), 1e300, 1e300)
+    assert verdict.curve == Curve("loss", (2.0, 1e300), (2.0, 1e300))
+    assert not verdict.curve.falls
+    assert verdict.findings == (finding,)
+
+
+def test_json_says_when_all_has_passed(pairs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    assert twinloop("run", "--pairs", pairs, "--json", file).exit_code == 0
+    assert read(file).passed
+    assert read(file).verdicts[1] == named(SOUND, "b")
+
+
+def test_an_interrupted_run_reports_what_is_finished_and_passes_nothing(pairs: Path, tmp_path: Path) -> None:
+    def stop(request: Any) -> Verdict:
+        if request.pair.name == "b":
+            raise KeyboardInterrupt
+        return named(SOUND, request.pair.name)
+
+    answers(stop)
+    file = tmp_path / "report.json"
+    result = twinloop("run", "--pairs", pairs, "--json", file)
+    assert result.exit_code == 130
+    assert "interrupted: 1 of 3 pairs were finished" in result.output
+    assert "1 of 3 pairs are equivalent" in result.output
+    assert [verdict.pair for verdict in read(file).verdicts] == ["a"]
+    assert not read(file).passed
+
+
+@pytest.mark.parametrize("target", ["missing/report.json", "."])
+def test_a_file_that_cannot_be_written_is_said_before_anything_runs(pairs: Path, tmp_path: Path, target: str) -> None:
+    said = complaint(twinloop("run", "--pairs", pairs, "--json", tmp_path / target))
+    assert "--json" in said
+    assert ("cannot be written: No such file or directory" in said) or ("is a directory" in said)
+    assert not Pool.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "A"], "no pair called A; did you mean a? There are: a, b, c"),
+        (["run", "zzz"], "no pair called zzz; there are: a, b, c"),
+        (["show", "zzz"], "no pair called zzz; there are: a, b, c"),
+        (["run", "a:plain"], "pair a: no further port called plain; there are none"),
+        (["run", "--set", "lr"], "--set lr: write NAME=VALUE, such as --set momentum=0.9"),
+        (["run", "--set", "=1"], "--set =1: write NAME=VALUE, such as --set momentum=0.9"),
+        (["run", "--set", "steps=many"], "steps=many: expected a whole number"),
+        (["run", "--sede", "1"], "--seed"),
+        (["run", "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range x>=0."),
+        (["run", "--steps", "few"], "Invalid value for '--steps': 'few' is not a valid integer."),
+        (["run", "--lr", "fast"], "Invalid value for '--lr': 'fast' is not a valid float."),
+        (["run", "--dtype", "float16"], "'float16' is not one of 'both', 'float32', 'float64'."),
+    ],
+)
+def test_what_does_not_exist_gets_a_sentence_with_what_does(pairs: Path, arguments: list[str], sentence: str) -> None:
+    assert sentence in complaint(twinloop(*arguments, "--pairs", pairs))
+    assert not Pool.requests
+
+
+def test_a_misspelt_command_gets_the_nearest() -> None:
+    said = complaint(twinloop("rnu"))
+    assert said.startswith("no command called rnu; did you mean run? There are: ")
+    assert {"list", "new", "run", "show"} <= set(said.partition("There are: ")[2].split(", "))
+
+
+def test_no_folder_and_an_empty_folder_get_a_sentence(tmp_path: Path) -> None:
+    missing = complaint(twinloop("run", "--pairs", tmp_path / "pears"))
+    assert missing.replace(" ", "").endswith("pears;runthisbesidepairs/,ornamethefolderwith--pairs")
+    (tmp_path / "pairs").mkdir()
+    assert complaint(twinloop("run", "--pairs", tmp_path / "pairs")).endswith("`twinloop new NAME` writes one")
+
+
+def test_list_shows_every_pair_and_its_problem(pairs: Path) -> None:
+    (pairs / "b" / "tensorflow_loop_plain.py").write_text(plain_pair.LOOP, encoding="utf-8")
+    result = twinloop("list", "--pairs", pairs)
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.output.splitlines()]
+    assert rows[1] == ["a", "A", "line", "fitted", "by", "gradient", "descent.", "12", "4", "2", "lr=0.125"]
+    assert [":plain"] in rows
+
+
+def test_list_shows_the_others_when_one_is_broken(pairs: Path) -> None:
+    (pairs / "b" / "scenario.py").write_text("scenario = 3\n", encoding="utf-8")
+    result = twinloop("list", "--pairs", pairs)
+    assert complaint(result) == "pair b: scenario.py defines no `scenario = Scenario(...)`"
+    assert "a     A line fitted" in result.output
+    assert "c     A line fitted" in result.output
+
+
+def test_show_puts_the_two_loops_side_by_side(pairs: Path) -> None:
+    result = twinloop("show", "a", "--pairs", pairs, "--width", "150")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "A line fitted by gradient descent."
+    assert lines[1].split() == ["torch_loop.py", "tensorflow_loop.py"]
+    assert any(line.count("def train(weights, batches, *, lr):") == 2 for line in lines)
+
+
+def test_new_writes_a_pair_and_says_what_next(tmp_path: Path) -> None:
+    result = twinloop("new", "mine", "--pairs", tmp_path / "pairs")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "pairs" / "mine").iterdir()) == sorted(plain_pair.FILES)
+    assert "twinloop run mine" in result.output
+    assert "pytest -k mine" in result.output
+    assert complaint(twinloop("new", "mine", "--pairs", tmp_path / "pairs")).endswith(
+        "mine is there already; choose another name, or edit it"
+    )
+
+
+@pytest.mark.parametrize("name", ["my-model", "1st", "class", "a/b", ""])
+def test_new_refuses_names_that_cannot_be(tmp_path: Path, name: str) -> None:
+    assert complaint(twinloop("new", name, "--pairs", tmp_path)) == (
+        f"{name!r} cannot be a pair's name; use letters, digits and underscores, such as my_model"
+    )
+
+
+# A repository of somebody's own, from nothing: these run the frameworks.
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    assert twinloop("new", "fresh", "--pairs", folder / "pairs").exit_code == 0
+    plain_pair.write(folder / "pairs", "plain_one")
+    (folder / "test_pairs.py").write_text("from harness.laws import *\n", encoding="utf-8")
+    return folder
+
+
+def run_pytest(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(  # noqa: S603  # this very interpreter
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        capture_output=True, text=True, cwd=repository, env=environment, check=False, timeout=500,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted", "unwanted"),
+    [
+        (["-k", "fresh"], "fresh", "plain_one"),
+        (["--pair", "fresh"], "fresh", "plain_one"),
+        (["--pair", "plain_one"], "plain_one", "fresh"),
+    ],
+)
+def test_laws_are_chosen_by_name(repository: Path, arguments: list[str], wanted: str, unwanted: str) -> None:
+    printed = run_pytest(repository, "--collect-only", "-q", *arguments).stdout
+    assert f"test_both_losses_fall[{wanted}]" in printed
+    assert unwanted not in printed
+
+
+def test_an_unknown_pair_stops_pytest_with_a_sentence(repository: Path) -> None:
+    done = run_pytest(repository, "--pair", "frehs")
+    assert done.returncode == 4
+    assert "no pair called frehs; did you mean fresh? There are: fresh, plain_one" in done.stdout + done.stderr
+
+
+@pytest.mark.xdist_group("own_repository")
+def test_the_laws_hold_for_a_new_pair_in_a_repository_of_ones_own(repository: Path) -> None:
+    chosen = "plain_one or trains_the_same or fall"
+    done = run_pytest(repository, "-n", "2", "--dist", "loadgroup", "-k", chosen, "--junitxml", "laws.xml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = done.stdout[done.stdout.index(" twinloop ") :].splitlines()[1:]
+    lines = [line for line in table if line.startswith(("fresh", "plain_one"))]
+    assert [line.split()[:2] for line in lines] == [["fresh", "EQUIVALENT"], ["plain_one", "EQUIVALENT"]]
+    assert "laws 7/7" in lines[1]
+    assert "mistakes noticed" in lines[1]
+    cases = ElementTree.parse(repository / "laws.xml").iter("testcase")  # noqa: S314  # our own file
+    names = [case.get("name", "") for case in cases]
+    assert "test_trains_the_same[fresh]" in {name.partition("@")[0] for name in names}
+    assert len(names) == 10

@@ -1,0 +1,41 @@
+import torch
+from torch import nn
+
+
+class SparseAutoencoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(10, 16)
+        self.decoder = nn.Linear(16, 10)
+
+    def forward(self, x):
+        code = torch.relu(self.encoder(x))
+        return self.decoder(code), code
+
+
+def train(weights, batches, *, lr, momentum, l1):
+    model = SparseAutoencoder()
+    model.load_state_dict(weights)
+    named = dict(model.named_parameters())
+    optimizer = torch.optim.SGD(named.values(), lr=lr, momentum=momentum)
+
+    for (x,) in batches:
+        outputs, code = model(x)
+        code.retain_grad()
+        error = nn.functional.mse_loss(outputs, x)
+        penalty = l1 * code.abs().sum(dim=1).mean()
+        loss = error + penalty
+        optimizer.zero_grad()
+        loss.backward()
+        grads = {name: p.grad for name, p in named.items()}
+        optimizer.step()
+        state = {name: optimizer.state[p] for name, p in named.items()}
+        buffers = {name: s["momentum_buffer"] for name, s in state.items()}
+        yield {
+            "batch": x,
+            "outputs": {"reconstruction": outputs, "code": code},
+            "loss": {"total": loss, "error": error, "penalty": penalty},
+            "grads": {"code": code.grad, **grads},
+            "slots": {"momentum_buffer": buffers},
+            "params": named,
+        }

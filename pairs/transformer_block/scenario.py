@@ -29,7 +29,7 @@ scenario = Scenario(
         "classify.bias": fan_in_uniform(2, fan_in=8),
     },
     data={"ids": integers(72, 6, high=10), "label": computed(rising)},
-    batch_size=16,
+    batch_size=20,
     epochs=5,
     shuffle=True,
     hyper={"lr": 0.005, "weight_decay": 0.01},

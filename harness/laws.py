@@ -25,7 +25,7 @@ __all__ = [
     "test_trains_the_same",
 ]
 
-RERUN_STEPS = 12
+RERUN_STEPS = 6
 
 
 def test_trains_the_same(twin: Twin) -> None:
@@ -81,10 +81,10 @@ def test_every_parameter_moves(twin: Twin) -> None:
 
 def test_mistakes_are_noticed(twin: Twin) -> None:
     """Every mistake made on purpose shows; one that cannot show leaves that part of the port unchecked."""
-    trials = twin.thorough.sensitivity
-    assert trials, text(twin.thorough)
+    trials = twin.verdict.sensitivity
+    assert trials, text(twin.verdict)
     missed = [trial.mistake for trial in trials if not trial.noticed]
-    assert not missed, f"not noticed: {', '.join(missed)}\n{text(twin.thorough)}"
+    assert not missed, f"not noticed: {', '.join(missed)}\n{text(twin.verdict)}"
 
 
 @given(data=st.data())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.verdict import Verdict
 
 PAIR, VERDICT = "twinloop_pair", "twinloop_verdict"
-CACHE: dict[Pair, dict[bool, "Verdict"]] = {}
+CACHE: dict[Pair, list["Verdict"]] = {}
 """Verdicts of this process, so that the laws of a pair run its default problem once."""
 
 
@@ -27,7 +27,7 @@ class Twin:
 
     pair: Pair
     worker: "Worker"
-    known: dict[bool, "Verdict"] = field(default_factory=dict)
+    known: list["Verdict"] = field(default_factory=list)
     record: Path | None = None
 
     @property
@@ -37,13 +37,10 @@ class Twin:
 
     @property
     def verdict(self) -> "Verdict":
-        """The verdict on the scenario's own problem."""
-        return self.thorough if True in self.known else self._known(thorough=False)
-
-    @property
-    def thorough(self) -> "Verdict":
-        """The same, with mistakes made on purpose; on a few epochs, which is all that a mistake needs."""
-        return self._known(thorough=True)
+        """The verdict on the scenario's own problem, with mistakes made on purpose; run once for all laws."""
+        if not self.known:
+            self.known.append(self.ask(thorough=True))
+        return self.known[0]
 
     def ask(self, **request: Any) -> "Verdict":
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""
@@ -55,11 +52,6 @@ class Twin:
 
             append(self.record, verdict, edited=[edit.write for edit in self.pair.edits])
         return verdict
-
-    def _known(self, *, thorough: bool) -> "Verdict":
-        if thorough not in self.known:
-            self.known[thorough] = self.ask(thorough=thorough)
-        return self.known[thorough]
 
     def edited(self, *edits: Any) -> "Twin":
         """The same pair with textual changes in its files."""
@@ -133,7 +125,7 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker"]:
 @pytest.fixture(scope="session")
 def twin(request: pytest.FixtureRequest, worker: "Worker") -> Twin:
     """One pair under test; see Twin."""
-    return Twin(request.param, worker, CACHE.setdefault(request.param, {}), request.config.getoption("record"))
+    return Twin(request.param, worker, CACHE.setdefault(request.param, []), request.config.getoption("record"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -146,8 +138,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if made.known:
             import msgspec
 
-            verdict = made.known.get(True) or made.known[False]
-            slim = replace(verdict, tensors=(), series={}, trace="", digests={})
+            slim = replace(made.known[0], tensors=(), series={}, trace="", digests={})
             report.user_properties.append((VERDICT, msgspec.json.encode(slim).decode()))
     return report
 

@@ -22,10 +22,9 @@ scenario = Scenario(
     batch_size=16,
     epochs=6,
     shuffle=True,
-    hyper={"lr": 3e-3, "weight_decay": 0.1},
+    hyper={"lr": 3e-3},
     vary={
         "lr": between(1e-3, 0.01, log=True),
-        "weight_decay": between(0.01, 0.3, log=True),
         "batch_size": between(8, 30),
         "epochs": between(3, 6),
     },

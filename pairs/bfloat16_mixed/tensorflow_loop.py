@@ -17,7 +17,7 @@ class AutocastDense(keras.layers.Dense):
         return self.activation(outputs)
 
 
-def train(weights, batches, *, lr, weight_decay):
+def train(weights, batches, *, lr):
     model = keras.Sequential(
         [
             keras.Input((12,)),
@@ -35,10 +35,7 @@ def train(weights, batches, *, lr, weight_decay):
         ("4.bias", last.bias),
     )
     port.load(weights)
-    optimizer = faithful.AdamW(
-        lr=lr,
-        weight_decay=weight_decay,
-    )
+    optimizer = faithful.AdamW(lr=lr)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
 
     for y, x in batches:

@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 
-def train(weights, batches, *, lr, weight_decay):
+def train(weights, batches, *, lr):
     model = nn.Sequential(
         nn.Linear(12, 32),
         nn.ReLU(),
@@ -11,11 +11,7 @@ def train(weights, batches, *, lr, weight_decay):
         nn.Linear(24, 5),
     )
     model.load_state_dict(weights)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=lr,
-        weight_decay=weight_decay,
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
 
     for y, x in batches:
         with torch.autocast("cpu", dtype=torch.bfloat16):

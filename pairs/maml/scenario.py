@@ -3,8 +3,9 @@ import numpy as np
 from harness import Scenario, between, computed, fan_in_uniform, uniform
 
 
-def sine(x, amplitude, phase):
-    return amplitude[:, None] * np.sin(x + phase[:, None])
+def sines(x, rng):
+    amplitude, phase = rng.uniform([0.5, 0.0], [2.0, np.pi], (len(x), 2)).T[..., None, None]
+    return amplitude * np.sin(x + phase)
 
 
 scenario = Scenario(
@@ -19,12 +20,8 @@ scenario = Scenario(
         "4.bias": fan_in_uniform(1, fan_in=16),
     },
     data={
-        "amplitude": uniform(16, 1, low=0.5, high=2.0),
-        "phase": uniform(16, 1, high=np.pi),
-        "support_x": uniform(16, 5, 1, low=-3.0, high=3.0),
-        "support_y": computed(lambda support_x, amplitude, phase: sine(support_x, amplitude, phase)),
-        "query_x": uniform(16, 10, 1, low=-3.0, high=3.0),
-        "query_y": computed(lambda query_x, amplitude, phase: sine(query_x, amplitude, phase)),
+        "x": uniform(16, 15, 1, low=-3.0, high=3.0),
+        "y": computed(sines),
     },
     batch_size=4,
     epochs=4,

@@ -34,7 +34,9 @@ def train(weights, batches, *, lr, inner_lr):
     port.load(weights)
     optimizer = faithful.Adam(lr=lr)
 
-    for _, _, support_x, support_y, query_x, query_y in batches:
+    for x, y in batches:
+        support_x, query_x = tf.split(x, (5, 10), axis=1)
+        support_y, query_y = tf.split(y, (5, 10), axis=1)
         # The inner tapes stay inside the outer one, which otherwise takes
         # their gradients for constants, as without create_graph.
         with tf.GradientTape() as tape:
@@ -47,7 +49,7 @@ def train(weights, batches, *, lr, inner_lr):
 
         optimizer.apply(grads, port.variables)
         yield {
-            "batch": (support_x, support_y, query_x, query_y),
+            "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
             "grads": port.named(grads),

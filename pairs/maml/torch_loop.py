@@ -22,7 +22,9 @@ def train(weights, batches, *, lr, inner_lr):
     model.load_state_dict(weights)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
-    for _, _, support_x, support_y, query_x, query_y in batches:
+    for x, y in batches:
+        support_x, query_x = x.split((5, 10), dim=1)
+        support_y, query_y = y.split((5, 10), dim=1)
         tasks = zip(support_x, support_y, query_x, strict=True)
         runs = [adapted(model, inner_lr, *task) for task in tasks]
         outputs = torch.stack([after for after, _ in runs])
@@ -35,7 +37,7 @@ def train(weights, batches, *, lr, inner_lr):
         optimizer.step()
         state = {n: optimizer.state[p] for n, p in model.named_parameters()}
         yield {
-            "batch": (support_x, support_y, query_x, query_y),
+            "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
             "grads": grads,

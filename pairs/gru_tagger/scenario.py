@@ -47,7 +47,7 @@ scenario = Scenario(
     epochs=4,
     shuffle=True,
     hyper={"lr": 0.02},
-    vary={"lr": between(2e-3, 0.03, log=True), "batch_size": between(8, 23), "epochs": between(3, 6)},
+    vary={"lr": between(4e-3, 0.03, log=True), "batch_size": between(8, 23), "epochs": between(3, 6)},
     traps=[
         "gru-gate-order",
         "gru-reset-after-false",

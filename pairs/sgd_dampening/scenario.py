@@ -28,11 +28,11 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 0.2, "momentum": 0.9, "dampening": 0.5},
     vary={
-        "lr": between(0.1, 0.3, log=True),
-        "momentum": between(0.5, 0.9),
-        "dampening": between(0.3, 0.8),
-        "batch_size": between(8, 32),
-        "epochs": between(3, 6),
+        "lr": between(0.2, 0.3),
+        "momentum": between(0.7, 0.9),
+        "dampening": between(0.3, 0.7),
+        "batch_size": between(8, 20),
+        "epochs": between(4, 6),
     },
     traps=["sgd-dampening", "sgd-dampening-first-step"],
 )

@@ -35,11 +35,11 @@ scenario = Scenario(
     },
     hyper={"lr": 1.0, "rho": 0.9, "eps": 1e-5},
     vary={
-        "lr": between(0.7, 1.5, log=True),
-        "rho": between(0.8, 0.95),
-        "eps": between(3e-6, 3e-5, log=True),
-        "batch_size": between(10, 16),
-        "epochs": between(4, 6),
+        "lr": between(0.9, 1.5, log=True),
+        "rho": between(0.85, 0.95),
+        "eps": between(8e-6, 3e-5, log=True),
+        "batch_size": between(8, 12),
+        "epochs": between(5, 7),
     },
     traps=["adadelta-defaults", "dropout-rng-not-shared", "keras-optimizer-hyperparams-float32-in-float64"],
 )

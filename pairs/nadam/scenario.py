@@ -29,7 +29,7 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 5e-3, "betas": (0.9, 0.98), "momentum_decay": 0.04},
     vary={
-        "lr": between(1e-3, 1e-2, log=True),
+        "lr": between(2e-3, 1e-2, log=True),
         "betas": one_of((0.9, 0.98), (0.8, 0.9), (0.95, 0.999)),
         "momentum_decay": between(4e-3, 0.2, log=True),
         "batch_size": between(16, 40),

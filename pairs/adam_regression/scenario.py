@@ -26,10 +26,10 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 0.01, "betas": (0.85, 0.97), "eps": 1e-3},
     vary={
-        "lr": between(4e-3, 2e-2, log=True),
+        "lr": between(6e-3, 2e-2, log=True),
         "betas": one_of((0.85, 0.97), (0.5, 0.9), (0.9, 0.999)),
         "eps": between(1e-6, 1e-2, log=True),
-        "batch_size": between(16, 48),
+        "batch_size": between(16, 32),
         "epochs": between(3, 8),
     },
     traps=["adam-eps-hat-placement", "adam-bias-correction-fp32", "keras-optimizer-hyperparams-float32-in-float64"],

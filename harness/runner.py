@@ -78,6 +78,8 @@ class Worker:
         with self.lock:
             self.closed = True
             self._end()
+            self.place.close()
+            self.log.close()
 
     def _end(self) -> None:
         process, self.process = self.process, None

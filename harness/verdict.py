@@ -118,8 +118,8 @@ class Curve:
 
     @property
     def falls(self) -> bool:
-        """Whether both curves end lower than they begin."""
-        return all(math.isfinite(side[-1]) and side[-1] < side[0] for side in (self.torch, self.tensorflow))
+        """Whether both curves end lower than they begin; one that nobody recorded does not."""
+        return all(side and math.isfinite(side[-1]) and side[-1] < side[0] for side in (self.torch, self.tensorflow))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from harness.arrays import Record, stage_of
 from harness.errors import UsageError, instead
 from harness.frameworks import Precision, Side
+from harness.leaks import Each, Watch
 from harness.lockstep import END, End, lockstep
 from harness.mistakes import one_unit
 from harness.oracle import UNIT32, UNIT64, Oracle
@@ -37,15 +38,30 @@ class Comparison:
     first_values: dict[str, dict[str, Array]] = field(default_factory=dict)
     losses: dict[str, dict[int, list[tuple[float, int]]]] = field(default_factory=dict)
     complete: bool = False
+    exact: bool = False
     digests: dict[str, str] = field(default_factory=dict)
 
 
 def compare_runs(
-    pair: Pair, problem: Problem, rule: Rule, *, resync: bool, digests: bool, report: Report,
+    pair: Pair, problem: Problem, rule: Rule, *, resync: bool, digests: bool, report: Report, exact: bool = False,
 ) -> Comparison:  # fmt: skip
-    """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept."""
+    """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept.
+
+    exact: in float64 runs of TensorFlow, make the constants exact that would go through float32.
+    """
     names, runs = started(pair, problem, rule)
-    return watched(names, runs, problem, rule, resync=resync, digests=digests, report=report)
+    if exact:
+        make_exact(runs)
+    seen = watched(names, runs, problem, rule, resync=resync, digests=digests, report=report)
+    seen.exact = exact
+    return seen
+
+
+def make_exact(runs: Sequence[Run]) -> None:
+    """Make the constants exact that go through float32 in the float64 runs of TensorFlow."""
+    for run in runs:
+        if run.side == "tensorflow" and run.precision == "float64":
+            run.watch = Each(Watch(run.problem.hyper.values()).tensorflow)
 
 
 def watched(

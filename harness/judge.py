@@ -1,16 +1,14 @@
 """From a pair and a problem to a verdict: compare in lockstep, fall back where float64 cannot be used, settle."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from harness.arrays import stage_of
+from harness.arrays import causal, stage_of
 from harness.comparison import Comparison, Report, compare_runs, curve, standing, thinned
 from harness.frameworks import start
-from harness.leaks import Watch
+from harness.leaks import Each, Watch
 from harness.lockstep import End, lockstep
-from harness.pairs import LoopError, Pair, Run, Step
+from harness.pairs import LoopError, Pair, Run
 from harness.scenario import Problem
 from harness.settle import covered, settle
 from harness.trials import sensitivity
@@ -106,25 +104,33 @@ def judge(
 def without_float64(
     pair: Pair, problem: Problem, seen: Comparison, *, resync: bool, digests: bool, report: Report,
 ) -> tuple[Comparison, list[Finding]]:  # fmt: skip
-    """Where a float64 run is not what it should be, say so and let float32 decide."""
+    """Where a float64 run is not what it should be, say so: judge with the leaks made exact, or let float32 decide."""
     differences = [item for item in seen.oracle.differences if not covered(problem, seen, item)]
-    if seen.oracle.rule != "four runs" or not differences:
+    if seen.oracle.rule == "nudged float32" or not differences or differences[0].kind != "values":
         return seen, []
     first = differences[0]
-    track = seen.oracle.tracks.get(first.tensor)
-    apart = track.apart if track else "mathematics"
-    if apart == "mathematics" or first.kind != "values":
+    apart = seen.oracle.apart(first)
+    if apart == "mathematics":
         return seen, []
     if apart == "below float32":
-        leaks = explained(pair, problem, seen, first, report)
+        leaks, exact = explained(pair, problem, seen, first, report)
         if not leaks:
             return seen, []
+        narrow = [name for name in seen.oracle.order if seen.oracle.tracks[name].narrow]
+        entered = causal([*narrow, first.tensor])[0]
         finding = Finding(
             "float32 leak",
-            f"float32 in the float64 run of {leaks[0]}; it enters {first.tensor} at step {first.step}",
-            first.tensor,
+            f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {first.step}",
+            entered,
             first.step,
         )
+        if exact and not seen.exact:
+            mended = compare_runs(
+                pair, problem, seen.oracle.rule, resync=resync, digests=digests, report=report, exact=True
+            )
+            if mended.error is None:
+                settled, more = without_float64(pair, problem, mended, resync=resync, digests=digests, report=report)
+                return settled, [finding, *more]
     else:
         side = apart.split()[0]
         finding = Finding(
@@ -137,54 +143,35 @@ def without_float64(
     return weaker, [finding]
 
 
-def explained(pair: Pair, problem: Problem, seen: Comparison, first: Difference, report: Report) -> list[str]:
-    """The float32 leaks that explain a difference, as sentences: proven by correcting them, where they can be corrected."""
-    harmless = [
-        part
-        for value in problem.hyper.values()
-        for part in (value if isinstance(value, tuple) else (value,))
-        if isinstance(part, float)
-    ]
+def explained(
+    pair: Pair, problem: Problem, seen: Comparison, first: Difference, report: Report,
+) -> tuple[list[str], bool]:  # fmt: skip
+    """The float32 leaks that explain a difference, as sentences, and whether making them exact makes it go away."""
     noise = {name: track.noise for name, track in seen.oracle.tracks.items()}
     cut = replace(problem, steps=first.step + 1)
-    found: list[str] = []
-    for correct in (True, False):
-        watches = {side: Watch(correct=correct, harmless=harmless) for side in ("torch", "tensorflow")}
-        left, right = Run(pair, "torch", cut, "float64"), Run(pair, "tensorflow", cut, "float64")
-        still: Difference | None = None
-        try:
-            for step, (a, b) in lockstep(
-                _Watched(left, watches["torch"].torch), _Watched(right, watches["tensorflow"].tensorflow)
-            ):
-                if isinstance(a, End) or isinstance(b, End):
-                    break
-                report("looking for float32 leaks", step + 1, first.step + 1)
-                still = still or seen.oracle.noticed(step, a.arrays, b.arrays, noise)
-        except LoopError:
-            return []
-        metrics_only = stage_of(first.tensor) == "metrics"
-        for side, watch in watches.items():
-            for leak in watch.leaks.values():
-                if "metric" in leak.where and not metrics_only:
-                    continue
-                if correct and leak.corrected and still is None:
-                    found.append(f"{side}: {leak.what}, {leak.where}; made exact, the difference is gone")
-                elif not correct and not leak.corrected:
-                    found.append(f"{side}: {leak.what}, {leak.where}")
-        if found:
-            return found
-    return found
-
-
-class _Watched:
-    """A run whose steps are taken under a watch."""
-
-    def __init__(self, run: Run, watch: Callable[[], AbstractContextManager[None]]) -> None:
-        self.run, self.watch = run, watch
-
-    def __next__(self) -> Step:
-        self.run.watch = self.watch()
-        return next(self.run)
-
-    def close(self) -> None:
-        self.run.close()
+    torch, tensorflow = Watch(problem.hyper.values()), Watch(problem.hyper.values())
+    left, right = Run(pair, "torch", cut, "float64"), Run(pair, "tensorflow", cut, "float64")
+    left.watch, right.watch = Each(torch.torch), Each(tensorflow.tensorflow)
+    still: Difference | None = None
+    try:
+        for step, (a, b) in lockstep(left, right):
+            if isinstance(a, End) or isinstance(b, End):
+                break
+            report("looking for float32 leaks", step + 1, first.step + 1)
+            still = still or seen.oracle.noticed(step, a.arrays, b.arrays, noise)
+    except LoopError:
+        return [], False
+    leaks = [
+        (side, leak)
+        for side, watch in (("torch", torch), ("tensorflow", tensorflow))
+        for leak in watch.leaks.values()
+        if "metric" not in leak.where or stage_of(first.tensor) == "metrics"
+    ]
+    mended = [
+        f"{side}: {leak.what}, {leak.where}; made exact, the difference is gone"
+        for side, leak in leaks
+        if leak.corrected
+    ]
+    if mended and (still is None or (still.step, still.tensor) != (first.step, first.tensor)):
+        return mended, True
+    return [f"{side}: {leak.what}, {leak.where}" for side, leak in leaks if not leak.corrected], False

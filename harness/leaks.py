@@ -6,8 +6,8 @@ apart by running again with the leaking constants made exact: if the difference 
 """
 
 import traceback
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import numpy as np
 DIGITS = 6
 """A float32 that was written as a constant has at most this many significant decimal digits."""
 
+BITS = 12
+"""Numbers of so few significant bits (masks, counts, halves) are the same in float32 as in float64."""
 
 PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
 """Functions of Keras that everything goes through, so that naming them says nothing."""
@@ -31,16 +33,36 @@ class Leak:
     corrected: bool
 
 
-class Watch:
-    """Collects the leaks of the steps run inside ``active``; with ``correct`` the constants among them are made exact."""
+class Each:
+    """A context that is entered anew for every step."""
 
-    def __init__(self, *, correct: bool, harmless: Collection[float]) -> None:
-        self.correct, self.harmless = correct, {float(np.float32(value)) for value in harmless}
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self.make = make
+
+    def __enter__(self) -> None:
+        self.now = self.make()
+        self.now.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        self.now.__exit__(*raised)
+
+
+class Watch:
+    """Collects the leaks of the steps run inside ``tensorflow`` or ``torch``; the constants among them are made exact.
+
+    hyper: the hyperparameters' values, which were float32 numbers before either side saw them.
+    """
+
+    def __init__(self, hyper: Iterable[object] = ()) -> None:
+        parts = [part for value in hyper for part in (value if isinstance(value, tuple) else (value,))]
+        self.harmless = {float(np.float32(part)) for part in parts if isinstance(part, float)}
         self.leaks: dict[tuple[str, str], Leak] = {}
 
     def note(self, what: str, *, corrected: bool = False) -> None:
         """Remember a leak, once per line of code."""
         where = place()
+        if not where:
+            return
         self.leaks.setdefault((what, where), Leak(what, where, corrected))
 
     @contextmanager
@@ -65,12 +87,15 @@ class Watch:
                     exact = None if constant is None else self._exact(constant)
                     if exact is not None:
                         self.note(f"{shortest(constant)} goes through float32 on its way to float64", corrected=True)
-                        if self.correct and graph is not None:
+                        if graph is not None:
                             return [tf.constant(exact, tf.float64)]
+                    elif not counted(inputs[0]) if constant is None else self._lost(constant).any():
+                        self.note("what was computed in float32 becomes float64")
             elif outputs and outputs[0].dtype == tf.float64:
                 for name, value in zip(attrs[::2], attrs[1::2], strict=False) if attrs else ():
-                    if isinstance(value, float) and float(np.float32(value)) != value and value not in self.harmless:
-                        self.note(f"{op_type} takes {name}={value:g} as float32 only")
+                    number = getattr(value, "f", None) if hasattr(value, "WhichOneof") else value
+                    if isinstance(number, float) and self._lost(number).any():
+                        self.note(f"{op_type} takes {name}={shortest(number)} as float32 only")
             return None
 
         plain_cast = gen_math_ops.cast
@@ -85,8 +110,7 @@ class Watch:
             return plain_cast(x, DstT, *args, **kwargs)
 
         op_callbacks.add_op_callback(callback)
-        if self.correct:
-            gen_math_ops.cast = exact_cast
+        gen_math_ops.cast = exact_cast
         try:
             yield
         finally:
@@ -106,16 +130,24 @@ class Watch:
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
                 del types
                 out = func(*args, **(kwargs or {}))
-                if (
-                    isinstance(out, torch.Tensor)
-                    and out.dtype in small
-                    and func.overloadpacket is torch.ops.aten._to_copy
-                ):
-                    watch.note(f"float64 is cast to {str(out.dtype).removeprefix('torch.')}")
+                if isinstance(out, torch.Tensor):
+                    taken = [arg for arg in args if isinstance(arg, torch.Tensor)]
+                    if out.dtype in small and any(arg.dtype is torch.float64 for arg in taken):
+                        watch.note(f"float64 is cast to {str(out.dtype).removeprefix('torch.')}")
+                    elif out.dtype is torch.float64 and any(
+                        arg.dtype in small and watch._lost(arg.detach().float().numpy()).any() for arg in taken
+                    ):
+                        watch.note("what was computed in float32 becomes float64")
                 return out
 
         with Mode():
             yield
+
+    def _lost(self, values: Any) -> Any:
+        """For each float32 number, whether it may be something else than was meant: not one of few bits, not harmless."""
+        array = np.asarray(values, np.float32).ravel()
+        few = np.ldexp(np.frexp(array)[0], BITS)
+        return (few != np.rint(few)) & ~np.isin(array.astype(np.float64), list(self.harmless)) & np.isfinite(array)
 
     def _exact(self, constant: Any) -> Any:
         """The float64 numbers that a float32 constant was written as, or None if it lost nothing or is no constant."""
@@ -131,6 +163,12 @@ class Watch:
         return written if lost and short else None
 
 
+def counted(tensor: Any) -> bool:
+    """Whether a float32 tensor in a graph comes straight from whole numbers or truth values, so that it is exact."""
+    made = getattr(tensor, "op", None)
+    return made is not None and made.type == "Cast" and not made.inputs[0].dtype.is_floating
+
+
 def shortest(value: Any) -> str:
     """The shortest decimal that reads back to this float32; of the first element where there are several."""
     flat = np.asarray(value, np.float32).ravel()
@@ -138,12 +176,22 @@ def shortest(value: Any) -> str:
 
 
 def place() -> str:
-    """The line that is to blame: the user's own, and the framework's function that it went through."""
+    """The line that is to blame: the user's own, and the framework's function that it went through.
+
+    Nothing for what is no part of the training: initial values that the weights replace, and batches being made.
+    """
     frames = [frame for frame in traceback.extract_stack() if "importlib" not in frame.filename]
     library = [frame for frame in frames if "site-packages" in frame.filename]
-    own = [frame for frame in frames if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))]
+    own = [
+        i for i, frame in enumerate(frames) if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))
+    ]
+    beyond = [Path(frame.filename) for frame in frames[own[-1] if own else 0 :]]
+    if any(path.parts[-2:] == ("harness", "frameworks.py") or "initializers" in path.parts for path in beyond):
+        return ""
     through = next(
         (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None
     )
-    text = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "outside the loop"
+    if through is not None and through.name == "signbit":
+        return ""  # a sign survives any cast
+    text = f"{Path(frames[own[-1]].filename).name}:{frames[own[-1]].lineno}" if own else "outside the loop"
     return f"{text} ({through.name} in {Path(through.filename).name})" if through else text

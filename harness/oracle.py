@@ -33,6 +33,8 @@ THRESHOLD = 1000.0
 WEAKER_THRESHOLD = 100.0
 """The same for the weaker rule, which compares with one run's rounding and not with two precisions."""
 
+NARROW = "efF"
+"""Codes of the types that hold float32 or less."""
 SHRINK = 2.0**-29
 UNIT32 = 2.0**-24
 UNIT64 = 2.0**-53
@@ -60,6 +62,7 @@ class Track:
     apart: str = ""
     relations: Relations | None = None
     floats: set[str] = field(default_factory=set)
+    narrow: set[str] = field(default_factory=set)
 
 
 class Oracle:
@@ -117,9 +120,17 @@ class Oracle:
         kept = [item for item in found if self.horizon is None or item.step < self.horizon]
         return sorted(kept, key=lambda item: (item.step, rank.get(item.tensor, len(rank))))
 
+    def apart(self, item: Difference) -> str:
+        """Which of the runs stands apart in a tensor's first disagreement; see ``stands_apart``."""
+        track = self.tracks.get(item.tensor)
+        if track is None:
+            return "mathematics"
+        if self.rule == "nudged float64":
+            return "below float32" if item.gap <= 64 * UNIT32 * track.scale else "mathematics"
+        return track.apart or "mathematics"
+
     def noticed(self, step: int, left: Record, right: Record, noise: Mapping[str, float]) -> Difference | None:
         """The first disagreement of two records of the judged precision, given the noise of another run; None if none."""
-        shrink = SHRINK if self.rule == "four runs" else 1.0
         for name in causal(list(left)):
             a, b = left[name], right.get(name)
             if a is None or b is None:
@@ -133,7 +144,7 @@ class Oracle:
                 if distance:
                     return Difference(step, stage_of(name), name, "exact")
                 continue
-            allowed = shrink * noise.get(name, 0.0)
+            allowed = (shrinking(a, b) if self.rule == "four runs" else 1.0) * noise.get(name, 0.0)
             excess = LARGEST if math.isnan(distance) else distance / allowed if allowed else LARGEST * bool(distance)
             if excess > self.threshold:
                 return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=distance)
@@ -210,7 +221,9 @@ class Oracle:
         if self.rule == "four runs":
             t32, t64, f32, f64 = arrays
             here_torch, here_tensorflow = gap(t32, t64), gap(f32, f64)
-            left, right, unit, shrink = t64, f64, UNIT32, SHRINK
+            left, right, unit, shrink = t64, f64, UNIT32, shrinking(t64, f64)
+            if shrink > SHRINK:
+                track.narrow |= {side for side, a in (("torch", t64), ("tensorflow", f64)) if a.dtype.char in NARROW}
         else:
             left, nudged, right = arrays
             here_torch, here_tensorflow = gap(left, nudged), 0.0
@@ -223,7 +236,9 @@ class Oracle:
         self.stage_scale[stage] = max(self.stage_scale.get(stage, 0.0), track.scale)
         floor = max(unit * track.scale, STAGE_FLOOR / UNIT32 * unit * self.stage_scale[stage])
         track.noise = max(track.noise, track.noise_torch, track.noise_tensorflow, floor)
-        excess = min(distance / (shrink * track.noise), LARGEST) if distance else 0.0
+        # Zero where everything on the reference's side, and all rounding, is exactly zero.
+        allowed = shrink * track.noise
+        excess = min(distance / allowed, LARGEST) if allowed else LARGEST * bool(distance)
         if self.horizon is None:
             if excess > track.excess:
                 track.excess, track.excess_step = excess, step
@@ -294,6 +309,15 @@ def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Differenc
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(left))[0])
         element = Worst(index, repr(left[index].item()), repr(right[index].item()))
     return Difference(step, stage_of(name), name, kind, element.index, element.left, element.right)
+
+
+def shrinking(left: Array, right: Array) -> float:
+    """By how much rounding shrinks from the float32 runs to these; where a tensor is recorded in float32, not at all.
+
+    There the threshold is the weaker rule's.
+    """
+    narrow = left.dtype.char in NARROW or right.dtype.char in NARROW
+    return WEAKER_THRESHOLD / THRESHOLD if narrow else SHRINK
 
 
 def opposite(left: Array, right: Array) -> bool:

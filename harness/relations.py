@@ -47,8 +47,8 @@ class Relations:
             elif outcome:
                 self.tested[kind] = self.tested.get(kind, 0) + 1
 
-    def sentence(self) -> str:
-        """The simplest relation that held at every step, or nothing."""
+    def sentence(self, *, at_first: bool = True) -> str:
+        """The simplest relation that held at every step; else, with ``at_first``, a factor in the first disagreement."""
         for kind in ("factor", "order", "later", "earlier", "decay"):
             enough = 1 if self.elements > 1 and kind in ("order", "factor") else 2
             if kind in self.alive and self.tested.get(kind, 0) >= enough:
@@ -59,7 +59,7 @@ class Relations:
                     "earlier": f"tensorflow's {self.name} is torch's of the step after",
                     "decay": f"{self._who()} adds the decay term {nice(abs(self.decay or 0))} * {self._term()} to {self.name}",
                 }[kind]
-        return self.at_first
+        return self.at_first if at_first else ""
 
     def _note_first(self, left: Array, right: Array, tolerance: float) -> None:
         """A factor in the very first disagreement, before it has changed everything else; of one number only if whole."""
@@ -136,8 +136,10 @@ def by_rows(array: Array) -> Array:
 
 
 def nice(number: float | None) -> str:
-    """A number as somebody would have typed it: 4, 0.01, 1/32."""
+    """A number as somebody would have typed it: 4, 0.01, 1/32, (1 + 1e-09)."""
     value = number or 0.0
+    if value != 1 and f"{value:.6g}" == "1":
+        return f"(1 {'+' if value > 1 else '-'} {abs(value - 1):.2g})"
     inverse = round(1 / value) if value else 0
     if (
         abs(value) < 1

@@ -43,7 +43,7 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     stuck = nothing_moved(seen)
     if stuck:
         return "INCONCLUSIVE", stuck, None, findings
-    findings += kernels(seen) + constants(seen)
+    findings += kernels(seen) + constants(seen) + narrow(seen)
     judged = oracle.horizon if oracle.horizon is not None else seen.steps
     worst = max(oracle.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
@@ -57,7 +57,7 @@ def different(
     """DIFFERENT, or EQUIVALENT IN EFFECT where every step still arrives at the same parameters and buffers."""
     first, oracle = differences[0], seen.oracle
     relations = [
-        (item, track.relations.sentence())
+        (item, track.relations.sentence(at_first=item is first))
         for item in differences
         if (track := oracle.tracks.get(item.tensor)) and track.relations
     ]
@@ -149,6 +149,19 @@ def constants(seen: Comparison) -> list[Finding]:
         if stage_of(name) == "params" and array is not None and array.dtype.kind == "f"
         if array.ndim > 1 and array.size > 1
         if float(np.ptp(array)) <= seen.oracle.tracks[name].noise
+    ]
+
+
+def narrow(seen: Comparison) -> list[Finding]:
+    """Tensors that a float64 run recorded in float32, so that only what float32 can tell apart was compared in them."""
+    found = [(name, " and ".join(sorted(track.narrow))) for name, track in seen.oracle.tracks.items() if track.narrow]
+    return [
+        Finding(
+            "float32 leak",
+            f"{side} recorded {name} in float32 in the float64 run, so it was compared as closely as float32 allows",
+            name,
+        )
+        for name, side in found
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.comparison import Comparison, Report
+from harness.comparison import Comparison, Report, make_exact
 from harness.errors import UsageError
 from harness.frameworks import Precision, Side
 from harness.lockstep import End, lockstep
@@ -53,7 +53,10 @@ def first_sign(
 ) -> Difference | None:  # fmt: skip
     """The first disagreement of two runs by the noise measured before; an early end or an error is one too."""
     try:
-        for step, (left, right) in lockstep(*(Run(pair, side, made, precision) for side, made in plan)):
+        runs = [Run(pair, side, made, precision) for side, made in plan]
+        if seen.exact:
+            make_exact(runs)
+        for step, (left, right) in lockstep(*runs):
             if isinstance(left, End) or isinstance(right, End):
                 return None if left is right else Difference(step, "length", "length", "length")
             shown = seen.oracle.noticed(step, left.arrays, right.arrays, noise)

@@ -21,7 +21,7 @@ def related(left: list[Any], right: list[Any], name: str = "grads/w", params: li
         previous = ({}, {}) if step == 0 else ({name: left[step - 1]}, {name: right[step - 1]})
         before = {} if params is None else {"params/w": params[step]}
         relations.update(a, b, previous, before, TOLERANCE)
-    return relations.sentence()
+    return relations.sentence(at_first=False)
 
 
 def test_a_factor_is_named_as_somebody_would_type_it() -> None:
@@ -86,7 +86,24 @@ def test_zeros_against_something_are_no_multiple() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(4.0, "4"), (0.01, "0.01"), (1 / 3, "1/3"), (-1 / 7, "-1/7"), (0.0, "0"), (None, "0"), (1.23456789, "1.23457")],
+    [
+        (4.0, "4"),
+        (0.01, "0.01"),
+        (1 / 3, "1/3"),
+        (-1 / 7, "-1/7"),
+        (0.0, "0"),
+        (None, "0"),
+        (1.23456789, "1.23457"),
+        (1 + 1e-9, "(1 + 1e-09)"),
+    ],
 )
 def test_numbers_are_nice(number: float | None, text: str) -> None:
     assert nice(number) == text
+
+
+def test_a_factor_that_holds_at_first_only_is_said_of_there() -> None:
+    relations = Relations("grads/w")
+    relations.update(STEPS[0], 4 * STEPS[0], ({}, {}), {}, TOLERANCE)
+    relations.update(STEPS[1], WEIGHTS[1], ({}, {}), {}, TOLERANCE)
+    assert relations.sentence() == "there, tensorflow's grads/w is 4 times torch's"
+    assert relations.sentence(at_first=False) == ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.runner import Worker
     from harness.scenario import Scenario
     from harness.verdict import Verdict
+    from harness.worker import Request
 
 PAIR, VERDICT = "twinloop_pair", "twinloop_verdict"
 CACHE: dict[Pair, list["Verdict"]] = {}
@@ -26,9 +27,8 @@ class Twin:
     """One pair under test, and the worker that runs it."""
 
     pair: Pair
-    worker: "Worker"
+    worker: "Worker | Recorder"
     known: list["Verdict"] = field(default_factory=list)
-    record: Path | None = None
 
     @property
     def scenario(self) -> "Scenario":
@@ -46,16 +46,27 @@ class Twin:
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""
         from harness.worker import Request
 
-        verdict = self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
-        if self.record is not None:
-            from harness.report.json import append
-
-            append(self.record, verdict, edited=[edit.write for edit in self.pair.edits])
-        return verdict
+        return self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
 
     def edited(self, *edits: Any) -> "Twin":
         """The same pair with textual changes in its files."""
-        return Twin(replace(self.pair, edits=edits), self.worker, record=self.record)
+        return Twin(replace(self.pair, edits=edits), self.worker)
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """A worker that adds every verdict to a file."""
+
+    worker: "Worker"
+    file: Path
+
+    def ask(self, request: "Request", *on_event: Any) -> "Verdict":
+        """The verdict for a request, once it is in the file."""
+        from harness.report.json import append
+
+        verdict = self.worker.ask(request, *on_event)
+        append(self.file, verdict, edited=[edit.write for edit in request.edits])
+        return verdict
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,9 +86,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long a loop may take for one step (default: 300)",
     )
-    group.addoption(
-        "--record", type=Path, metavar="FILE", help="append one JSON line to a file for every problem that was judged"
-    )
+    group.addoption("--record", metavar="FILE", help="append one JSON line to a file for every problem that was judged")
     parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
 
 
@@ -113,19 +122,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> Iterator["Worker"]:
-    """A process that runs loops, for the whole session."""
+def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
+    """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
     from harness.runner import Worker
 
-    made = Worker(request.config.getoption("loop_timeout"))
-    yield made
+    made, file = Worker(request.config.getoption("loop_timeout")), request.config.getoption("record")
+    yield made if file is None else Recorder(made, Path(file))
     made.close()
 
 
 @pytest.fixture(scope="session")
-def twin(request: pytest.FixtureRequest, worker: "Worker") -> Twin:
+def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
     """One pair under test; see Twin."""
-    return Twin(request.param, worker, CACHE.setdefault(request.param, []), request.config.getoption("record"))
+    return Twin(request.param, worker, CACHE.setdefault(request.param, []))
 
 
 @pytest.hookimpl(wrapper=True)

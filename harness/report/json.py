@@ -33,10 +33,12 @@ class Line(msgspec.Struct):
     status: str
     rule: str
     excess: float
+    tensor: str
     first: Difference | None
+    accepted: bool
     steps: int
     horizon: int | None
-    problem: dict[str, str]
+    reproduce: str
     edited: list[str]
 
 
@@ -47,10 +49,12 @@ def append(path: Path, verdict: Verdict, *, edited: Sequence[str] = ()) -> None:
         verdict.status,
         verdict.rule,
         verdict.excess,
+        verdict.excess_tensor,
         verdict.first,
+        any(finding.kind == "accepted" for finding in verdict.findings),
         verdict.steps,
         verdict.horizon,
-        dict(verdict.problem),
+        verdict.reproduce,
         list(edited),
     )
     with path.open("ab", buffering=0) as file:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import Problem, Scenario, make_problem, normal, zeros
-from harness.arrays import copied
+from harness.arrays import Record, copied
 from harness.comparison import Comparison, watched
 from harness.oracle import Oracle
 from harness.pairs import Step
@@ -41,6 +41,10 @@ class PlainRun:
         self.number += 1
         return Step(arrays, live, (self.number - 1) // self.problem.batches_per_epoch, self.problem.batch_size)
 
+    def write(self, step: Step, arrays: Record) -> None:
+        for name, array in arrays.items():
+            step.live[name][...] = array
+
     def close(self) -> None:
         self.closed += 1
         if hasattr(self.records, "close"):
@@ -68,8 +72,9 @@ class Outcome:
 
 
 def outcome(
-    torch: Loop, tensorflow: Loop, scenario: Scenario = LINE, *, rule: Rule = "four runs", **settings: Any
-) -> Outcome:
+    torch: Loop, tensorflow: Loop, scenario: Scenario = LINE,
+    *, rule: Rule = "four runs", resync: bool = False, **settings: Any,
+) -> Outcome:  # fmt: skip
     """Judge two plain loops by the rule; the settings are those of make_problem."""
     problem = make_problem(scenario, **settings)
     if rule == "four runs":
@@ -80,7 +85,7 @@ def outcome(
         dtype = np.dtype(rule.split()[1]).type
         plan = [("torch", torch, dtype), ("torch nudged", shaken(torch), dtype), ("tensorflow", tensorflow, dtype)]
     runs = [PlainRun(iter(loop(problem, dtype)), problem) for _, loop, dtype in plan]
-    seen = watched([name for name, *_ in plan], runs, problem, rule)  # type: ignore[arg-type]
+    seen = watched([name for name, *_ in plan], runs, problem, rule, resync=resync)  # type: ignore[arg-type]
     return Outcome(*settle(problem, seen), seen)
 
 

@@ -416,6 +416,45 @@ def test_the_weaker_rule_is_weaker() -> None:
     assert outcome(training, wrong).status == "EQUIVALENT IN EFFECT"
 
 
+# Every step by itself
+
+
+def in_place(slip_at: int = -1) -> Any:
+    """The right loop with its parameters updated in place, as frameworks do; at one step they are off."""
+
+    def loop(problem: Problem, dtype: Any) -> Iterator[dict[str, Any]]:
+        weights = {name: array.astype(dtype) for name, array in problem.weights.items()}
+        for step, (_, batch) in enumerate(problem.batches()):
+            record = next(step_from(replace(problem, weights=weights), batch, dtype))
+            for name, array in record["params"].items():
+                weights[name][...] = array * dtype(1.001 if step == slip_at else 1)
+            yield {**record, "params": weights}
+
+    return loop
+
+
+def test_a_slip_is_followed_by_agreement_once_the_state_is_put_back() -> None:
+    free, again = (outcome(in_place(), in_place(slip_at=2), resync=resync) for resync in (False, True))
+    assert free.first == again.first
+    assert (again.first and again.first.step, again.status) == (2, "DIFFERENT")
+    wrong = [
+        [step for step, excess in enumerate(seen.oracle.series["excess"]) if excess > 1e3] for seen in (free, again)
+    ]
+    assert wrong == [[2, 3, 4, 5, 6, 7, 8], [2]]
+
+
+def test_every_step_by_itself_agrees_where_the_whole_run_agrees() -> None:
+    assert outcome(in_place(), in_place(), resync=True).status == "EQUIVALENT"
+
+
+def test_there_is_nothing_to_put_back_without_parameters() -> None:
+    def silent(record: dict[str, Any], _step: int, _dtype: Any) -> None:
+        del record["params"]
+
+    with pytest.raises(UsageError, match="--resync needs the parameters in every record; yield 'params' on both sides"):
+        outcome(changed(training, silent), changed(training, silent), resync=True)
+
+
 # Injected mistakes, and the way there
 
 

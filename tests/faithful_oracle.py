@@ -5,13 +5,13 @@ largest difference that precision makes on either side, and the excess is the fl
 units of 2^-29 of that noise: near 1 when only rounding separates them, 1e6 and more when the formulas differ.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
 import numpy as np
-import tensorflow as tf
+from lazily import tf, torch
 
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -1,12 +1,14 @@
 """The four-run rule over a run of steps, for parts that have state: optimizers, clipping, schedules, averages."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch  # before tensorflow: the other order crashes
 from faithful_oracle import LIMIT, worst
+from lazily import torch
 
 Record = dict[str, np.ndarray]
 Trajectory = Sequence[Mapping[str, Any]]

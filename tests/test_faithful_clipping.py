@@ -1,18 +1,16 @@
 """harness.faithful's clipping against `torch.nn.utils`: the norm, and every clipped gradient."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
 import numpy as np
 import pytest
-import tensorflow as tf
 from faithful_steps import Record, agree_by_step, short
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from harness import faithful
+from lazily import faithful, tf, torch
 
 few = settings(max_examples=15, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**16)

@@ -1,19 +1,15 @@
 """harness.faithful's averaged model against `torch.optim.swa_utils`, weights and buffers after every update."""
 
+from __future__ import annotations
+
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from faithful_steps import Record, agree_by_step, short
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.optim import swa_utils
-
-from harness import faithful
+from lazily import faithful, keras, swa_utils, tf, torch
 
 few = settings(max_examples=6, deadline=None, derandomize=True)
 NAMES = ("weight", "bias", "running_mean", "running_var")

@@ -1,18 +1,16 @@
 """Every loss of harness.faithful against its PyTorch namesake: value and gradients, over its arguments."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
 import numpy as np
 import pytest
-import tensorflow as tf
 from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from harness import faithful
+from lazily import faithful, tf, torch
 
 few = settings(max_examples=15, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**16)

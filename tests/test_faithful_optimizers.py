@@ -1,20 +1,17 @@
 """Every optimizer of harness.faithful against its PyTorch namesake: parameters and state at every step."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from faithful_steps import Record, agree_by_step, short
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from harness import faithful
+from lazily import faithful, keras, tf, torch
 
 few = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**16)

@@ -1,19 +1,16 @@
 """Every scheduler of harness.faithful against its PyTorch namesake: the same doubles, bit for bit."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from harness import faithful
+from lazily import faithful, keras, tf, torch
 
 STEPS = 24
 few = settings(max_examples=10, deadline=None, derandomize=True)

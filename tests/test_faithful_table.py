@@ -1,22 +1,21 @@
 """Every row of the table of equivalents is run: both expressions, in both precisions, outputs and gradients."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch  # isort: skip  (before tensorflow: the other order crashes)
-
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
+from lazily import faithful, functional, keras, nn, optim, tf, torch
 from test_faithful_layers import named
 
-from harness import Port, faithful
+from harness import Port
 from harness.faithful.table import ROWS, SECTIONS, Row
 
-TORCH = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "optim": torch.optim}
+TORCH = {"torch": torch, "nn": nn, "F": functional, "optim": optim}
 TENSORFLOW = {"tf": tf, "keras": keras, "faithful": faithful}
 STEPS = 4
 

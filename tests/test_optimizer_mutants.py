@@ -4,6 +4,8 @@ Every row is a plain NumPy formula with one switch turned, run in float32 and fl
 switch turned must pass, and so must the rewrites at the end, which are equal in exact arithmetic.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -11,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from faithful_oracle import LIMIT
 from faithful_steps import Record, excess_by_name, short, torch_default
+from lazily import torch
 
 STEPS = 7
 SHAPES = ((4, 3), (3,))

@@ -116,14 +116,13 @@ def without_float64(
         leaks, exact = explained(pair, problem, seen, first, report)
         if not leaks:
             return seen, []
-        narrow = [name for name in seen.oracle.order if seen.oracle.tracks[name].narrow]
-        entered = causal([*narrow, first.tensor])[0]
-        finding = Finding(
-            "float32 leak",
-            f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {first.step}",
-            entered,
-            first.step,
-        )
+        narrow = causal([name for name in seen.oracle.order if seen.oracle.tracks[name].narrow])
+        if narrow and (first.step or causal([narrow[0], first.tensor])[0] == narrow[0]):
+            entered, step = narrow[0], 0
+        else:
+            entered, step = first.tensor, first.step
+        said = f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {step}"
+        finding = Finding("float32 leak", said, entered, step)
         if exact and not seen.exact:
             mended = compare_runs(
                 pair, problem, seen.oracle.rule, resync=resync, digests=digests, report=report, exact=True
@@ -161,17 +160,13 @@ def explained(
             still = still or seen.oracle.noticed(step, a.arrays, b.arrays, noise)
     except LoopError:
         return [], False
-    leaks = [
-        (side, leak)
+    found = [
+        (f"{side}: {leak.what}, {leak.where}", leak.corrected)
         for side, watch in (("torch", torch), ("tensorflow", tensorflow))
-        for leak in watch.leaks.values()
+        for leak in (*watch.constants, *watch.lasting)
         if "metric" not in leak.where or stage_of(first.tensor) == "metrics"
     ]
-    mended = [
-        f"{side}: {leak.what}, {leak.where}; made exact, the difference is gone"
-        for side, leak in leaks
-        if leak.corrected
-    ]
-    if mended and (still is None or (still.step, still.tensor) != (first.step, first.tensor)):
-        return mended, True
-    return [f"{side}: {leak.what}, {leak.where}" for side, leak in leaks if not leak.corrected], False
+    constants = [f"{text}; made exact, the difference is gone" for text, corrected in found if corrected]
+    if constants and (still is None or (still.step, still.tensor) != (first.step, first.tensor)):
+        return constants, True
+    return [text for text, corrected in found if not corrected], False

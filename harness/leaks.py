@@ -57,13 +57,25 @@ class Watch:
         parts = [part for value in hyper for part in (value if isinstance(value, tuple) else (value,))]
         self.harmless = {float(np.float32(part)) for part in parts if isinstance(part, float)}
         self.leaks: dict[tuple[str, str], Leak] = {}
+        self.returned = False
 
-    def note(self, what: str, *, corrected: bool = False) -> None:
-        """Remember a leak, once per line of code."""
+    def note(self, what: str, *, corrected: bool = False, returns: bool = False) -> None:
+        """Remember a leak, once per line of code. returns: float64 numbers are now what float32 has made of them."""
         where = place()
         if not where:
             return
+        self.returned = self.returned or returns
         self.leaks.setdefault((what, where), Leak(what, where, corrected))
+
+    @property
+    def lasting(self) -> list[Leak]:
+        """Leaks that cannot be made exact; none if nothing that float32 has touched came back, as in a cast for a record."""
+        return [leak for leak in self.leaks.values() if not leak.corrected] if self.returned else []
+
+    @property
+    def constants(self) -> list[Leak]:
+        """Leaks that were made exact."""
+        return [leak for leak in self.leaks.values() if leak.corrected]
 
     @contextmanager
     def tensorflow(self) -> Iterator[None]:
@@ -90,12 +102,12 @@ class Watch:
                         if graph is not None:
                             return [tf.constant(exact, tf.float64)]
                     elif not counted(inputs[0]) if constant is None else self._lost(constant).any():
-                        self.note("what was computed in float32 becomes float64")
+                        self.note("what was computed in float32 becomes float64", returns=True)
             elif outputs and outputs[0].dtype == tf.float64:
                 for name, value in zip(attrs[::2], attrs[1::2], strict=False) if attrs else ():
                     number = getattr(value, "f", None) if hasattr(value, "WhichOneof") else value
                     if isinstance(number, float) and self._lost(number).any():
-                        self.note(f"{op_type} takes {name}={shortest(number)} as float32 only")
+                        self.note(f"{op_type} takes {name}={shortest(number)} as float32 only", returns=True)
             return None
 
         plain_cast = gen_math_ops.cast
@@ -137,7 +149,7 @@ class Watch:
                     elif out.dtype is torch.float64 and any(
                         arg.dtype in small and watch._lost(arg.detach().float().numpy()).any() for arg in taken
                     ):
-                        watch.note("what was computed in float32 becomes float64")
+                        watch.note("what was computed in float32 becomes float64", returns=True)
                 return out
 
         with Mode():

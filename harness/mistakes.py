@@ -26,12 +26,8 @@ class Mistake:
 def mistakes(problem: Problem, size: float = SIZE) -> Iterator[Mistake]:
     """Every mistake that this problem has room for; numbers are off by ``size``, relatively."""
     for name, value in problem.hyper.items():
-        changed = slipped(value, size)
-        if changed is not None:
-            amount = (
-                "flipped" if isinstance(value, bool) else "off by one" if isinstance(value, int) else f"off by {size:g}"
-            )
-            yield Mistake(f"{name} {amount}", with_hyper(problem, name, changed))
+        for what, changed in slips(name, value, size):
+            yield Mistake(what, with_hyper(problem, name, changed))
     for name in sorted(problem.weights, key=lambda name: -problem.weights[name].size):
         array = problem.weights[name]
         if array.dtype.kind == "f" and array.size:
@@ -49,35 +45,37 @@ def mistakes(problem: Problem, size: float = SIZE) -> Iterator[Mistake]:
             )
             break
     if problem.batches_per_epoch >= 2:
-        size_, rest = problem.batch_size, np.arange(problem.examples)
-        rest[: 2 * size_] = (
-            np.roll(rest[: 2 * size_], -size_) if 2 * size_ <= problem.examples else rest[: 2 * size_][::-1]
-        )
-        swapped = np.stack([row[rest] for row in problem.order])
-        yield Mistake("first two batches swapped", reordered(problem, swapped))
+        what = "examples in another order" if problem.scenario.shuffle else "first two batches swapped"
+        yield Mistake(what, reordered(problem))
     if problem.scenario.noise:
         yield Mistake("noise of another seed", replace(problem, noise_seed=problem.seed + 1))
     if problem.examples > 1:
         yield Mistake("one step fewer", replace(problem, steps=-1))
 
 
-def reordered(problem: Problem, order: "np.ndarray[tuple[int, int], np.dtype[np.int64]]") -> Problem:
-    """The same examples in the order that the first epoch of ``order`` gives, for loops that batch by themselves too."""
-    first = order[0] if not problem.scenario.shuffle else stream(problem.seed, "swap").permutation(problem.examples)
-    return replace(problem, data={name: array[first] for name, array in problem.data.items()})
+def reordered(problem: Problem) -> Problem:
+    """The same examples in another order, for loops that batch by themselves too; by whole batches if none is shuffled."""
+    order = np.arange(problem.examples)
+    if problem.scenario.shuffle:
+        order = stream(problem.seed, "swap").permutation(order)
+    else:
+        two = order[: 2 * problem.batch_size]
+        order[: len(two)] = np.roll(two, -problem.batch_size)
+    return replace(problem, data={name: array[order] for name, array in problem.data.items()})
 
 
-def slipped(value: Value, size: float) -> Value | None:
-    """A value that is slightly off, still one that float32 tells apart; None where there is no such thing."""
+def slips(name: str, value: Value, size: float) -> Iterator[tuple[str, Value]]:
+    """Values that are slightly off, still ones that float32 tells apart, and what was done; nothing for a text."""
     if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, float):
-        return float(np.float32(value * (1 + size))) if value else float(np.float32(size))
-    if isinstance(value, tuple) and value:
-        return tuple(float(np.float32(item * (1 - size))) for item in value)
-    return None
+        yield f"{name} flipped", not value
+    elif isinstance(value, int):
+        yield f"{name} off by one", value + 1
+    elif isinstance(value, float):
+        yield f"{name} off by {size:g}", float(np.float32(value * (1 + size))) if value else float(np.float32(size))
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):  # one at a time: all together may cancel, as class weights do
+            changed = float(np.float32(item * (1 - size))) if item else float(np.float32(size))
+            yield f"{name}[{i}] off by {size:g}", (*value[:i], changed, *value[i + 1 :])
 
 
 def nudged(array: "np.ndarray", size: float, seed: int) -> "np.ndarray":

@@ -44,6 +44,8 @@ class View:
         """The values in torch's axis order; may share memory with the tensor."""
         parts = [dense(leaf) for leaf in self.leaves]
         array = np.stack(parts) if self.joined else parts[0]
+        if not array.ndim:  # a number kept for every parameter, such as an optimizer's step
+            return array
         return array if self.pattern is None else rearranged(array, self.pattern)
 
     @property
@@ -54,7 +56,7 @@ class View:
     def assign(self, array: Array) -> None:
         """Write values given in torch's axis order. Raises ValueError if they do not fit."""
         shape = tuple(self.leaves[0].shape)
-        if self.pattern is not None:
+        if self.pattern is not None and shape:
             left, right = self.pattern.split("->")
             whole = (len(self.leaves), *shape) if self.joined else shape
             axes = left.replace("(", " ").replace(")", " ").split()

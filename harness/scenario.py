@@ -139,7 +139,6 @@ class Problem:
     epochs: int
     steps: int | None = None
     noise_seed: int | None = None
-    batch_order: tuple[int, ...] = ()
 
     @property
     def examples(self) -> int:
@@ -173,8 +172,6 @@ class Problem:
         drawn = 0
         for epoch in range(self.passes):
             starts = list(range(0, self.batches_per_epoch * self.batch_size, self.batch_size))
-            if epoch == 0 and self.batch_order:
-                starts = [starts[i] for i in self.batch_order]
             for start in starts:
                 rows = self.order[epoch, start : start + self.batch_size]
                 batch = {name: array[rows] for name, array in self.data.items()}

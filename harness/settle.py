@@ -96,9 +96,20 @@ def acceptances(problem: Problem, seen: Comparison) -> list[Finding]:
     """One finding for every difference that the scenario accepts, and one for every acceptance that is no longer needed."""
     findings = []
     for accepted in problem.scenario.accept:
-        hits = [
-            item for item in seen.oracle.differences if accepted.covers(item.tensor) and covered(problem, seen, item)
-        ]
+        meant = [item for item in seen.oracle.differences if accepted.covers(item.tensor)]
+        hits = [item for item in meant if covered(problem, seen, item)]
+        beyond = [item for item in meant if item.kind == "values" and item not in hits]
+        if beyond:
+            worst = max(beyond, key=lambda item: seen.oracle.tracks[item.tensor].relative)
+            findings.append(
+                Finding(
+                    "accepted",
+                    f"{accepted.tensors}: {seen.oracle.tracks[worst.tensor].relative:.1e} in {worst.tensor}, more than the "
+                    f"{accepted.bound:.1e} that are accepted: {accepted.reason}",
+                    worst.tensor,
+                    worst.step,
+                )
+            )
         if hits:
             largest = max(seen.oracle.tracks[item.tensor].relative for item in hits)
             findings.append(
@@ -109,7 +120,7 @@ def acceptances(problem: Problem, seen: Comparison) -> list[Finding]:
                     hits[0].step,
                 )
             )
-        elif not any(accepted.covers(item.tensor) for item in seen.oracle.differences):
+        elif not meant:
             findings.append(
                 Finding(
                     "stale acceptance",

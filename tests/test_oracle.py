@@ -352,7 +352,7 @@ def steady(record: dict[str, Any], _step: int, dtype: Any) -> None:
     ("accepted", "status", "kinds"),
     [
         (Accepted("slots/*", 2e-3, "Keras counts from one"), "EQUIVALENT", ["accepted"]),
-        (Accepted("slots/*", 2e-4, "Keras counts from one"), "EQUIVALENT IN EFFECT", ["bookkeeping"]),
+        (Accepted("slots/*", 2e-4, "Keras counts from one"), "EQUIVALENT IN EFFECT", ["accepted", "bookkeeping"]),
         (Accepted("params/*", 1.0, "not this one"), "EQUIVALENT IN EFFECT", ["stale acceptance", "bookkeeping"]),
     ],
 )

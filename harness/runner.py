@@ -153,6 +153,8 @@ class Worker:
         dump = self._logged(before)
         self._end()
         ours = str(Path(__file__).parent) + os.sep
+        threads = dump.strip().split("\n\n")
+        dump = "\n\n".join([thread for thread in threads if "_loop" in thread] or threads)
         dump = "\n".join(line for line in dump.splitlines() if ours not in line)
         here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
         sentence = (

@@ -107,14 +107,15 @@ def print_matrix(found: dict[str, Any]) -> None:
 )
 def main(matrix: bool, file: Path | None) -> None:
     """Published rules and twinloop's over the same valid rewrites and faults."""
-    import json
-
     found = measured()
     if matrix:
         print_matrix(found)
     print_rules(found)
     if file is not None:
-        file.write_text(json.dumps({"command": "python tests/evidence/peers.py", **found}, indent=1) + "\n", "utf-8")
+        from results import write
+
+        rules = [{name: value for name, value in rule.items() if name != "wrong"} for rule in found["rules"]]
+        write(file, {**found, "rules": rules})
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
-"""The four-run rule for single parts: rounding shrinks by 2^29 from float32 to float64, mistakes do not.
-
-Both sides run in float32 and in float64 on the same inputs, all of them float32 numbers. Per tensor the noise is the
-largest difference that precision makes on either side, and the excess is the float64 difference between the sides in
-units of 2^-29 of that noise: near 1 when only rounding separates them, 1e6 and more when the formulas differ.
-"""
+"""Single parts before the harness's oracle: both sides in float32 and float64 on the same inputs, all float32 numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from lazily import tf, torch
 
+from harness.arrays import Record
+from harness.oracle import THRESHOLD, Oracle
+
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
-LIMIT = 1000.0
+Trajectory = Sequence[Mapping[str, Any]]
+LIMIT = THRESHOLD
 
 
 def floats(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> np.ndarray:
@@ -49,22 +48,29 @@ def excesses(reference: Side, port: Side, arrays: Arrays) -> dict[str, float]:
     """The excess of every tensor that both sides answer; they must answer the same names and shapes, and some."""
     t32, t64 = (run(reference, "torch", arrays, dtype) for dtype in ("float32", "float64"))
     f32, f64 = (run(port, "tensorflow", arrays, dtype) for dtype in ("float32", "float64"))
-    assert t64, "nothing to compare"
-    assert t64.keys() == f64.keys()
-    return {name: excess(t32[name], t64[name], f32[name], f64[name], name) for name in t64}
+    return excess_by_name([t32], [t64], [f32], [f64])
 
 
-def excess(t32: np.ndarray, t64: np.ndarray, f32: np.ndarray, f64: np.ndarray, name: str = "") -> float:
-    assert t64.shape == f64.shape, f"{name}: torch {t64.shape}, tensorflow {f64.shape}"
-    finite = np.isfinite(t64)
-    for other in (t32, f32, f64):
-        np.testing.assert_array_equal(np.where(finite, 0.0, t64), np.where(np.isfinite(other), 0.0, other), name)
-    if not finite.any():
-        return 0.0
-    t32, t64, f32, f64 = (values[finite] for values in (t32, t64, f32, f64))
-    noise = max(np.abs(t32 - t64).max(), np.abs(f32 - f64).max(), 2.0**-24 * np.abs(t64).max())
-    difference = float(np.abs(f64 - t64).max())
-    return difference / (2.0**-29 * noise) if difference else 0.0
+def excess_by_name(t32: Trajectory, t64: Trajectory, f32: Trajectory, f64: Trajectory) -> dict[str, float]:
+    """What the harness's own oracle says of every tensor over all steps; NaN and infinity must stand in the same places."""
+    oracle = Oracle("four runs", horizon=False)
+    for step, records in enumerate(zip(t32, t64, f32, f64, strict=True)):
+        oracle.observe(step, [finite_alike(record, records[1]) for record in records])
+    assert oracle.steps, "nothing to compare"
+    assert oracle.tracks, "nothing to compare"
+    assert oracle.structural is None, oracle.structural
+    return {name: track.excess for name, track in oracle.tracks.items()}
+
+
+def finite_alike(record: Mapping[str, Any], reference: Mapping[str, Any]) -> Record:
+    """A record with what is not finite put to zero, after a look that the reference is not finite there either, and alike."""
+    made: Record = {}
+    for name, value in record.items():
+        array, other = np.asarray(value, np.float64), np.asarray(reference[name], np.float64)
+        finite = np.isfinite(array)
+        np.testing.assert_array_equal(np.where(finite, 0.0, array), np.where(np.isfinite(other), 0.0, other), name)
+        made[name] = np.where(finite, array, 0.0)
+    return made
 
 
 worst: dict[str, float] = {}

@@ -1,17 +1,16 @@
-"""The four-run rule over a run of steps, for parts that have state: optimizers, clipping, schedules, averages."""
+"""The same over a run of steps, for parts that have state: optimizers, clipping, schedules, averages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from faithful_oracle import LIMIT, worst
+from faithful_oracle import LIMIT, Trajectory, excess_by_name, worst
 from lazily import torch
 
 Record = dict[str, np.ndarray]
-Trajectory = Sequence[Mapping[str, Any]]
 
 
 def short(value: float) -> float:
@@ -28,33 +27,6 @@ def torch_default(dtype: str) -> Any:
         yield
     finally:
         torch.set_default_dtype(before)
-
-
-def excess_by_name(t32: Trajectory, t64: Trajectory, f32: Trajectory, f64: Trajectory) -> dict[str, float]:
-    """The largest excess of every tensor over all steps, against the noise seen up to that step."""
-    assert len(t64) > 0
-    assert len(t32) == len(t64) == len(f32) == len(f64)
-    noise: dict[str, float] = {}
-    found: dict[str, float] = {}
-    for records in zip(t32, t64, f32, f64, strict=True):
-        names = set(records[1])
-        assert names, "nothing to compare"
-        assert all(set(record) == names for record in records)
-        for name in names:
-            a32, a64, b32, b64 = (np.asarray(record[name], np.float64) for record in records)
-            assert a64.shape == b64.shape == a32.shape == b32.shape, name
-            finite = np.isfinite(a64)
-            for other in (a32, b32, b64):
-                np.testing.assert_array_equal(np.where(finite, 0.0, a64), np.where(np.isfinite(other), 0.0, other))
-            if not finite.any():
-                continue
-            a32, a64, b32, b64 = (values[finite] for values in (a32, a64, b32, b64))
-            here = max(np.abs(a32 - a64).max(), np.abs(b32 - b64).max(), 2.0**-24 * np.abs(a64).max())
-            noise[name] = max(noise.get(name, 0.0), float(here))
-            difference = float(np.abs(b64 - a64).max())
-            size = difference / (2.0**-29 * noise[name]) if difference else 0.0
-            found[name] = max(found.get(name, 0.0), size)
-    return found
 
 
 def agree_by_step(

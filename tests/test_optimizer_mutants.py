@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from faithful_oracle import LIMIT
-from faithful_steps import Record, excess_by_name, short, torch_default
+from faithful_oracle import LIMIT, excess_by_name
+from faithful_steps import Record, short, torch_default
 from lazily import torch
 
 STEPS = 7

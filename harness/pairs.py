@@ -188,6 +188,7 @@ class Run:
         self.state = Isolated(side, precision, problem.seed)
         self.step, self.epoch, self.examples = 0, 0, 0
         self.by_data = False
+        self.written: dict[str, Any] = {}
         self.watch: AbstractContextManager[Any] = nullcontext()
         with self.state.active():
             train = pair.train(side)
@@ -292,6 +293,14 @@ class Run:
                 if target is None or array is None:
                     continue
                 if hasattr(target, "copy_"):
+                    # The tensor is kept, so that its memory cannot be given to the next copy of it.
+                    first = self.written.setdefault(name, target)
+                    if first.untyped_storage().data_ptr() != target.untyped_storage().data_ptr():
+                        message = (
+                            f"{name} is another tensor than at the step before, a copy perhaps, so --resync cannot write to "
+                            "it; yield the parameter, slot or buffer itself, not a clone or a new one"
+                        )
+                        raise LoopError(self.side, self.precision, self.step - 1, message)
                     target.detach().copy_(self.state.session.tensor(array))
                 elif getattr(target, "writable", hasattr(target, "assign")):
                     target.assign(array.astype(self.precision) if array.dtype.kind == "f" else array)

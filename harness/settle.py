@@ -21,23 +21,16 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     if not seen.steps:
         return "INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on", None, findings
     differences = [item for item in oracle.differences if not covered(problem, seen, item)]
+    ends = oracle.not_finite
     if oracle.horizon is not None:
-        findings.append(
-            Finding(
-                "horizon",
-                f"from step {oracle.horizon} rounding alone changes the loss by more than 1 %; nothing is said past it",
-                step=oracle.horizon,
-            )
-        )
+        said = f"from step {oracle.horizon} rounding alone changes the loss by more than 1 %; nothing is said past it"
+        if ends and ends.step >= oracle.horizon:
+            said, ends = f"{said}, not even of NaN and infinity on both sides at step {ends.step}", None
+        findings.append(Finding("horizon", said, step=oracle.horizon))
     if differences:
         return different(seen, differences, findings)
-    if oracle.not_finite:
-        return (
-            "INCONCLUSIVE",
-            f"both sides stop being finite: {oracle.not_finite.sentence()}",
-            oracle.not_finite,
-            findings,
-        )
+    if ends:
+        return "INCONCLUSIVE", f"both sides stop being finite: {ends.sentence()}", ends, findings
     if oracle.horizon == 0:
         return "INCONCLUSIVE", "rounding alone decides the very first loss, so nothing can be compared", None, findings
     stuck = nothing_moved(seen)

@@ -67,6 +67,10 @@ def train(weights, batches, *, lr, discount, sync_every):
             "outputs": {"goal": goal, "values": values, "taken": taken},
             "loss": loss,
             "grads": port.named(grads),
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
             "params": port.named(port.variables),
             "buffers": buffers.named(buffers.variables),
             "target": {

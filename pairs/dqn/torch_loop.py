@@ -37,6 +37,7 @@ def train(weights, batches, *, lr, discount, sync_every):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        slots = {n: optimizer.state[p] for n, p in params.items()}
         if step % sync_every == 0:
             target.load_state_dict(model.state_dict())
         yield {
@@ -44,6 +45,10 @@ def train(weights, batches, *, lr, discount, sync_every):
             "outputs": {"goal": goal, "values": values, "taken": taken},
             "loss": loss,
             "grads": {n: p.grad for n, p in params.items()},
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+            },
             "params": params,
             "buffers": dict(model.named_buffers()),
             "target": target.state_dict(),

@@ -10,4 +10,5 @@ scenario = Scenario(
     epochs=100,
     hyper={"lr": 0.01},
     vary={"lr": between(1e-3, 0.3, log=True), "batch_size": between(10, 100), "epochs": between(3, 12)},
+    traps=["mse-broadcast-n1-vs-n"],
 )

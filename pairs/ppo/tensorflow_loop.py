@@ -113,6 +113,10 @@ def train(
                 "grads": port.named(grads),
                 "norm": norm,
                 "clipped": port.named(clipped),
+                "slots": {
+                    "exp_avg": port.named(optimizer.exp_avg),
+                    "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+                },
                 "params": port.named(port.variables),
                 "metrics": {
                     "value_loss": value_loss,

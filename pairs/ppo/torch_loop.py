@@ -83,6 +83,7 @@ def train(
             grads = {n: p.grad.clone() for n, p in params.items()}
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
             optimizer.step()
+            slots = {n: optimizer.state[p] for n, p in params.items()}
             yield {
                 "batch": {"rows": rows, "advantages": target},
                 "outputs": {"ratio": ratio, "value": value},
@@ -90,6 +91,10 @@ def train(
                 "grads": grads,
                 "norm": norm,
                 "clipped": {n: p.grad for n, p in params.items()},
+                "slots": {
+                    name: {n: s[name] for n, s in slots.items()}
+                    for name in ("exp_avg", "exp_avg_sq")
+                },
                 "params": params,
                 "metrics": {
                     "value_loss": value_loss,

@@ -1,0 +1,134 @@
+"""Writes the generated parts of the README: the collection, and the tables of evidence.
+
+    python tests/readme.py [--check]
+
+A part stands between <!-- name --> and <!-- /name -->. --check changes nothing and fails if a part is out of date.
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.arrays import STAGES
+from harness.pairs import Pair, discover
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+sys.path.insert(0, str(ROOT / "tests" / "evidence"))
+
+from results import read  # noqa: E402  (beside the commands that write what it reads)
+
+
+def collection() -> str:
+    """One row for every pair."""
+    pairs = discover(ROOT / "pairs")
+    rows = [row(pair) for pair in pairs]
+    return f"{len(pairs)} pairs. Each name leads to its folder.\n\n" + table(
+        ("pair", "what must agree", "recorded", "traps that the port avoids"), rows
+    )
+
+
+def row(pair: Pair) -> tuple[str, ...]:
+    """A pair's row: its name, its sentence, the stages that its loop records and its traps."""
+    scenario = pair.scenario()
+    further = "".join(f"<br>`:{name}`" for name in pair.variants)
+    name = f"[{pair.name}](pairs/{pair.name}){further}"
+    return name, " ".join(scenario.about.split()), ", ".join(recorded(pair)), ", ".join(scenario.traps)
+
+
+def recorded(pair: Pair) -> list[str]:
+    """The stages whose names stand as keys in the reference's loop, in causal order.
+
+    The loop is read and not run, because this file loads no framework.
+    """
+    tree = ast.parse(pair.file("torch").read_text(encoding="utf-8"))
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return [stage for stage in STAGES if stage in words]
+
+
+def peers() -> str:
+    """One row for every published rule."""
+    found = read("peers")
+    rows = [
+        (bold(item, item["name"]), item["says"], f"{item['detected']} of {found['faults']}",
+         f"{item['false_alarms']} of {found['valid']}")
+        for item in found["rules"]
+    ]  # fmt: skip
+    return table(("whose rule", "what it says", "faults noticed", "false alarms"), rows)
+
+
+def bold(item: dict[str, Any], text: str) -> str:
+    """The text in bold if the row is ours."""
+    return f"**{text}**" if item["name"] == "twinloop" else text
+
+
+def example() -> str:
+    """Two cases that float32 cannot tell apart."""
+    known = {case["name"]: case for case in read("peers")["cases"]}
+    names = ("layer normalization, variance in one pass, mean 10", "layer normalization, epsilon 1e-6")
+    rows = [
+        (known[name]["name"] + (", valid" if known[name]["valid"] else ", a mistake"),
+         *(f"{known[name][size]:.2g}" for size in ("float32", "float64", "excess")))
+        for name in names
+    ]  # fmt: skip
+    return table(("against torch's layer normalization", "apart in float32", "apart in float64", "excess"), rows)
+
+
+def gap() -> str:
+    """Valid runs and faults side by side, for each rule."""
+    names = {"four runs": "four runs", "nudged float32": "weaker rule, float32 alone"}
+    rows = []
+    for rule in read("gap").get("rules", ()):
+        worst, least = rule["worst"], rule["least"]
+        rows.append(
+            (
+                names[rule["rule"]],
+                f"{rule['runs']} of {rule['pairs']} pairs, {rule['steps']} steps",
+                f"{worst['excess']:.3g}: {worst['pair']}, {worst['tensor']}" if worst else "",
+                f"{rule['found']} of {rule['faults']}",
+                f"{least['excess']:.2g}: {least['fault']}" if least else "",
+                f"{rule['empty_decades']}" if rule["empty_decades"] is not None else "",
+            )
+        )
+    head = ("rule", "valid runs", "largest excess", "faults found", "smallest excess", "empty decades between")
+    return table(head, rows)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+PARTS = {"collection": collection, "example": example, "peers": peers, "gap": gap}
+
+
+def filled(text: str) -> str:
+    """The README with every part written anew."""
+    for name, make in PARTS.items():
+        marker = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.DOTALL)
+        if len(marker.findall(text)) != 1:
+            raise click.ClickException(f"README.md needs <!-- {name} --> and <!-- /{name} -->, once")
+        part = f"<!-- {name} -->\n\n{make()}\n\n<!-- /{name} -->"
+        text = marker.sub(lambda _, part=part: part, text)
+    return text
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; fail if a part is out of date.")
+def main(check: bool) -> None:
+    """Write the generated parts of the README."""
+    before = README.read_text(encoding="utf-8")
+    after = filled(before)
+    if check and before != after:
+        raise click.ClickException("README.md is out of date; run: python tests/readme.py")
+    if not check:
+        README.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

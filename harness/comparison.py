@@ -1,6 +1,7 @@
 """One pass over a problem: its runs in lockstep, watched by the oracle, and whatever else is seen on the way."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,22 @@ STATE = ("params", "slots", "buffers")
 
 
 @dataclass
+class Mean:
+    """A mean over the steps of one epoch, weighted by examples, as it is added up; and the smallest and largest value."""
+
+    total: float = 0.0
+    examples: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, value: float, examples: int) -> None:
+        """One more step."""
+        self.total += value * examples
+        self.examples += examples
+        self.low, self.high = min(self.low, value), max(self.high, value)
+
+
+@dataclass
 class Comparison:
     """One pass over a problem: the oracle and whatever else was seen on the way, kept even if a loop fails."""
 
@@ -36,7 +53,7 @@ class Comparison:
     error: LoopError | None = None
     moved: dict[str, set[str]] = field(default_factory=dict)
     first_values: dict[str, dict[str, Array]] = field(default_factory=dict)
-    losses: dict[str, dict[int, list[tuple[float, int]]]] = field(default_factory=dict)
+    losses: dict[str, dict[int, "Mean"]] = field(default_factory=dict)
     complete: bool = False
     exact: bool = False
     digests: dict[str, str] = field(default_factory=dict)
@@ -146,7 +163,7 @@ def note_step(seen: Comparison, name: str, step: Step, problem: Problem) -> None
     value = step.arrays.get(problem.scenario.curve)
     if value is not None:
         epochs = seen.losses.setdefault(name, {})
-        epochs.setdefault(step.epoch, []).append((float(np.mean(value)), step.examples))
+        epochs.setdefault(step.epoch, Mean()).add(float(np.mean(value)), step.examples)
 
 
 def standing(seen: Comparison) -> set[str]:
@@ -163,17 +180,14 @@ def curve(problem: Problem, seen: Comparison) -> Curve:
         if not runs:
             return ()
         epochs = dict(seen.losses[sorted(runs)[0]])
-        sizes = {epoch: sum(size for _, size in values) for epoch, values in epochs.items()}
+        sizes = {epoch: mean.examples for epoch, mean in epochs.items()}
         if not seen.complete or problem.steps is not None:
             last = max(epochs)
             if sizes[last] < max(sizes.values()) or (
                 len(epochs) == 1 and sizes[last] < problem.batches_per_epoch * problem.batch_size // 2
             ):
                 del epochs[last]
-        return tuple(
-            sum(value * size for value, size in values) / max(1, sum(size for _, size in values))
-            for _, values in sorted(epochs.items())
-        )
+        return tuple(mean.total / max(1, mean.examples) for _, mean in sorted(epochs.items()))
 
     return Curve(problem.scenario.curve, means("torch"), means("tensorflow"), problem.scenario.may_rise)
 
@@ -210,9 +224,3 @@ def absorb(hashed: "hashlib.blake2b", record: Record) -> None:
         hashed.update(name.encode())
         if array is not None:
             hashed.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
-
-
-def thinned(values: list[float], most: int = 400) -> tuple[float, ...]:
-    """A series short enough for a report: the largest value of every stretch."""
-    stride = max(1, -(-len(values) // most))
-    return tuple(max(values[i : i + stride]) for i in range(0, len(values), stride))

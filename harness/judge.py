@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from harness.arrays import causal, stage_of
-from harness.comparison import Comparison, Report, compare_runs, curve, standing, thinned
+from harness.comparison import Comparison, Report, compare_runs, curve, standing
 from harness.frameworks import start
 from harness.leaks import Each, Watch
 from harness.lockstep import End, lockstep
@@ -91,7 +91,7 @@ def judge(
             TensorSummary(name, t.excess, t.excess_step, t.relative, t.noise, t.scale)
             for name, t in ((name, oracle.tracks[name]) for name in oracle.order if name in oracle.tracks)
         ),
-        series={name: thinned(values) for name, values in oracle.series.items()},
+        series={name: tuple(values) for name, values in oracle.series.items()},
         unmoved=tuple(sorted(standing(seen))),
         digests=seen.digests,
         seconds=round(time.perf_counter() - began, 3),

@@ -47,6 +47,10 @@ GROSS = 0.01
 """A float32 run this far, relatively, from its float64 run in the very first step is another computation."""
 
 
+LONGEST = 400
+"""Points in a series; a longer run has the largest value of every stretch of steps, so that memory does not grow."""
+
+
 @dataclass
 class Track:
     """What is kept of one tensor: running maxima, and its first disagreement."""
@@ -80,6 +84,7 @@ class Oracle:
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
         self.series: dict[str, list[float]] = {"excess": [], "noise": [], "gap": []}
+        self._stretch, self._stride = 0, 1
         self._before: Record | None = None
         self._previous: tuple[Record, Record] | None = None
 
@@ -287,11 +292,24 @@ class Oracle:
         self._before = {name: array for name, array in record.items() if stage_of(name) == "params"} or self._before
 
     def _series(self, excess: float) -> None:
-        """Per step, for the plot: the largest excess, and the loss's noise and gap."""
+        """For the plot: the largest excess, and the loss's noise and gap, of every step or stretch of steps."""
         losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
-        self.series["excess"].append(excess)
-        self.series["noise"].append(max((track.noise for track in losses), default=0.0))
-        self.series["gap"].append(max((track.relative * track.scale for track in losses), default=0.0))
+        now = {
+            "excess": excess,
+            "noise": max((track.noise for track in losses), default=0.0),
+            "gap": max((track.relative * track.scale for track in losses), default=0.0),
+        }
+        for name, value in now.items():
+            values = self.series[name]
+            if self._stretch % self._stride:
+                values[-1] = max(values[-1], value)
+            else:
+                if len(values) == LONGEST:
+                    values[:] = [max(pair) for pair in zip(values[::2], values[1::2], strict=True)]
+                values.append(value)
+        if self._stretch % self._stride == 0 and self._stretch == LONGEST * self._stride:
+            self._stride *= 2
+        self._stretch += 1
 
     def _watch(self, step: int) -> None:
         """Set the horizon to the first step at which rounding alone has taken the loss away."""

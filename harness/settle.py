@@ -134,8 +134,7 @@ def nothing_moved(seen: Comparison) -> str:
         if seen.steps == 1:
             return "one step without parameters in the record shows no training; yield 'params', or make more steps"
         for name, epochs in seen.losses.items():
-            values = {value for items in epochs.values() for value, _ in items}
-            if len(values) == 1:
+            if min(mean.low for mean in epochs.values()) == max(mean.high for mean in epochs.values()):
                 return f"the {name.split()[0]} loop's loss never changes; standing still is not agreement"
     return ""
 

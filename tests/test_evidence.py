@@ -1,6 +1,7 @@
 """The evidence commands: ours makes no mistake on the cases, each hole of a published rule is there, sums are right."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from faithful_oracle import LIMIT
 from faults import FAULTS, REWRITES
 
 from harness.pairs import Edit
+from harness.plugin import Recorder
 from harness.report.json import append, lines
 from harness.verdict import LARGEST, Difference, Verdict
+from harness.worker import Request
 
 sys.path.insert(0, str(Path(__file__).parent / "evidence"))
 
@@ -120,3 +123,23 @@ def test_a_valid_run_that_fails_and_a_fault_that_passes_are_named(tmp_path: Path
     assert [row["pair"] for row in rule["not_equivalent"]] == ["linear_regression"]
     assert rule["missed"] == [FAULTS[0].name]
     assert rule["empty_decades"] is None
+
+
+def test_whatever_the_sessions_worker_judges_is_recorded(tmp_path: Path) -> None:
+    class Plain:
+        def ask(self, request: Request) -> Verdict:
+            return verdict(request.pair.name, "EQUIVALENT", 2.0)
+
+    edits = (Edit("tensorflow_loop.py", "this", "that"),)
+    recorder = Recorder(Plain(), tmp_path / "recorded.jsonl")  # type: ignore[arg-type]
+    assert recorder.ask(Request("pairs/linear_regression", edits=edits)).agrees
+    (line,) = lines(tmp_path / "recorded.jsonl")
+    assert (line.pair, line.edited, line.reproduce) == ("linear_regression", ["that"], "twinloop run linear_regression")
+
+
+def test_several_processes_may_record_to_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "recorded.jsonl"
+    made = verdict("a pair with a long name " * 100, "EQUIVALENT", 2.0)
+    with ThreadPoolExecutor(4) as pool:  # each opens the file anew, as another process does
+        list(pool.map(lambda _: append(file, made), range(400)))
+    assert len(lines(file)) == 400

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-DRAWS = {"default": 3, "ci": 10, "nightly": 24}
+DRAWS = {"default": 2, "ci": 10, "nightly": 24}
 """Problems drawn per pair; the default takes seconds, the nightly one minutes."""
 
 

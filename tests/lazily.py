@@ -11,6 +11,8 @@ class Lazily:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_"):
+            raise AttributeError(attribute)  # pytest asks every name for _mock_name while it looks for fixtures
         import_module("torch")  # the other order crashes
         return getattr(import_module(self._name), attribute)
 

@@ -63,9 +63,10 @@ def test_looking_loads_no_framework(tmp_path: Path, repository: Path) -> None:
     frameworks, printed = loaded(tmp_path, *collect, cwd=repository)
     assert not frameworks
     assert "test_trains_the_same[mine]" in printed
-    frameworks, printed = loaded(tmp_path, *collect, "-p", "no:xdist", "-o", "addopts=", "tests/test_laws.py")
+    frameworks, printed = loaded(tmp_path, *collect, "-p", "no:xdist", "-o", "addopts=")
     assert not frameworks
-    assert "test_trains_the_same[linear_regression]" in printed
+    assert "tests/test_laws.py::test_trains_the_same[linear_regression]" in printed
+    assert "tests/test_imports.py::test_looking_loads_no_framework" in printed
 
 
 def test_the_test_above_can_fail(tmp_path: Path, repository: Path) -> None:

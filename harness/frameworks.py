@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -28,13 +27,23 @@ SETTINGS = {
 """Environment that must be set before either framework is loaded."""
 
 
-@cache
+HEADER: dict[str, str] = {}
+"""What a verdict's header prints, once the frameworks are loaded."""
+
+
 def start(threads: int = 1) -> dict[str, str]:
     """Load both frameworks, torch first, and settle everything that could change a number.
 
     Returns what a verdict's header prints. Threads are set by the first call of a process; the count changes how sums
     are split, so it is part of the header.
     """
+    if not HEADER:
+        HEADER.update(load(threads))
+    return HEADER
+
+
+def load(threads: int) -> dict[str, str]:
+    """See ``start``."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -11,8 +11,8 @@ class Lazily:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute == "_mock_name":
-            raise AttributeError(attribute)  # pytest asks every name for it while it looks for fixtures
+        if attribute.startswith("_") and attribute != "__all__":
+            raise AttributeError(attribute)  # pytest asks every name for such while it looks for fixtures
         import_module("torch")  # the other order crashes
         return getattr(import_module(self._name), attribute)
 

@@ -1,0 +1,152 @@
+"""Mistakes made on purpose: whoever ignores a hyperparameter is found out, whatever its type; what cannot show is said."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from edited import judged, notes, port, reference, scenario
+
+from harness import Scenario, make_problem, normal
+from harness.mistakes import SIZE, mistakes, one_unit, slips
+from harness.oracle import UNIT32, UNIT64
+
+pytestmark = pytest.mark.xdist_group("findings")
+
+LINE = "linear_regression"
+TAKEN = "*, lr, shares, centred, power, spare):"
+HYPER = (
+    scenario('{"lr": 0.01}', '{"lr": 0.01, "shares": (0.5, 0.25), "centred": True, "power": 2, "spare": 0.5}'),
+    reference("*, lr):", TAKEN),
+    port("*, lr):", TAKEN),
+    reference(
+        "nn.functional.mse_loss(outputs, y)",
+        "((outputs - y) ** power).mean() * shares[0] + shares[1] * (outputs.mean() if centred else outputs.sum())",
+    ),
+)
+LOSS = (
+    "tf.reduce_mean((outputs - y) ** power) * shares[0] "
+    "+ shares[1] * (tf.reduce_mean(outputs) if centred else tf.reduce_sum(outputs))"
+)
+
+
+def trained(worker: Any, *ignored: tuple[str, str]) -> Any:
+    """The verdict with mistakes made on purpose, where the port has numbers of its own in place of these names."""
+    loss, rate = LOSS, "lr"
+    for name, number in ignored:
+        loss, rate = loss.replace(name, number), rate.replace(name, number)
+    edits = port("keras.losses.MeanSquaredError()(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
+    return judged(worker, LINE, *HYPER, *edits, steps=2, thorough=True)
+
+
+def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any) -> None:
+    verdict = trained(worker)
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    tried = {trial.mistake: trial.noticed for trial in verdict.sensitivity}
+    assert tried == {
+        "lr off by 0.001": True,
+        "shares[0] off by 0.001": True,
+        "shares[1] off by 0.001": True,
+        "centred flipped": True,
+        "power off by one": True,
+        "spare off by 0.001": False,
+        "weight nudged by 0.001": True,
+        "first example of x nudged by 0.001": True,
+        "one step fewer": True,
+    }
+
+
+def test_a_hyperparameter_that_neither_side_uses_is_a_finding_about_the_scenario(worker: Any) -> None:
+    verdict = trained(worker)
+    assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
+        "spare off by 0.001 changes nothing in this scenario, so it is not checked"
+    ]
+    (spare,) = [trial for trial in verdict.sensitivity if not trial.noticed]
+    assert not spare.shows_in_torch
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "mistake"),
+    [
+        ("lr", "0.009999999776482582", "lr off by 0.001"),
+        ("shares[1]", "0.25", "shares[1] off by 0.001"),
+        ("centred", "True", "centred flipped"),
+        ("power", "2", "power off by one"),
+    ],
+)
+def test_a_port_that_ignores_a_hyperparameter_is_different(worker: Any, name: str, number: str, mistake: str) -> None:
+    verdict = trained(worker, (name, number))
+    assert (verdict.status, verdict.sentence) == (
+        "DIFFERENT",
+        f"with {mistake}, torch trains differently and tensorflow does not: the port does not use it",
+    )
+    assert not verdict.passed
+    (missed,) = [trial for trial in verdict.sensitivity if not trial.noticed and trial.shows_in_torch]
+    assert missed.mistake == mistake
+
+
+# The mistakes themselves
+
+
+def narrow(value: float) -> float:
+    return float(np.float32(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "slipped"),
+    [
+        (True, {"h flipped": False}),
+        (3, {"h off by one": 4}),
+        (0.5, {"h off by 0.001": narrow(0.5005)}),
+        (0.0, {"h off by 0.001": narrow(0.001)}),
+        ((0.5, 0.0), {"h[0] off by 0.001": (narrow(0.4995), 0.0), "h[1] off by 0.001": (0.5, narrow(0.001))}),
+        ("relu", {}),
+    ],
+)
+def test_a_slip_keeps_the_type_and_is_a_number_that_float32_holds(value: Any, slipped: dict[str, Any]) -> None:
+    assert dict(slips("h", value, SIZE)) == slipped
+
+
+PLAIN = Scenario(
+    "Enough to make every mistake in.",
+    weights={"w": normal(3, 2), "b": normal(2)},
+    data={"x": normal(8, 3)},
+    batch_size=4,
+    epochs=2,
+    noise={"mask": normal("batch", 2)},
+    hyper={"lr": 0.5},
+)
+
+
+def test_every_mistake_changes_something_and_only_for_one_side() -> None:
+    problem = make_problem(PLAIN)
+    before = {name: array.copy() for name, array in {**problem.weights, **problem.data}.items()}
+    made = {mistake.name: mistake.problem for mistake in mistakes(problem)}
+    assert list(made) == [
+        "lr off by 0.001",
+        "w nudged by 0.001",
+        "first example of x nudged by 0.001",
+        "first two batches swapped",
+        "noise of another seed",
+        "one step fewer",
+    ]
+    assert made["lr off by 0.001"].hyper != problem.hyper
+    assert not np.array_equal(made["w nudged by 0.001"].weights["w"], problem.weights["w"])
+    moved = made["first example of x nudged by 0.001"].data["x"] != problem.data["x"]
+    assert moved[0].all()
+    assert not moved[1:].any()
+    np.testing.assert_array_equal(made["first two batches swapped"].data["x"], np.roll(problem.data["x"], 4, axis=0))
+    masks = [next(iter(p.batches()))[1]["mask"] for p in (problem, made["noise of another seed"])]
+    assert not np.array_equal(*masks)
+    for name, array in before.items():
+        np.testing.assert_array_equal({**problem.weights, **problem.data}[name], array)
+
+
+@pytest.mark.parametrize(("unit", "dtype"), [(UNIT32, np.float32), (UNIT64, np.float64)])
+def test_one_unit_moves_every_weight_to_a_neighbour(unit: float, dtype: Any) -> None:
+    problem = make_problem(PLAIN)
+    moved = one_unit(problem, unit)
+    for name, array in problem.weights.items():
+        here, there = array.astype(dtype), moved.weights[name].astype(dtype)
+        steps = np.abs(there - here) / np.spacing(np.abs(here))
+        assert (steps >= 1).all(), (name, steps)
+        assert (steps <= 2).all()

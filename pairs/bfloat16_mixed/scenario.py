@@ -2,31 +2,31 @@ import numpy as np
 
 from harness import Scenario, between, computed, fan_in_uniform, integers
 
-centres = np.random.default_rng(0).normal(size=(5, 12))
+centres = np.random.default_rng(0).normal(size=(4, 8))
 
+# Small and short on purpose: where the last bit of a float32 decides between two bfloat16 numbers, both sides are right
+# and part company. That was so in 5 of 240 runs of this problem, and in 7 of 44 with a larger net and 36 steps.
 scenario = Scenario(
     "Mixed precision by torch.autocast in bfloat16: every bfloat16 output, the float32 gradients and AdamW's updates "
     "of the float32 weights agree.",
     weights={
-        "0.weight": fan_in_uniform(32, 12),
-        "0.bias": fan_in_uniform(32, fan_in=12),
-        "2.weight": fan_in_uniform(24, 32),
-        "2.bias": fan_in_uniform(24, fan_in=32),
-        "4.weight": fan_in_uniform(5, 24),
-        "4.bias": fan_in_uniform(5, fan_in=24),
+        "0.weight": fan_in_uniform(12, 8),
+        "0.bias": fan_in_uniform(12, fan_in=8),
+        "2.weight": fan_in_uniform(4, 12),
+        "2.bias": fan_in_uniform(4, fan_in=12),
     },
     data={
-        "y": integers(90, high=5),
-        "x": computed(lambda y, rng: centres[y] + rng.normal(size=(90, 12))),
+        "y": integers(72, high=4),
+        "x": computed(lambda y, rng: centres[y] + rng.normal(size=(72, 8))),
     },
-    batch_size=16,
-    epochs=6,
+    batch_size=24,
+    epochs=4,
     shuffle=True,
-    hyper={"lr": 3e-3},
+    hyper={"lr": 0.01},
     vary={
-        "lr": between(1e-3, 0.01, log=True),
-        "batch_size": between(8, 30),
-        "epochs": between(3, 6),
+        "lr": between(3e-3, 0.03, log=True),
+        "batch_size": between(18, 36),
+        "epochs": between(2, 4),
     },
     only_float32="autocast rounds to bfloat16, which is as coarse in a float64 run",
     traps=["bf16-autocast-vs-keras-mixed-policy", "adam-eps-default", "adam-bias-correction-fp32"],

@@ -20,19 +20,16 @@ class AutocastDense(keras.layers.Dense):
 def train(weights, batches, *, lr):
     model = keras.Sequential(
         [
-            keras.Input((12,)),
-            first := AutocastDense(32, activation="relu"),
-            second := AutocastDense(24, activation="relu"),
-            last := AutocastDense(5),
+            keras.Input((8,)),
+            first := AutocastDense(12, activation="relu"),
+            last := AutocastDense(4),
         ]
     )
     port = Port(
         ("0.weight", first.kernel, "i o -> o i"),
         ("0.bias", first.bias),
-        ("2.weight", second.kernel, "i o -> o i"),
-        ("2.bias", second.bias),
-        ("4.weight", last.kernel, "i o -> o i"),
-        ("4.bias", last.bias),
+        ("2.weight", last.kernel, "i o -> o i"),
+        ("2.bias", last.bias),
     )
     port.load(weights)
     optimizer = faithful.AdamW(lr=lr)

@@ -3,13 +3,7 @@ from torch import nn
 
 
 def train(weights, batches, *, lr):
-    model = nn.Sequential(
-        nn.Linear(12, 32),
-        nn.ReLU(),
-        nn.Linear(32, 24),
-        nn.ReLU(),
-        nn.Linear(24, 5),
-    )
+    model = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 4))
     model.load_state_dict(weights)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
 

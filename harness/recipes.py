@@ -27,8 +27,8 @@ class Recipe:
         """The array, float32 or integer or boolean; raises ValueError where the shape needs a batch and has none."""
         if batch is None and "batch" in self.shape:
             raise ValueError('a shape with "batch" in it belongs under noise=, where every batch draws its own')
-        shape = tuple(batch if dim == "batch" else dim for dim in self.shape)
-        array = np.asarray(self.make(rng, shape, earlier))  # type: ignore[arg-type]
+        shape = tuple(dim if isinstance(dim, int) else batch or 0 for dim in self.shape)
+        array = np.asarray(self.make(rng, shape, earlier))
         return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 

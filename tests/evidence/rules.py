@@ -1,7 +1,9 @@
-"""Published rules for "these two agree", each as its documentation or source states it, and twinloop's.
+"""Published rules for "these two agree", each written anew from its description, and twinloop's.
 
-A rule is given everything that was recorded of a case and answers whether it raises the alarm. Where a rule leaves a
-number to its user, the value that its own project uses is taken.
+A rule is given everything that was recorded of a case and answers whether it raises the alarm. The tools themselves are
+not run. Our own choices where a description leaves them open: ivy's allclose has NumPy's defaults, tinygrad's optimizer
+tests have atol 1e-5, array-api-tests has 0.25 and 1, TTrace's perturbed run has a margin of 4, R-ratio's denominator a
+floor of 1e-10, and AlgoPerf's three scalars are a tensor's mean and norm.
 """
 
 from collections.abc import Callable, Iterator

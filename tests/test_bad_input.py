@@ -324,6 +324,8 @@ def interrupted(root: Path, how: int, marker: str) -> Ran:
     process = twinloop(
         "run", "--pairs", str(root / "pairs"), "--jobs", "1", "--json", str(file),
         env={**os.environ, "TWINLOOP_TEST": marker},
+        # A run in the background of a shell is started with Ctrl-C ignored; the one under test is in the foreground.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     flag = root / "pairs" / "b_slow_one" / "torch_loop.py.waits"
     deadline = time.monotonic() + 200
@@ -331,7 +333,11 @@ def interrupted(root: Path, how: int, marker: str) -> Ran:
         time.sleep(0.05)
     assert alive(marker), "there is a worker that could be left behind"
     process.send_signal(how)
-    output, errors = process.communicate(timeout=60)
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     report = read(file) if file.exists() and file.stat().st_size else Report(0, False, [])
     return Ran(process.returncode, output, errors, report, root)
 

@@ -8,6 +8,7 @@ from harness.comparison import Comparison, Report, compare_runs, curve, standing
 from harness.frameworks import start
 from harness.leaks import Each, Watch
 from harness.lockstep import End, lockstep
+from harness.mistakes import untried
 from harness.pairs import LoopError, Pair, Run
 from harness.scenario import Problem
 from harness.settle import covered, settle
@@ -24,14 +25,15 @@ def judge(
     precision: str = "both",
     resync: bool = False,
     thorough: bool = False,
-    digests: bool = False,
+    digests: int = 0,
     report: Report = lambda *_: None,
 ) -> Verdict:
     """The verdict for one pair on one problem; a loop that raises is a verdict too.
 
     precision: "both" for the four-run rule, "float32" or "float64" for three runs of one precision. resync: before every
     step, put the reference's parameters, slots and buffers into all other runs. thorough: also make mistakes on purpose
-    and see whether they are noticed. digests: hash every record, for a later run to be compared with bit by bit.
+    and see whether they are noticed. digests: hash so many of each run's first records, for a later run to be compared with
+    bit by bit.
 
     Raises UsageError for a pair that cannot be started at all.
     """
@@ -43,20 +45,24 @@ def judge(
     if scenario.only_float32:
         findings.append(Finding("float32 only", f"judged in float32 alone: {scenario.only_float32}"))
     seen = compare_runs(pair, problem, rule, resync=resync, digests=digests, report=report)
+    hashes = seen.digests
     if seen.error and seen.error.precision == "float64" and rule == "four runs":
-        again = compare_runs(pair, problem, "nudged float32", resync=resync, digests=digests, report=report)
+        again = compare_runs(pair, problem, "nudged float32", resync=resync, report=report)
         if again.error is None:
             where = f"the {seen.error.side} loop cannot run in float64 ({seen.error.message})"
             findings.append(Finding("float32 only", f"judged in float32 alone: {where}", step=seen.error.step))
             seen = again
     if seen.error is None:
-        seen, more = without_float64(pair, problem, seen, resync=resync, digests=digests, report=report)
+        seen, more = without_float64(pair, problem, seen, resync=resync, report=report)
         findings += more
     status, sentence, first, more = settle(problem, seen)
     findings += more
     trials: tuple[Sensitivity, ...] = ()
     if thorough and status.startswith("EQUIVALENT"):
         trials = tuple(sensitivity(pair, problem, seen, report))
+        for name in untried(problem):
+            said = f"{name} is a text, and vary= names no other one, so whether the port uses it is not checked"
+            findings.append(Finding("insensitive", said))
         for trial in trials:
             if not trial.noticed and trial.shows_in_torch:
                 status, sentence = (
@@ -93,7 +99,7 @@ def judge(
         ),
         series={name: tuple(values) for name, values in oracle.series.items()},
         unmoved=tuple(sorted(standing(seen))),
-        digests=seen.digests,
+        digests=hashes,
         seconds=round(time.perf_counter() - began, 3),
         trace=seen.error.trace if seen.error else "",
         side=seen.error.side if seen.error else "",
@@ -102,7 +108,7 @@ def judge(
 
 
 def without_float64(
-    pair: Pair, problem: Problem, seen: Comparison, *, resync: bool, digests: bool, report: Report,
+    pair: Pair, problem: Problem, seen: Comparison, *, resync: bool, report: Report,
 ) -> tuple[Comparison, list[Finding]]:  # fmt: skip
     """Where a float64 run is not what it should be, say so: judge with the leaks made exact, or let float32 decide."""
     differences = [item for item in seen.oracle.differences if not covered(problem, seen, item)]
@@ -124,11 +130,9 @@ def without_float64(
         said = f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {step}"
         finding = Finding("float32 leak", said, entered, step)
         if exact and not seen.exact:
-            mended = compare_runs(
-                pair, problem, seen.oracle.rule, resync=resync, digests=digests, report=report, exact=True
-            )
+            mended = compare_runs(pair, problem, seen.oracle.rule, resync=resync, report=report, exact=True)
             if mended.error is None:
-                settled, more = without_float64(pair, problem, mended, resync=resync, digests=digests, report=report)
+                settled, more = without_float64(pair, problem, mended, resync=resync, report=report)
                 return settled, [finding, *more]
     else:
         side = apart.split()[0]
@@ -138,7 +142,7 @@ def without_float64(
             f"in float64 only; the two are equal as deployed, in float32",
             first.tensor, first.step,
         )  # fmt: skip
-    weaker = compare_runs(pair, problem, "nudged float32", resync=resync, digests=digests, report=report)
+    weaker = compare_runs(pair, problem, "nudged float32", resync=resync, report=report)
     return weaker, [finding]
 
 

@@ -6,51 +6,67 @@ for another momentum shows it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from harness.scenario import Problem, Value, stream, with_hyper
+from harness.scenario import Problem, Range, Value, stream, with_hyper
 
-SIZE = 1e-3
-"""Relative size of a slip in a hyperparameter, a weight or an example."""
+SIZES = (1e-6, 1e-3)
+"""Relative sizes of a slip in a hyperparameter, a weight or an example, the fainter one first.
+
+A millionth is about ten times what float32, in which hyperparameters are handed over, can tell apart.
+"""
+
+Kind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A changed problem for one side, and what was changed in words."""
+    """A changed problem for one side, what kind of change that is, and what was changed in words.
+
+    ``shorter``: the changed side is to make one step less than the other.
+    """
 
     name: str
+    kind: Kind
     problem: Problem
+    shorter: bool = False
 
 
-def mistakes(problem: Problem, size: float = SIZE) -> Iterator[Mistake]:
-    """Every mistake that this problem has room for; numbers are off by ``size``, relatively."""
+def mistakes(problem: Problem, size: float) -> Iterator[Mistake]:
+    """Every mistake that this problem has room for; numbers are off by ``size``, relatively. Always as many."""
     for name, value in problem.hyper.items():
-        for what, changed in slips(name, value, size):
-            yield Mistake(what, with_hyper(problem, name, changed))
-    for name in sorted(problem.weights, key=lambda name: -problem.weights[name].size):
-        array = problem.weights[name]
-        if array.dtype.kind == "f" and array.size:
-            yield Mistake(
-                f"{name} nudged by {size:g}",
-                replace(problem, weights={**problem.weights, name: nudged(array, size, problem.seed)}),
-            )
-            break
+        for what, changed in slips(name, value, size, problem.scenario.vary.get(name)):
+            yield Mistake(what, "hyperparameter", with_hyper(problem, name, changed))
+    floats = {name: array for name, array in problem.weights.items() if array.dtype.kind == "f" and array.size}
+    if floats:
+        name = max(floats, key=lambda name: floats[name].size)
+        weights = {**problem.weights, name: nudged(floats[name], size, problem.seed)}
+        yield Mistake(f"{name} nudged by {size:g}", "weight", replace(problem, weights=weights))
     for name, array in problem.data.items():
         if array.dtype.kind == "f":
             moved = array.copy()
             moved[0] = nudged(array[0], size, problem.seed)
-            yield Mistake(
-                f"first example of {name} nudged by {size:g}", replace(problem, data={**problem.data, name: moved})
-            )
+            data = {**problem.data, name: moved}
+            yield Mistake(f"first example of {name} nudged by {size:g}", "data", replace(problem, data=data))
             break
     if problem.batches_per_epoch >= 2:
         what = "examples in another order" if problem.scenario.shuffle else "first two batches swapped"
-        yield Mistake(what, reordered(problem))
+        yield Mistake(what, "order", reordered(problem))
     if problem.scenario.noise:
-        yield Mistake("noise of another seed", replace(problem, noise_seed=problem.seed + 1))
+        yield Mistake("noise of another seed", "noise", replace(problem, noise_seed=problem.seed + 1))
     if problem.examples > 1:
-        yield Mistake("one step fewer", replace(problem, steps=-1))
+        yield Mistake("one step fewer", "length", problem, shorter=True)
+
+
+def untried(problem: Problem) -> list[str]:
+    """Hyperparameters that no mistake can be made in: texts of which the scenario names no other one."""
+    return [
+        name
+        for name, value in problem.hyper.items()
+        if not any(slips(name, value, SIZES[-1], problem.scenario.vary.get(name)))
+    ]
 
 
 def reordered(problem: Problem) -> Problem:
@@ -64,8 +80,11 @@ def reordered(problem: Problem) -> Problem:
     return replace(problem, data={name: array[order] for name, array in problem.data.items()})
 
 
-def slips(name: str, value: Value, size: float) -> Iterator[tuple[str, Value]]:
-    """Values that are slightly off, still ones that float32 tells apart, and what was done; nothing for a text."""
+def slips(name: str, value: Value, size: float, vary: Range | None = None) -> Iterator[tuple[str, Value]]:
+    """Values that are slightly off, still ones that float32 tells apart, and what was done.
+
+    A text becomes another one of those that the scenario's ``vary`` names; nothing comes of it if there is none.
+    """
     if isinstance(value, bool):
         yield f"{name} flipped", not value
     elif isinstance(value, int):
@@ -76,6 +95,9 @@ def slips(name: str, value: Value, size: float) -> Iterator[tuple[str, Value]]:
         for i, item in enumerate(value):  # one at a time: all together may cancel, as class weights do
             changed = float(np.float32(item * (1 - size))) if item else float(np.float32(size))
             yield f"{name}[{i}] off by {size:g}", (*value[:i], changed, *value[i + 1 :])
+    elif vary is not None:
+        for other in [option for option in vary.options if option != value][:1]:
+            yield f"{name}={other} for {value}", other
 
 
 def nudged(array: "np.ndarray", size: float, seed: int) -> "np.ndarray":
@@ -85,10 +107,14 @@ def nudged(array: "np.ndarray", size: float, seed: int) -> "np.ndarray":
     return (array + size * scale * signs).astype(np.float32)
 
 
-def one_unit(problem: Problem, unit: float) -> Problem:
-    """The problem with every weight off by one unit in the last place, up or down: what rounding alone may do."""
+def one_unit(problem: Problem, unit: float, number: int = 0) -> Problem:
+    """The problem with every weight off by one unit in the last place, up or down: what rounding alone may do.
+
+    Another ``number`` gives other signs.
+    """
     weights = {
-        name: array.astype(np.float64) * (1 + 2 * unit * stream(problem.seed, f"unit {name}").choice([-1.0, 1.0], array.shape))
+        name: array.astype(np.float64)
+        * (1 + 2 * unit * stream(problem.seed, f"unit {number} {name}").choice([-1.0, 1.0], array.shape))
         if array.dtype.kind == "f" else array
         for name, array in problem.weights.items()
     }  # fmt: skip

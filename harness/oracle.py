@@ -10,8 +10,10 @@ float32 to float64 divides rounding by 2**29. A difference in the mathematics is
 is near 1 where only rounding separates torch (t) from TensorFlow (f), and a million or more where they compute
 different things. Nobody has to say how large a loss or a gradient is, or how badly conditioned.
 
-Where one side cannot run in float64, three runs of one precision have to do: torch, torch with every weight moved by
-one unit in the last place, and TensorFlow. That sees only what is larger than rounding, so it is the weaker rule.
+Where one side cannot run in float64, runs of one precision have to do: torch, torch with every weight moved by one unit
+in the last place, up or down by several draws, and TensorFlow. That sees only what is larger than rounding, so it is the
+weaker rule. What a loop rounds to bfloat16 or float16 may come out one unit apart where both are right, if the number lay
+halfway between two; there the verdict stops.
 """
 
 import difflib
@@ -25,7 +27,7 @@ from harness.arrays import Record, causal, stage_of
 from harness.compare import Worst, gap, magnitude, unlike, worst
 from harness.recipes import Array
 from harness.relations import Relations
-from harness.verdict import LARGEST, Difference, Rule
+from harness.verdict import LARGEST, Cause, Difference, Rule
 
 THRESHOLD = 1000.0
 """An excess above this is a difference. Valid ports stay below 100, mistakes begin at a million: the README's evidence."""
@@ -43,6 +45,10 @@ STAGE_FLOOR = 2.0**-28
 arithmetic may come out as exactly 0 on one side and as a rounded sum of large numbers on the other."""
 SATURATION = 0.01
 """Float32 has lost the trajectory once its noise in the loss is this part of the loss's scale: the horizon."""
+SHORT = {"bfloat16": (0xFFFF, 2.0**-7), "float16": (0x1FFF, 2.0**-10)}
+"""Types shorter than float32: the bits of a float32 that they lack, and the distance of two neighbours, relatively."""
+FEW = 1 / 8
+"""Part of a tensor's elements that may be rounded the other way because of numbers that lay halfway between two."""
 GROSS = 0.01
 """A float32 run this far, relatively, from its float64 run in the very first step is another computation."""
 
@@ -68,6 +74,11 @@ class Track:
     floats: set[str] = field(default_factory=set)
     narrow: set[str] = field(default_factory=set)
 
+    @property
+    def cause(self) -> Cause | None:
+        """The relation that explains the disagreement at every step; None for none."""
+        return self.relations.kind if self.relations else None
+
 
 class Oracle:
     """Judges the records of one problem as they come; keeps running maxima and first disagreements, nothing else."""
@@ -80,7 +91,9 @@ class Oracle:
         self.order: list[str] = []
         self.steps = 0
         self.horizon: int | None = None
+        self.horizon_why = ""
         self.watches_horizon = horizon
+        self.ties: list[tuple[int, str, str]] = []
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
         self.series: dict[str, list[float]] = {"excess": [], "noise": [], "gap": []}
@@ -89,8 +102,8 @@ class Oracle:
         self._previous: tuple[Record, Record] | None = None
 
     def observe(self, step: int, records: Sequence[Record]) -> None:
-        """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged, tensorflow) for a weaker rule."""
-        left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[2])
+        """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged ..., tensorflow) for a weaker rule."""
+        left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[-1])
         order = self._names(step, left, right)
         self.steps = step + 1
         if order is None:
@@ -178,7 +191,7 @@ class Oracle:
         """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
         track = self.tracks.setdefault(name, Track())
         if any(column is not None for column in columns) and track.first is None:
-            half = len(columns) // 2
+            half = 2 if self.rule == "four runs" else -1
             said = [
                 "None" if all(column is None for column in side)
                 else "None in one precision" if any(column is None for column in side)
@@ -192,15 +205,16 @@ class Oracle:
         """Note whatever makes a tensor's values not worth measuring; whether there was any such thing."""
         track = self.tracks.setdefault(name, Track())
         both = (
-            [(arrays[0], arrays[2]), (arrays[1], arrays[3])] if self.rule == "four runs" else [(arrays[0], arrays[2])]
+            [(arrays[0], arrays[2]), (arrays[1], arrays[3])] if self.rule == "four runs" else [(arrays[0], arrays[-1])]
         )
         left, right = both[-1]
         found: Difference | None = None
         if reason := next((said for a, b in reversed(both) if (said := unlike(a, b))), None):
             kind, of_torch, of_tensorflow = reason
             found = Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
-        elif arrays[0].shape != arrays[1].shape:
-            shapes = f"{arrays[0].shape} in float32, {arrays[1].shape} in float64"
+        elif any(array.shape != arrays[0].shape for array in arrays):
+            kinds = ("float32", "float64") if self.rule == "four runs" else ("the run", "the run nudged")
+            shapes = f"{arrays[0].shape} in {kinds[0]}, {arrays[1].shape} in {kinds[1]}"
             found = Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes)
         elif left.dtype.kind not in "fc":
             if not gap(left, right):
@@ -230,8 +244,8 @@ class Oracle:
             if shrink > SHRINK:
                 track.narrow |= {side for side, a in (("torch", t64), ("tensorflow", f64)) if a.dtype.char in NARROW}
         else:
-            left, nudged, right = arrays
-            here_torch, here_tensorflow = gap(left, nudged), 0.0
+            left, *nudged, right = arrays
+            here_torch, here_tensorflow = max(gap(left, other) for other in nudged), 0.0
             unit, shrink = (UNIT32 if self.rule == "nudged float32" else UNIT64), 1.0
         distance = gap(left, right)
         track.floats |= {str(left.dtype), str(right.dtype)}
@@ -244,6 +258,8 @@ class Oracle:
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
         excess = min(distance / allowed, LARGEST) if allowed else LARGEST * bool(distance)
+        if self.rule == "nudged float32" and excess > self.threshold and self._tie(step, name, left, right):
+            return 0.0
         if self.horizon is None:
             if excess > track.excess:
                 track.excess, track.excess_step = excess, step
@@ -276,6 +292,22 @@ class Oracle:
         elif track.relations is not None:
             track.relations.update(left, right, ({}, {}), self._before or {}, self.threshold * shrink * track.noise)
         return excess
+
+    def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
+        """Whether a number halfway between two of a short type was rounded the other way, in this step and nothing before it.
+
+        From then on the two runs part, and both are right: the horizon, or with every step by itself the end of this step.
+        """
+        if self.ties and self.ties[-1][0] == step:
+            return True
+        kind = rounded_apart(left, right)
+        if not kind or self.horizon is not None or any(track.first for track in self.tracks.values()):
+            return False
+        self.ties.append((step, name, kind))
+        if self.watches_horizon:
+            self.horizon = step
+            self.horizon_why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
+        return True
 
     def _gross(self, name: str, arrays: list[Array], here_torch: float, here_tensorflow: float) -> None:
         """The float64 runs agree, but in the first step a float32 run is far from both: not the loop that is deployed.
@@ -327,6 +359,7 @@ class Oracle:
         for name, track in self.tracks.items():
             if stage_of(name) == "loss" and track.noise > SATURATION * track.scale > 0:
                 self.horizon = step
+                self.horizon_why = "rounding alone changes the loss by more than 1 %"
 
 
 def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Difference:
@@ -345,6 +378,21 @@ def shrinking(left: Array, right: Array) -> float:
     """
     narrow = left.dtype.char in NARROW or right.dtype.char in NARROW
     return WEAKER_THRESHOLD / THRESHOLD if narrow else SHRINK
+
+
+def rounded_apart(left: Array, right: Array) -> str:
+    """The short type of which both arrays hold values only, few of them apart and none by more than a unit; else ""."""
+    if left.dtype != np.float32 or right.dtype != np.float32:
+        return ""
+    if (left != right).sum() > max(1, FEW * left.size):
+        return ""
+    for kind, (lacking, unit) in SHORT.items():
+        if any((np.ascontiguousarray(array).view(np.uint32) & lacking).any() for array in (left, right)):
+            continue
+        # A number that was rounded the other way inside shows in sums of it, up to a unit of the largest.
+        if gap(left, right) <= unit * magnitude(left):
+            return kind
+    return ""
 
 
 def opposite(left: Array, right: Array) -> bool:

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -73,13 +73,16 @@ class Pair:
                 raise UsageError(f"pair {self.name}: {path.name} is missing from {self.folder}; {HINT}")
 
     def scenario(self) -> Scenario:
-        """The pair's scenario; raises UsageError if the file gives none."""
+        """The pair's scenario, with what is accepted of this port; raises UsageError if the file gives none."""
         self.check()
         module = self._load(self.folder / SCENARIO)
         scenario = getattr(module, "scenario", None)
         if not isinstance(scenario, Scenario):
             raise UsageError(f"pair {self.name}: {SCENARIO} defines no `scenario = Scenario(...)`")
-        return scenario
+        for accepted in scenario.accept:
+            if accepted.port and accepted.port not in self.variants:
+                raise UsageError(f"pair {self.name}: Accepted: {instead(accepted.port, self.variants, 'further port')}")
+        return replace(scenario, accept=[item for item in scenario.accept if item.port == self.variant])
 
     def train(self, side: Side) -> Callable[..., Generator[Any]]:
         """A side's ``train``; raises UsageError if the file gives no generator function of that name."""

@@ -11,6 +11,7 @@ import numpy as np
 from harness.arrays import Record
 from harness.compare import gap
 from harness.recipes import Array
+from harness.verdict import CAUSES, Cause
 
 
 class Relations:
@@ -47,19 +48,25 @@ class Relations:
             elif outcome:
                 self.tested[kind] = self.tested.get(kind, 0) + 1
 
-    def sentence(self, *, at_first: bool = True) -> str:
-        """The simplest relation that held at every step; else, with ``at_first``, a factor in the first disagreement."""
-        for kind in ("factor", "order", "later", "earlier", "decay"):
+    @property
+    def kind(self) -> Cause | None:
+        """The simplest relation that held at every step; None for none."""
+        for kind in CAUSES:
             enough = 1 if self.elements > 1 and kind in ("order", "factor") else 2
             if kind in self.alive and self.tested.get(kind, 0) >= enough:
-                return {
-                    "factor": f"tensorflow's {self.name} is {nice(self.factor)} times torch's",
-                    "order": f"{self.name} holds the same rows in another order within the batch",
-                    "later": f"tensorflow's {self.name} is torch's of the step before",
-                    "earlier": f"tensorflow's {self.name} is torch's of the step after",
-                    "decay": f"{self._who()} adds the decay term {nice(abs(self.decay or 0))} * {self._term()} to {self.name}",
-                }[kind]
-        return self.at_first if at_first else ""
+                return kind
+        return None
+
+    def sentence(self, *, at_first: bool = True) -> str:
+        """The relation in words; where there is none, with ``at_first``, a factor in the first disagreement."""
+        said = {
+            "factor": f"tensorflow's {self.name} is {nice(self.factor)} times torch's",
+            "order": f"{self.name} holds the same rows in another order within the batch",
+            "later": f"tensorflow's {self.name} is torch's of the step before",
+            "earlier": f"tensorflow's {self.name} is torch's of the step after",
+            "decay": f"{self._who()} adds the decay term {nice(abs(self.decay or 0))} * {self._term()} to {self.name}",
+        }
+        return said[self.kind] if self.kind else self.at_first if at_first else ""
 
     def _note_first(self, left: Array, right: Array, tolerance: float) -> None:
         """A factor in the very first disagreement, before it has changed everything else; of one number only if whole."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.errors import UsageError, instead
 from harness.recipes import Array, Recipe
+from harness.verdict import CAUSES, Cause
 
 Value = int | float | bool | str | tuple[float, ...]
 RESERVED = ("batch_size", "epochs", "steps")
@@ -50,22 +51,34 @@ def one_of(*options: Value) -> Range:
 class Accepted:
     """A difference that the team has decided to live with.
 
-    ``tensors`` is a pattern over the names in a report (``slots/*``, ``params/fc.bias``, ``*``); ``bound`` is the
-    largest relative difference, ``max|tensorflow - torch| / max|torch|`` per tensor, that is still accepted in the
-    float64 runs; ``reason`` is printed in every verdict.
+    tensors: a pattern over the names in a report (``slots/*``, ``params/fc.bias``, ``*``).
+    bound: the largest relative difference, ``max|tensorflow - torch| / max|torch|`` per tensor, that is still accepted
+        in the float64 runs.
+    reason: printed in every verdict.
+    cause: accept it only as long as this relation explains it at every step: "factor", "order" (within the batch),
+        "later", "earlier" (by one step) or "decay" (a term that the optimizer adds on the other side); any if not given.
+    port: the further port it is for (``plain`` for tensorflow_loop_plain.py); the first port if empty.
     """
 
     tensors: str
     bound: float
     reason: str
+    cause: Cause | None = None
+    port: str = ""
 
     def __post_init__(self) -> None:
         if not self.reason.strip() or not (0 < self.bound < math.inf):
             raise UsageError(f"Accepted({self.tensors!r}) needs a positive bound and a reason")
+        if self.cause and self.cause not in CAUSES:
+            raise UsageError(f"Accepted({self.tensors!r}): {instead(self.cause, CAUSES, 'cause')}")
 
     def covers(self, name: str) -> bool:
         """Whether the tensor of this name is meant."""
         return fnmatch.fnmatchcase(name, self.tensors)
+
+    def allows(self, name: str, relative: float, cause: Cause | None) -> bool:
+        """Whether a difference in this tensor, of this relative size and cause, is accepted."""
+        return self.covers(name) and relative <= self.bound and self.cause in (None, cause)
 
 
 @dataclass(frozen=True)

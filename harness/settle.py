@@ -5,7 +5,7 @@ import numpy as np
 from harness.arrays import stage_of
 from harness.comparison import Comparison
 from harness.oracle import UNIT32
-from harness.scenario import Problem
+from harness.scenario import Accepted, Problem
 from harness.verdict import Difference, Finding, Status
 
 
@@ -23,16 +23,27 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     differences = [item for item in oracle.differences if not covered(problem, seen, item)]
     ends = oracle.not_finite
     if oracle.horizon is not None:
-        said = f"from step {oracle.horizon} rounding alone changes the loss by more than 1 %; nothing is said past it"
+        said = f"from step {oracle.horizon} {oracle.horizon_why}; nothing is said past it"
         if ends and ends.step >= oracle.horizon:
             said, ends = f"{said}, not even of NaN and infinity on both sides at step {ends.step}", None
         findings.append(Finding("horizon", said, step=oracle.horizon))
+    elif oracle.ties:
+        step, name, kind = oracle.ties[0]
+        said = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
+        findings.append(
+            Finding("horizon", f"of {len(oracle.ties)} steps nothing is said past this: {said} (step {step})")
+        )
     if differences:
         return different(seen, differences, findings)
     if ends:
         return "INCONCLUSIVE", f"both sides stop being finite: {ends.sentence()}", ends, findings
     if oracle.horizon == 0:
-        return "INCONCLUSIVE", "rounding alone decides the very first loss, so nothing can be compared", None, findings
+        return (
+            "INCONCLUSIVE",
+            f"in the very first step {oracle.horizon_why}, so nothing can be compared",
+            None,
+            findings,
+        )
     stuck = nothing_moved(seen)
     if stuck:
         return "INCONCLUSIVE", stuck, None, findings
@@ -77,51 +88,46 @@ def different(
 
 
 def covered(problem: Problem, seen: Comparison, item: Difference) -> bool:
-    """Whether the scenario accepts this difference at its size."""
+    """Whether the scenario accepts this difference, of its size and for its cause."""
+    return any(allowed(accepted, seen, item) for accepted in problem.scenario.accept)
+
+
+def allowed(accepted: Accepted, seen: Comparison, item: Difference) -> bool:
+    """Whether this acceptance is for this difference, of its size and for its cause."""
     track = seen.oracle.tracks.get(item.tensor)
-    if item.kind != "values" or track is None:
-        return False
-    return any(
-        accepted.covers(item.tensor) and track.relative <= accepted.bound for accepted in problem.scenario.accept
-    )
+    return item.kind == "values" and track is not None and accepted.allows(item.tensor, track.relative, track.cause)
 
 
 def acceptances(problem: Problem, seen: Comparison) -> list[Finding]:
     """One finding for every difference that the scenario accepts, and one for every acceptance that is no longer needed."""
-    findings = []
+    findings, tracks = [], seen.oracle.tracks
+
+    def size(item: Difference) -> float:
+        return tracks[item.tensor].relative
+
     for accepted in problem.scenario.accept:
+        what = f"{accepted.tensors} by {accepted.cause}" if accepted.cause else accepted.tensors
         meant = [item for item in seen.oracle.differences if accepted.covers(item.tensor)]
-        hits = [item for item in meant if covered(problem, seen, item)]
-        beyond = [item for item in meant if item.kind == "values" and item not in hits]
+        hits = [item for item in meant if allowed(accepted, seen, item)]
+        beyond = [item for item in meant if item.kind == "values" and not covered(problem, seen, item)]
         if beyond:
-            worst = max(beyond, key=lambda item: seen.oracle.tracks[item.tensor].relative)
-            findings.append(
-                Finding(
-                    "accepted",
-                    f"{accepted.tensors}: {seen.oracle.tracks[worst.tensor].relative:.1e} in {worst.tensor}, more than the "
-                    f"{accepted.bound:.1e} that are accepted: {accepted.reason}",
-                    worst.tensor,
-                    worst.step,
-                )
-            )
+            worst = max(beyond, key=size)
+            said = f"{what}: {size(worst):.1e} in {worst.tensor}, "
+            if size(worst) > accepted.bound:
+                said += f"more than the {accepted.bound:.1e} that are accepted: {accepted.reason}"
+            else:
+                cause = tracks[worst.tensor].cause
+                said += f"but {f'its cause is {cause}' if cause else 'no such cause explains it'}: {accepted.reason}"
+            findings.append(Finding("accepted", said, worst.tensor, worst.step))
         if hits:
-            largest = max(seen.oracle.tracks[item.tensor].relative for item in hits)
-            findings.append(
-                Finding(
-                    "accepted",
-                    f"{accepted.tensors}: up to {largest:.1e}, accepted up to {accepted.bound:.1e}: {accepted.reason}",
-                    hits[0].tensor,
-                    hits[0].step,
-                )
-            )
+            largest = size(max(hits, key=size))
+            said = f"{what}: up to {largest:.1e}, accepted up to {accepted.bound:.1e}: {accepted.reason}"
+            findings.append(Finding("accepted", said, hits[0].tensor, hits[0].step))
         elif not meant:
-            findings.append(
-                Finding(
-                    "stale acceptance",
-                    f"{accepted.tensors} no longer differs; take Accepted({accepted.tensors!r}) out of the scenario "
-                    f"({accepted.reason})",
-                )
+            said = (
+                f"{what} no longer differs; take Accepted({accepted.tensors!r}) out of the scenario ({accepted.reason})"
             )
+            findings.append(Finding("stale acceptance", said))
     return findings
 
 

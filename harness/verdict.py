@@ -3,9 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
+Cause = Literal["factor", "order", "later", "earlier", "decay"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+"""What may explain at every step why a tensor differs, the simplest first: a factor, another order in the batch, a shift by
+one step, a decay term that one side adds."""
+
 Rule = Literal["four runs", "nudged float32", "nudged float64"]
 
 LARGEST = 1e300
@@ -92,9 +97,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did)."""
+    """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did).
+
+    Of a mistake that has a size it is the faintest that was noticed, or the grossest that was tried.
+    """
 
     mistake: str
+    kind: str
     noticed: bool
     step: int | None = None
     tensor: str = ""

@@ -40,7 +40,7 @@ class Request:
     precision: str = "both"
     resync: bool = False
     thorough: bool = False
-    digests: bool = False
+    digests: int = 0
     threads: int = 1
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness import Problem, Scenario, make_problem, normal, zeros
 from harness.arrays import Record, copied
-from harness.comparison import Comparison, watched
+from harness.comparison import NUDGES, Comparison, watched
 from harness.oracle import Oracle
 from harness.pairs import Step
 from harness.settle import settle
@@ -83,7 +83,8 @@ def outcome(
         ]
     else:
         dtype = np.dtype(rule.split()[1]).type
-        plan = [("torch", torch, dtype), ("torch nudged", shaken(torch), dtype), ("tensorflow", tensorflow, dtype)]
+        nudged = [(f"torch nudged {n}", shaken(torch), dtype) for n in range(1, NUDGES + 1)]
+        plan = [("torch", torch, dtype), *nudged, ("tensorflow", tensorflow, dtype)]
     runs = [PlainRun(iter(loop(problem, dtype)), problem) for _, loop, dtype in plan]
     seen = watched([name for name, *_ in plan], runs, problem, rule, resync=resync)  # type: ignore[arg-type]
     return Outcome(*settle(problem, seen), seen)

@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
-from edited import accepting, judged, notes, port, reference
+from edited import PAIRS, accepting, judged, notes, port, reference
+
+from harness import Accepted, UsageError
+from harness.pairs import Pair
+from harness.plugin import Twin
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -181,6 +185,38 @@ def test_beyond_its_bound_an_accepted_difference_does_not_pass_and_it_says_so(wo
     assert (close.status, far.status) == ("EQUIVALENT", "DIFFERENT")
     assert far.first is not None
     assert far.first.place == "step 0, params/weight"
+
+
+PENALTY = IN_EFFECT["decay inside the logged loss"][1]
+
+
+def test_a_difference_is_accepted_by_its_cause_and_for_no_other(worker: Any) -> None:
+    by_decay = accepting('Accepted("loss", 10, "the port logs its penalty", cause="decay")')
+    logged_penalty = judged(worker, LINE, *PENALTY, *by_decay, steps=SIX)
+    assert logged_penalty.status == "EQUIVALENT", logged_penalty.sentence
+    assert notes(logged_penalty, "accepted")[0].sentence.startswith("loss by decay: up to ")
+    doubled = judged(worker, LINE, port('"loss": loss', '"loss": 2 * loss'), *by_decay, steps=SIX)
+    assert doubled.status == "EQUIVALENT IN EFFECT"
+    assert [finding.sentence for finding in notes(doubled, "accepted")] == [
+        "loss by decay: 1.0e+00 in loss, but its cause is factor: the port logs its penalty"
+    ]
+
+
+def test_a_further_port_has_acceptances_of_its_own(worker: Any) -> None:
+    """Keras' epsilon, lived with in the article's own port; the first port has nothing to accept, and nothing stale."""
+    accepted = accepting('Accepted("*", 0.1, "Keras\' own Adam", port="plain_keras")')
+    for variant, kinds in (("", []), ("plain_keras", ["accepted"])):
+        pair = Pair(PAIRS / "mini_batch_mlp", variant)
+        verdict = Twin(pair, worker).edited(*accepted).ask(steps=SIX)
+        assert verdict.status == "EQUIVALENT", verdict.sentence
+        assert [finding.kind for finding in verdict.findings if finding.kind != "float32 leak"] == kinds
+    unknown = judged(worker, LINE, *accepting('Accepted("*", 0.1, "no", port="plane")'))
+    assert unknown.sentence == ("pair linear_regression: Accepted: no further port called plane; there are none")
+
+
+def test_a_cause_that_is_none_is_said() -> None:
+    with pytest.raises(UsageError, match="no cause called decoy; did you mean decay"):
+        Accepted("loss", 0.1, "why", cause="decoy")  # type: ignore[arg-type]
 
 
 def test_an_acceptance_that_is_no_longer_needed_is_stale(worker: Any) -> None:

@@ -333,7 +333,7 @@ def test_rounding_that_decides_the_first_loss_is_inconclusive() -> None:
     seen = outcome(cancelled, cancelled)
     assert (seen.status, seen.sentence) == (
         "INCONCLUSIVE",
-        "rounding alone decides the very first loss, so nothing can be compared",
+        "in the very first step rounding alone changes the loss by more than 1 %, so nothing can be compared",
     )
 
 
@@ -414,6 +414,74 @@ def test_the_weaker_rule_is_weaker() -> None:
     wrong = changed(training, lambda r, _, d: r.update(outputs=r["outputs"] * d(1 + 1e-6)))
     assert outcome(training, wrong, rule="nudged float32").status == "EQUIVALENT"
     assert outcome(training, wrong).status == "EQUIVALENT IN EFFECT"
+
+
+def in_bfloat16(array: np.ndarray, off: int = 0, count: int = 1) -> np.ndarray:
+    """The array as bfloat16 holds it, its first elements off by so many units in the last place."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32) >> 16
+    bits.reshape(-1)[:count] += np.uint32(off)
+    return (bits << 16).view(np.float32)
+
+
+def rounding_short(at: int, off: int, count: int = 1) -> Any:
+    """A loop whose outputs are bfloat16; at one step some elements are off."""
+
+    def change(record: dict[str, Any], step: int, _dtype: Any) -> None:
+        record["outputs"] = in_bfloat16(record["outputs"], off if step == at else 0, count)
+
+    return changed(training, change)
+
+
+def test_a_number_between_two_of_bfloat16_ends_the_verdict_and_is_no_difference() -> None:
+    seen = outcome(rounding_short(2, 0), rounding_short(2, 1), rule="nudged float32")
+    assert (seen.status, seen.oracle.horizon) == ("EQUIVALENT", 2)
+    assert [finding.sentence for finding in seen.findings if finding.kind == "horizon"] == [
+        "from step 2 outputs holds a number halfway between two of bfloat16, which was rounded the other way; "
+        "nothing is said past it"
+    ]
+    first = outcome(rounding_short(0, 0), rounding_short(0, 1), rule="nudged float32")
+    assert (first.status, first.oracle.horizon) == ("INCONCLUSIVE", 0)
+    assert first.sentence.startswith("in the very first step outputs holds a number halfway between two of bfloat16")
+
+
+@pytest.mark.parametrize(("off", "count"), [(9, 1), (1, 4)], ids=["further than a unit", "in many places"])
+def test_what_bfloat16_does_not_explain_is_a_difference(off: int, count: int) -> None:
+    seen = outcome(rounding_short(2, 0), rounding_short(2, off, count), rule="nudged float32")
+    assert seen.first is not None
+    assert (seen.status, seen.first.place) == ("EQUIVALENT IN EFFECT", "step 2, outputs")
+
+
+def test_a_difference_beside_a_tie_is_a_difference() -> None:
+    """A tie excuses what comes after it, not what comes before."""
+
+    def change(record: dict[str, Any], step: int, dtype: Any) -> None:
+        record["batch"] = np.arange(3, dtype=dtype) * dtype(1.1 if step == 2 else 1)
+
+    def plain(record: dict[str, Any], _step: int, dtype: Any) -> None:
+        record["batch"] = np.arange(3, dtype=dtype)
+
+    left, right = changed(rounding_short(2, 0), plain), changed(rounding_short(2, 1), change)
+    seen = outcome(left, right, rule="nudged float32")
+    assert seen.first is not None
+    assert seen.first.place == "step 2, batch"
+
+
+def test_with_every_step_by_itself_a_tie_ends_its_step_only() -> None:
+    def tied(slip_at: int, at: int) -> Any:
+        def change(record: dict[str, Any], step: int, _dtype: Any) -> None:
+            record["outputs"] = in_bfloat16(record["outputs"], step == at)
+
+        return changed(in_place(slip_at), change)
+
+    right = outcome(tied(-1, -1), tied(-1, 1), rule="nudged float32", resync=True)
+    assert (right.status, right.oracle.horizon) == ("EQUIVALENT", None)
+    assert [finding.sentence for finding in right.findings if finding.kind == "horizon"] == [
+        "of 1 steps nothing is said past this: outputs holds a number halfway between two of bfloat16, which was rounded "
+        "the other way (step 1)"
+    ]
+    wrong = outcome(tied(-1, -1), tied(4, 1), rule="nudged float32", resync=True)
+    assert wrong.first is not None
+    assert (wrong.status, wrong.first.step) == ("DIFFERENT", 4)
 
 
 # Every step by itself

@@ -285,13 +285,14 @@ def test_every_kind_of_mistake_is_made_where_there_is_room_for_it() -> None:
         vary={"lr": between(0.01, 1.0), "mode": one_of("relu", "gelu")},
     )
     problem = make_problem(scenario)
-    names = [mistake.name for mistake in mistakes(problem)]
+    names = [mistake.name for mistake in mistakes(problem, 1e-3)]
     assert names == [
         "lr off by 0.001",
         "nesterov flipped",
         "depth off by one",
         "betas[0] off by 0.001",
         "betas[1] off by 0.001",
+        "mode=gelu for relu",
         "w nudged by 0.001",
         "first example of x nudged by 0.001",
         "first two batches swapped",

@@ -1,14 +1,18 @@
 """Mistakes made on purpose: whoever ignores a hyperparameter is found out, whatever its type; what cannot show is said."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from edited import judged, notes, port, reference, scenario
 
-from harness import Scenario, make_problem, normal
-from harness.mistakes import SIZE, mistakes, one_unit, slips
+from harness import Scenario, make_problem, normal, one_of, trials
+from harness.mistakes import SIZES, mistakes, one_unit, slips, untried
 from harness.oracle import UNIT32, UNIT64
+from harness.pairs import Step
+from harness.report.terminal import tried
+from harness.trials import KEPT
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -43,14 +47,14 @@ def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any
     assert verdict.status == "EQUIVALENT", verdict.sentence
     tried = {trial.mistake: trial.noticed for trial in verdict.sensitivity}
     assert tried == {
-        "lr off by 0.001": True,
-        "shares[0] off by 0.001": True,
-        "shares[1] off by 0.001": True,
+        "lr off by 1e-06": True,
+        "shares[0] off by 1e-06": True,
+        "shares[1] off by 1e-06": True,
         "centred flipped": True,
         "power off by one": True,
         "spare off by 0.001": False,
-        "weight nudged by 0.001": True,
-        "first example of x nudged by 0.001": True,
+        "weight nudged by 1e-06": True,
+        "first example of x nudged by 1e-06": True,
         "one step fewer": True,
     }
 
@@ -84,6 +88,74 @@ def test_a_port_that_ignores_a_hyperparameter_is_different(worker: Any, name: st
     assert missed.mistake == mistake
 
 
+TEXT = (
+    scenario('{"lr": 0.01}', '{"lr": 0.01, "penalty": "square"}'),
+    reference("*, lr):", "*, lr, penalty):"),
+    port("*, lr):", "*, lr, penalty):"),
+    reference(
+        "nn.functional.mse_loss(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"
+    ),
+)
+TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"), ')
+ONE_OF = scenario("from harness import ", "from harness import one_of, ")
+
+
+def test_a_port_that_ignores_a_text_is_different(worker: Any) -> None:
+    verdict = judged(worker, LINE, *TEXT, TEXTS, ONE_OF, steps=2, thorough=True)
+    assert verdict.sentence == (
+        "with penalty=absolute for square, torch trains differently and tensorflow does not: the port does not use it"
+    )
+
+
+def test_a_text_of_which_no_other_is_known_is_a_finding(worker: Any) -> None:
+    verdict = judged(worker, LINE, *TEXT, steps=2, thorough=True)
+    assert verdict.status == "EQUIVALENT"
+    assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
+        "penalty is a text, and vary= names no other one, so whether the port uses it is not checked"
+    ]
+
+
+def test_of_each_kind_the_faintest_mistake_is_printed(worker: Any) -> None:
+    lines = tried(trained(worker))
+    assert lines[0] == (
+        "  linear_regression: 8 of 9 mistakes made on purpose were noticed; not noticed: spare off by 0.001; "
+        "of each kind the faintest:"
+    )
+    assert [line.split()[0] for line in lines[1:]] == ["hyperparameter", "weight", "data", "length"]
+    assert "times what rounding explains" in lines[1]
+
+
+# What the trials share
+
+
+def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+
+    class Counting:
+        def __init__(self, *given: Any) -> None:
+            started.append(given)
+            self.steps = iter([Step({"loss": np.array(float(n))}, {}, 0, 1) for n in range(KEPT + 2)])
+
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> Step:
+            return next(self.steps)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(trials, "Run", Counting)
+    shared = trials.Reference(None, "torch", None, "float64", exact=False)  # type: ignore[arg-type]
+    for _ in range(3):
+        records = shared.records()
+        assert [float(next(records)["loss"]) for _ in range(KEPT)] == list(range(KEPT))
+    assert len(started) == 1
+    assert len(list(shared.records())) == KEPT + 2
+    assert [float(record["loss"]) for record in shared.records()] == list(range(KEPT + 2))
+    assert len(started) == 3
+
+
 # The mistakes themselves
 
 
@@ -103,7 +175,7 @@ def narrow(value: float) -> float:
     ],
 )
 def test_a_slip_keeps_the_type_and_is_a_number_that_float32_holds(value: Any, slipped: dict[str, Any]) -> None:
-    assert dict(slips("h", value, SIZE)) == slipped
+    assert dict(slips("h", value, 1e-3)) == slipped
 
 
 PLAIN = Scenario(
@@ -117,10 +189,24 @@ PLAIN = Scenario(
 )
 
 
+def test_a_text_becomes_another_one_that_the_scenario_names() -> None:
+    spare = replace(PLAIN, hyper={"mode": "relu"})
+    named = replace(spare, vary={"mode": one_of("relu", "gelu", "silu")})
+    assert dict(slips("mode", "relu", 1e-3, named.vary["mode"])) == {"mode=gelu for relu": "gelu"}
+    assert untried(make_problem(spare)) == ["mode"]
+    assert untried(make_problem(named)) == []
+
+
+def test_every_size_makes_the_same_mistakes_in_the_same_order() -> None:
+    problem = make_problem(PLAIN)
+    kinds = [[mistake.kind for mistake in mistakes(problem, size)] for size in SIZES]
+    assert kinds[0] == kinds[1] == ["hyperparameter", "weight", "data", "order", "noise", "length"]
+
+
 def test_every_mistake_changes_something_and_only_for_one_side() -> None:
     problem = make_problem(PLAIN)
     before = {name: array.copy() for name, array in {**problem.weights, **problem.data}.items()}
-    made = {mistake.name: mistake.problem for mistake in mistakes(problem)}
+    made = {mistake.name: mistake.problem for mistake in mistakes(problem, 1e-3)}
     assert list(made) == [
         "lr off by 0.001",
         "w nudged by 0.001",

@@ -8,7 +8,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from harness.verdict import Verdict, finite
+from harness.verdict import LARGEST, Verdict, finite
 
 STYLES = {
     "EQUIVALENT": "green",
@@ -92,12 +92,25 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
         if finding.kind != "bookkeeping":
             yield Text(f"  {verdict.pair}: {finding.kind}: {finding.sentence}", "dim")
     if verdict.sensitivity:
-        noticed = [trial for trial in verdict.sensitivity if trial.noticed]
-        missed = [trial.mistake for trial in verdict.sensitivity if not trial.noticed]
-        weakest = min((trial.excess for trial in noticed), default=0.0)
-        text = f"  {verdict.pair}: {len(noticed)} of {len(verdict.sensitivity)} mistakes made on purpose were noticed"
-        text += f", the faintest with an excess of {weakest:.1e}" if noticed else ""
-        yield Text(text + (f"; not noticed: {', '.join(missed)}" if missed else ""), "dim")
+        yield Text("\n".join(tried(verdict)), "dim")
+
+
+def tried(verdict: Verdict) -> list[str]:
+    """What became of the mistakes made on purpose: how many were noticed, and of each kind the faintest, a line each."""
+    noticed = [trial for trial in verdict.sensitivity if trial.noticed]
+    missed = [trial.mistake for trial in verdict.sensitivity if not trial.noticed]
+    first = f"  {verdict.pair}: {len(noticed)} of {len(verdict.sensitivity)} mistakes made on purpose were noticed"
+    first += f"; not noticed: {', '.join(missed)}" if missed else ""
+    faintest = {
+        kind: min((trial for trial in noticed if trial.kind == kind), key=lambda trial: trial.excess)
+        for kind in dict.fromkeys(trial.kind for trial in noticed)
+    }
+    width = max((len(trial.mistake) for trial in faintest.values()), default=0)
+    return [f"{first}; of each kind the faintest:" if faintest else first] + [
+        f"    {kind:<15}{trial.mistake:<{width}}  at step {trial.step}"
+        + (f" in {trial.tensor}, {trial.excess:.1e} times what rounding explains" if trial.excess < LARGEST else "")
+        for kind, trial in faintest.items()
+    ]
 
 
 def rise(verdict: Verdict) -> str:

@@ -42,7 +42,7 @@ def owned(value: Any) -> Array:
             value = value.to_dense()
         if value.dtype.__repr__() == "torch.bfloat16":
             value = value.float()
-        return np.array(value.cpu().numpy())
+        return np.array(value.resolve_conj().resolve_neg().cpu().numpy())
     array = np.array(value.numpy() if isinstance(value, View) else dense(value))
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)

@@ -13,10 +13,11 @@ from harness.frameworks import Precision, Side
 from harness.leaks import Each, Watch
 from harness.lockstep import END, End, lockstep
 from harness.mistakes import one_unit
-from harness.oracle import UNIT32, UNIT64, Oracle
+from harness.oracle import Oracle
 from harness.pairs import LoopError, Pair, Run, Step
 from harness.recipes import Array
-from harness.scenario import Problem
+from harness.rounding import UNIT32, UNIT64, one_unit_off
+from harness.scenario import Problem, stream
 from harness.verdict import Curve, Difference, Rule
 
 Report = Callable[[str, int, int], None]
@@ -59,30 +60,36 @@ class Comparison:
     first_values: dict[str, dict[str, Array]] = field(default_factory=dict)
     losses: dict[str, dict[int, "Mean"]] = field(default_factory=dict)
     complete: bool = False
-    exact: bool = False
+    exact: Sequence[object] | None = None
+    appeal: bool = False
+    tipped: str = ""
     digests: dict[str, str] = field(default_factory=dict)
 
 
 def compare_runs(
-    pair: Pair, problem: Problem, rule: Rule, *, resync: bool, report: Report, digests: int = 0, exact: bool = False,
+    pair: Pair, problem: Problem, rule: Rule,
+    *, resync: bool, report: Report, digests: int = 0, exact: Sequence[object] | None = None, appeal: bool = False,
 ) -> Comparison:  # fmt: skip
     """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept.
 
-    exact: in float64 runs of TensorFlow, make the constants exact that would go through float32.
+    exact: in float64 runs of TensorFlow, make the constants exact that would go through float32, but for these numbers;
+    None for nothing of the kind. appeal: beside the four
+    runs, run both sides in float64 from weights that are one unit off.
     """
-    names, runs = started(pair, problem, rule)
-    if exact:
-        make_exact(runs)
+    asked = plan(problem, rule, appeal=appeal)
+    runs = [Run(pair, side, made, precision) for _, side, precision, made in asked]
+    make_exact(runs, exact)
+    names = [name for name, *_ in asked]
     seen = watched(names, runs, problem, rule, resync=resync, digests=digests, report=report)
-    seen.exact = exact
+    seen.exact, seen.appeal = exact, appeal
     return seen
 
 
-def make_exact(runs: Sequence[Run]) -> None:
-    """Make the constants exact that go through float32 in the float64 runs of TensorFlow."""
+def make_exact(runs: Sequence[Run], harmless: Sequence[object] | None) -> None:
+    """Make the constants exact that go through float32 in float64 runs of TensorFlow, but for these; None for no constant."""
     for run in runs:
-        if run.side == "tensorflow" and run.precision == "float64":
-            run.watch = Each(Watch(run.problem.hyper.values()).tensorflow)
+        if harmless is not None and run.side == "tensorflow" and run.precision == "float64":
+            run.watch = Each(Watch(harmless).tensorflow)
 
 
 def watched(
@@ -101,7 +108,11 @@ def watched(
     try:
         for step, records in lockstep(*runs):
             if any(isinstance(record, End) for record in records):
-                seen.length = uneven(step, names, records)
+                found = uneven(step, names, records)
+                if isinstance(found, str):
+                    seen.tipped = found
+                else:
+                    seen.length = found
                 seen.complete = True
                 break
             steps = [record for record in records if not isinstance(record, End)]
@@ -116,7 +127,7 @@ def watched(
                 if step < digests:
                     absorb(hashes[name], record.arrays)
             if resync:
-                put_back(rule, runs, steps, reference.arrays)
+                put_back(names, runs, steps, reference.arrays)
             report(rule, step + 1, total)
             if oracle.structural or oracle.not_finite:
                 break
@@ -126,32 +137,36 @@ def watched(
     return seen
 
 
-def started(pair: Pair, problem: Problem, rule: Rule) -> tuple[tuple[str, ...], list[Run]]:
-    """The runs that a rule compares, with their names, in the order in which the oracle takes them."""
+def plan(problem: Problem, rule: Rule, *, appeal: bool = False) -> list[tuple[str, Side, Precision, Problem]]:
+    """The runs that a rule compares, in the order in which the oracle takes them: name, side, precision and problem."""
+    sides: tuple[Side, Side] = ("torch", "tensorflow")
     if rule == "four runs":
-        sides: tuple[Side, Side] = ("torch", "tensorflow")
         precisions: tuple[Precision, Precision] = ("float32", "float64")
-        plan = [(f"{side} {precision}", side, precision, problem) for side in sides for precision in precisions]
-    else:
-        single: Precision = "float32" if rule == "nudged float32" else "float64"
-        unit = UNIT32 if single == "float32" else UNIT64
-        plan = [
-            (f"torch {single}", "torch", single, problem),
-            *((f"torch nudged {n}", "torch", single, one_unit(problem, unit, n)) for n in range(1, NUDGES + 1)),
-            (f"tensorflow {single}", "tensorflow", single, problem),
-        ]
-    return tuple(name for name, *_ in plan), [Run(pair, side, made, precision) for _, side, precision, made in plan]
+        four = [(f"{side} {precision}", side, precision, problem) for side in sides for precision in precisions]
+        nudged = one_unit(problem, UNIT64, 1)
+        return four + [(f"{side} nudged", side, "float64", nudged) for side in sides if appeal]
+    single: Precision = "float32" if rule == "nudged float32" else "float64"
+    unit = UNIT32 if single == "float32" else UNIT64
+    return [
+        (f"torch {single}", "torch", single, problem),
+        *((f"torch nudged {n}", "torch", single, one_unit(problem, unit, n)) for n in range(1, NUDGES + 1)),
+        (f"tensorflow {single}", "tensorflow", single, problem),
+    ]
 
 
-def uneven(step: int, names: Sequence[str], records: Sequence[Step | End]) -> Difference | None:
-    """The difference if some loops ended before others."""
-    ended = [name for name, record in zip(names, records, strict=True) if record is END]
-    if len(ended) == len(names):
+def uneven(step: int, names: Sequence[str], records: Sequence[Step | End]) -> Difference | str | None:
+    """The difference if one side ended before the other; a sentence if only rounding made some of the runs end."""
+    ended = dict(zip(names, (record is END for record in records), strict=True))
+    if all(ended.values()):
         return None
-    said = {
-        side: f"ended after {step} steps" if any(name.startswith(f"{side} ") for name in ended) else "goes on"
-        for side in ("torch", "tensorflow")
-    }
+    sides = ("torch", "tensorflow")
+    judged = {side: [n for n in names if n.startswith(f"{side} ") and "nudged" not in n][-1] for side in sides}
+    torch, tensorflow = (ended[judged[side]] for side in sides)
+    others = [has for name, has in ended.items() if name not in judged.values()]
+    if torch == tensorflow or ("torch nudged 1" in ended and tensorflow in others):
+        name = next(name for name, has in ended.items() if has)
+        return f"the {name} run ends, and others go on, by a decision that rounding tipped"
+    said = {side: f"ended after {step} steps" if ended[judged[side]] else "goes on" for side in sides}
     return Difference(step, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"])
 
 
@@ -206,21 +221,21 @@ def check_curve(name: str, steps: Sequence[Step]) -> None:
         raise UsageError(f"scenario.py: curve={name!r}: {instead(name, recorded, 'recorded quantity')}")
 
 
-def put_back(rule: Rule, runs: Sequence[Run], steps: Sequence[Step], reference: Record) -> None:
-    """Give every other run the reference's state, so that the next step is judged by itself."""
+def put_back(names: Sequence[str], runs: Sequence[Run], steps: Sequence[Step], reference: Record) -> None:
+    """Give every other run the reference's state, nudged where the run is, so that the next step is judged by itself."""
     state = {name: array for name, array in reference.items() if stage_of(name) in STATE}
     if not any(stage_of(name) == "params" for name in state):
         raise UsageError("--resync needs the parameters in every record; yield 'params' on both sides")
-    for position, (run, step) in enumerate(zip(runs, steps, strict=True)):
+    for run_name, run, step in zip(names, runs, steps, strict=True):
         if step.arrays is reference:
             continue
-        if rule != "four runs" and position <= NUDGES:
-            unit = UNIT32 if rule == "nudged float32" else UNIT64
-            shifted = {
-                name: array * (1 + 2 * unit) if array is not None and array.dtype.kind == "f" else array
-                for name, array in state.items()
-            }
-            run.write(step, shifted)
+        if "nudged" in run_name:
+            unit = UNIT32 if run.precision == "float32" else UNIT64
+            rng = stream(run.problem.seed, run_name)
+            run.write(
+                step,
+                {name: None if array is None else one_unit_off(array, unit, rng) for name, array in state.items()},
+            )
         else:
             run.write(step, state)
 

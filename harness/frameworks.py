@@ -21,7 +21,6 @@ SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "CUDA_VISIBLE_DEVICES": "-1",
-    "TF_DETERMINISTIC_OPS": "1",
     "PYTHONHASHSEED": "0",
 }
 """Environment that must be set before either framework is loaded."""
@@ -63,7 +62,6 @@ def load(threads: int) -> dict[str, str]:
             tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
         )
         tf.random.set_seed(0)
-        tf.config.experimental.enable_op_determinism()
         tf.get_logger().setLevel("ERROR")
     # What the frameworks have allocated by now stays; looking through it again costs a fifth of every eager step.
     gc.collect()
@@ -75,7 +73,6 @@ def load(threads: int) -> dict[str, str]:
         "keras": keras.__version__,
         "numpy": np.__version__,
         "threads": str(threads),
-        "determinism": "on",
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
 

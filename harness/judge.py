@@ -1,19 +1,19 @@
 """From a pair and a problem to a verdict: compare in lockstep, fall back where float64 cannot be used, settle."""
 
 import time
-from dataclasses import replace
+from functools import partial
 
-from harness.arrays import causal, stage_of
+from harness.appeal import heard, stands_alone
+from harness.arrays import causal
+from harness.blame import explained
 from harness.comparison import Comparison, Report, compare_runs, curve, standing
 from harness.frameworks import start
-from harness.leaks import Each, Watch
-from harness.lockstep import End, lockstep
 from harness.mistakes import untried
-from harness.pairs import LoopError, Pair, Run
+from harness.pairs import Pair, Run
 from harness.scenario import Problem
 from harness.settle import covered, settle
 from harness.trials import sensitivity
-from harness.verdict import Difference, Finding, Rule, Sensitivity, TensorSummary, Verdict
+from harness.verdict import Finding, Rule, Sensitivity, TensorSummary, Verdict
 
 RULES: dict[str, Rule] = {"both": "four runs", "float32": "nudged float32", "float64": "nudged float64"}
 
@@ -53,7 +53,7 @@ def judge(
             findings.append(Finding("float32 only", f"judged in float32 alone: {where}", step=seen.error.step))
             seen = again
     if seen.error is None:
-        seen, more = without_float64(pair, problem, seen, resync=resync, report=report)
+        seen, more = reconsidered(pair, problem, seen, resync=resync, report=report)
         findings += more
     status, sentence, first, more = settle(problem, seen)
     findings += more
@@ -70,9 +70,8 @@ def judge(
                     f"with {trial.mistake}, torch trains differently and tensorflow does not: the port does not use it",
                 )
             elif not trial.noticed:
-                findings.append(
-                    Finding("insensitive", f"{trial.mistake} changes nothing in this scenario, so it is not checked")
-                )
+                why = "is refused by torch" if trial.refused else "changes nothing in this scenario"
+                findings.append(Finding("insensitive", f"{trial.mistake} {why}, so it is not checked"))
     oracle = seen.oracle
     worst = max(oracle.tracks.items(), key=lambda item: item[1].excess, default=("", None))
     return Verdict(
@@ -107,12 +106,24 @@ def judge(
     )
 
 
+def reconsidered(
+    pair: Pair, problem: Problem, seen: Comparison, *, resync: bool, report: Report
+) -> tuple[Comparison, list[Finding]]:
+    """The comparison as it stands once its differences were heard on appeal and float32 leaks were looked for."""
+    again = partial(compare_runs, pair, rule=seen.oracle.rule, resync=resync, report=report, exact=seen.exact)
+    seen, findings = heard(problem, seen, again)
+    seen, more = without_float64(pair, problem, seen, resync=resync, report=report)
+    if seen.oracle.rule == "four runs":
+        more += stands_alone(problem, seen, partial(Run, pair), resync=resync)
+    return seen, [*findings, *more]
+
+
 def without_float64(
     pair: Pair, problem: Problem, seen: Comparison, *, resync: bool, report: Report,
 ) -> tuple[Comparison, list[Finding]]:  # fmt: skip
     """Where a float64 run is not what it should be, say so: judge with the leaks made exact, or let float32 decide."""
     differences = [item for item in seen.oracle.differences if not covered(problem, seen, item)]
-    if seen.oracle.rule == "nudged float32" or not differences or differences[0].kind != "values":
+    if seen.oracle.rule == "nudged float32" or not differences or differences[0].kind not in ("values", "exact"):
         return seen, []
     first = differences[0]
     apart = seen.oracle.apart(first)
@@ -129,10 +140,12 @@ def without_float64(
             entered, step = first.tensor, first.step
         said = f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {step}"
         finding = Finding("float32 leak", said, entered, step)
-        if exact and not seen.exact:
-            mended = compare_runs(pair, problem, seen.oracle.rule, resync=resync, report=report, exact=True)
+        if exact is not None and seen.exact is None:
+            mended = compare_runs(
+                pair, problem, seen.oracle.rule, resync=resync, report=report, exact=exact, appeal=seen.appeal
+            )
             if mended.error is None:
-                settled, more = without_float64(pair, problem, mended, resync=resync, report=report)
+                settled, more = reconsidered(pair, problem, mended, resync=resync, report=report)
                 return settled, [finding, *more]
     else:
         side = apart.split()[0]
@@ -144,33 +157,3 @@ def without_float64(
         )  # fmt: skip
     weaker = compare_runs(pair, problem, "nudged float32", resync=resync, report=report)
     return weaker, [finding]
-
-
-def explained(
-    pair: Pair, problem: Problem, seen: Comparison, first: Difference, report: Report,
-) -> tuple[list[str], bool]:  # fmt: skip
-    """The float32 leaks that explain a difference, as sentences, and whether making them exact makes it go away."""
-    noise = {name: track.noise for name, track in seen.oracle.tracks.items()}
-    cut = replace(problem, steps=first.step + 1)
-    torch, tensorflow = Watch(problem.hyper.values()), Watch(problem.hyper.values())
-    left, right = Run(pair, "torch", cut, "float64"), Run(pair, "tensorflow", cut, "float64")
-    left.watch, right.watch = Each(torch.torch), Each(tensorflow.tensorflow)
-    still: Difference | None = None
-    try:
-        for step, (a, b) in lockstep(left, right):
-            if isinstance(a, End) or isinstance(b, End):
-                break
-            report("looking for float32 leaks", step + 1, first.step + 1)
-            still = still or seen.oracle.noticed(step, a.arrays, b.arrays, noise)
-    except LoopError:
-        return [], False
-    found = [
-        (f"{side}: {leak.what}, {leak.where}", leak.corrected)
-        for side, watch in (("torch", torch), ("tensorflow", tensorflow))
-        for leak in (*watch.constants, *watch.lasting)
-        if "metric" not in leak.where or stage_of(first.tensor) == "metrics"
-    ]
-    constants = [f"{text}; made exact, the difference is gone" for text, corrected in found if corrected]
-    if constants and (still is None or (still.step, still.tensor) != (first.step, first.tensor)):
-        return constants, True
-    return [text for text, corrected in found if not corrected], False

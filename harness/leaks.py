@@ -20,6 +20,9 @@ DIGITS = 6
 BITS = 12
 """Numbers of so few significant bits (masks, counts, halves) are the same in float32 as in float64."""
 
+MOVED = 1 + 2.0**-30
+"""What comes back from float32 is multiplied by this, to see what it reaches."""
+
 PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
 """Functions of Keras that everything goes through, so that naming them says nothing."""
 
@@ -50,11 +53,13 @@ class Each:
 class Watch:
     """Collects the leaks of the steps run inside ``tensorflow`` or ``torch``; the constants among them are made exact.
 
-    hyper: the hyperparameters' values, which were float32 numbers before either side saw them.
+    harmless: numbers that are no leaks, as the hyperparameters' values, which were float32 before either side saw them.
+    move: change whatever comes back from float32 a little, so that what it reaches can be told.
     """
 
-    def __init__(self, hyper: Iterable[object] = ()) -> None:
-        parts = [part for value in hyper for part in (value if isinstance(value, tuple) else (value,))]
+    def __init__(self, harmless: Iterable[object] = (), *, move: bool = False) -> None:
+        parts = [part for value in harmless for part in (value if isinstance(value, tuple) else (value,))]
+        self.move, self.fixed = move, False
         self.harmless = {float(np.float32(part)) for part in parts if isinstance(part, float)}
         self.leaks: dict[tuple[str, str], Leak] = {}
         self.returned = False
@@ -103,10 +108,13 @@ class Watch:
                             return [tf.constant(exact, tf.float64)]
                     elif not counted(inputs[0]) if constant is None else self._lost(constant).any():
                         self.note("what was computed in float32 becomes float64", returns=True)
+                        if graph is not None and self.move:
+                            return [outputs[0] * MOVED]
             elif outputs and outputs[0].dtype == tf.float64:
                 for name, value in zip(attrs[::2], attrs[1::2], strict=False) if attrs else ():
                     number = getattr(value, "f", None) if hasattr(value, "WhichOneof") else value
                     if isinstance(number, float) and self._lost(number).any():
+                        self.fixed = True
                         self.note(f"{op_type} takes {name}={shortest(number)} as float32 only", returns=True)
             return None
 
@@ -119,6 +127,8 @@ class Watch:
                 if exact is not None:
                     self.note(f"{shortest(x.numpy())} goes through float32 on its way to float64", corrected=True)
                     return tf.constant(exact, tf.float64)
+                if self.move and self._lost(x.numpy()).any():
+                    return plain_cast(x, DstT, *args, **kwargs) * MOVED
             return plain_cast(x, DstT, *args, **kwargs)
 
         op_callbacks.add_op_callback(callback)
@@ -150,6 +160,7 @@ class Watch:
                         arg.dtype in small and watch._lost(arg.detach().float().numpy()).any() for arg in taken
                     ):
                         watch.note("what was computed in float32 becomes float64", returns=True)
+                        return out.mul_(MOVED) if watch.move else out
                 return out
 
         with Mode():

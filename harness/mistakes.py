@@ -4,12 +4,13 @@ A port that ignores ``momentum`` and hard-codes the same value agrees with the r
 for another momentum shows it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from harness.rounding import one_unit_off
 from harness.scenario import Problem, Range, Value, stream, with_hyper
 
 SIZES = (1e-6, 1e-3)
@@ -21,24 +22,34 @@ A millionth is about ten times what float32, in which hyperparameters are handed
 Kind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
 
 
+LONGEST = 200
+"""A mistake that no tensor has shown after so many steps counts as not noticed."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A changed problem for one side, what kind of change that is, and what was changed in words.
 
-    ``shorter``: the changed side is to make one step less than the other.
+    ``right`` is the other side's problem, where it is not the one that was changed.
     """
 
     name: str
     kind: Kind
     problem: Problem
-    shorter: bool = False
+    right: Problem | None = None
 
 
-def mistakes(problem: Problem, size: float) -> Iterator[Mistake]:
-    """Every mistake that this problem has room for; numbers are off by ``size``, relatively. Always as many."""
+def mistakes(problem: Problem, size: float, own: Collection[str] = ()) -> Iterator[Mistake]:
+    """Every mistake that this problem has room for; numbers are off by ``size``, relatively. Always as many.
+
+    own: which of ``batch_size`` and ``epochs`` the loop asks for, because it batches by itself.
+    """
     for name, value in problem.hyper.items():
         for what, changed in slips(name, value, size, problem.scenario.vary.get(name)):
             yield Mistake(what, "hyperparameter", with_hyper(problem, name, changed))
+    if "batch_size" in own:
+        other = problem.batch_size - 1 or 2
+        yield Mistake("batch_size off by one", "hyperparameter", replace(problem, batch_size=other))
     floats = {name: array for name, array in problem.weights.items() if array.dtype.kind == "f" and array.size}
     if floats:
         name = max(floats, key=lambda name: floats[name].size)
@@ -51,13 +62,19 @@ def mistakes(problem: Problem, size: float) -> Iterator[Mistake]:
             data = {**problem.data, name: moved}
             yield Mistake(f"first example of {name} nudged by {size:g}", "data", replace(problem, data=data))
             break
-    if problem.batches_per_epoch >= 2:
+    epoch, last = problem.batches_per_epoch, problem.steps or problem.passes * problem.batches_per_epoch
+    if epoch >= 2:
         what = "examples in another order" if problem.scenario.shuffle else "first two batches swapped"
         yield Mistake(what, "order", reordered(problem))
     if problem.scenario.noise:
         yield Mistake("noise of another seed", "noise", replace(problem, noise_seed=problem.seed + 1))
-    if problem.examples > 1:
-        yield Mistake("one step fewer", "length", problem, shorter=True)
+    if 2 <= epoch <= min(last, LONGEST):
+        kept = (epoch - 1) * problem.batch_size
+        data = {name: array[:kept] for name, array in problem.data.items()}
+        yield Mistake("last batch of an epoch left out", "length", replace(problem, data=data))
+    if "epochs" in own and epoch < LONGEST:
+        one, two = (replace(problem, epochs=epochs, steps=None) for epochs in (1, 2))
+        yield Mistake("one epoch fewer", "length", one, right=two)
 
 
 def untried(problem: Problem) -> list[str]:
@@ -113,9 +130,7 @@ def one_unit(problem: Problem, unit: float, number: int = 0) -> Problem:
     Another ``number`` gives other signs.
     """
     weights = {
-        name: array.astype(np.float64)
-        * (1 + 2 * unit * stream(problem.seed, f"unit {number} {name}").choice([-1.0, 1.0], array.shape))
-        if array.dtype.kind == "f" else array
+        name: one_unit_off(array, unit, stream(problem.seed, f"unit {number} {name}"))
         for name, array in problem.weights.items()
-    }  # fmt: skip
+    }
     return replace(problem, weights=weights)

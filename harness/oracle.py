@@ -10,6 +10,10 @@ float32 to float64 divides rounding by 2**29. A difference in the mathematics is
 is near 1 where only rounding separates torch (t) from TensorFlow (f), and a million or more where they compute
 different things. Nobody has to say how large a loss or a gradient is, or how badly conditioned.
 
+Some computations do not let rounding shrink so: the square root of a rounded zero, the sign of one. A difference in
+values is therefore heard a second time, on appeal, beside two more float64 runs whose weights are one unit off: what
+moves either side as far from itself is no difference between them.
+
 Where one side cannot run in float64, runs of one precision have to do: torch, torch with every weight moved by one unit
 in the last place, up or down by several draws, and TensorFlow. That sees only what is larger than rounding, so it is the
 weaker rule. What a loop rounds to bfloat16 or float16 may come out one unit apart where both are right, if the number lay
@@ -27,6 +31,18 @@ from harness.arrays import Record, causal, stage_of
 from harness.compare import Worst, gap, magnitude, unlike, worst
 from harness.recipes import Array
 from harness.relations import Relations
+from harness.rounding import (
+    NARROW,
+    SHRINK,
+    UNIT32,
+    UNIT64,
+    compared,
+    distance,
+    rounded_apart,
+    shrinking,
+    stands_apart,
+    unlike_infinities,
+)
 from harness.verdict import LARGEST, Cause, Difference, Rule
 
 THRESHOLD = 1000.0
@@ -35,22 +51,26 @@ THRESHOLD = 1000.0
 WEAKER_THRESHOLD = 100.0
 """The same for the weaker rule, which compares with one run's rounding and not with two precisions."""
 
-NARROW = "efF"
-"""Codes of the types that hold float32 or less."""
-SHRINK = 2.0**-29
-UNIT32 = 2.0**-24
-UNIT64 = 2.0**-53
+APPEAL_THRESHOLD = 100.0
+"""The same on appeal: times the distance by which a unit in the weights moves a float64 run from itself."""
+
 STAGE_FLOOR = 2.0**-28
-"""Noise is never taken to be less than this part of the largest tensor of a stage: a gradient that is zero in exact
+"""Noise is never taken to be less than this part of the largest tensor of its group: a gradient that is zero in exact
 arithmetic may come out as exactly 0 on one side and as a rounded sum of large numbers on the other."""
 SATURATION = 0.01
 """Float32 has lost the trajectory once its noise in the loss is this part of the loss's scale: the horizon."""
-SHORT = {"bfloat16": (0xFFFF, 2.0**-7), "float16": (0x1FFF, 2.0**-10)}
-"""Types shorter than float32: the bits of a float32 that they lack, and the distance of two neighbours, relatively."""
-FEW = 1 / 8
-"""Part of a tensor's elements that may be rounded the other way because of numbers that lay halfway between two."""
 GROSS = 0.01
-"""A float32 run this far, relatively, from its float64 run in the very first step is another computation."""
+"""A float32 run this far, relatively, from its float64 run, and no other one, is another computation."""
+BETTER = 100.0
+"""So many times closer must the other side's float32 run be, for the first to stand alone."""
+CALM = 2.0**-16
+"""A tensor whose float32 noise is no larger part of it has no part in any chaos: a rate, a batch, a count."""
+
+DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")
+"""Stages in which a float32 run may stand alone: a relu that rounding tips changes gradients by as much, for a step."""
+SIDES_NOISE = ("noise_torch", "noise_tensorflow")
+TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
+"""Stages in which infinity is never a fill value, and NaN never a number that is not there yet."""
 
 
 LONGEST = 400
@@ -65,6 +85,8 @@ class Track:
     noise_tensorflow: float = 0.0
     scale: float = 0.0
     noise: float = 0.0
+    recent: float = 0.0
+    relative_noise: float = 0.0
     excess: float = 0.0
     excess_step: int = 0
     relative: float = 0.0
@@ -73,11 +95,39 @@ class Track:
     relations: Relations | None = None
     floats: set[str] = field(default_factory=set)
     narrow: set[str] = field(default_factory=set)
+    steps: int = 0
+    tipped: bool = False
+
+    def remember(self, here: float, size: float, unit: float, floor: float) -> None:
+        """Take in this step's noise and size. Noise is the largest so far, but no more than it ever was of the tensor."""
+        self.recent = max(size, self.recent / 2)  # a number that passes through zero is still as large as it was
+        self.scale = max(self.scale, size)
+        if self.recent:
+            self.relative_noise = max(self.relative_noise, here / self.recent)
+        most = min(max(self.noise, here), self.relative_noise * self.recent)
+        self.noise = max(here, most, unit * self.recent, floor)
+
+    @property
+    def calm(self) -> bool:
+        """Whether float32 computes this tensor to nearly all its digits, at every step so far."""
+        return not self.tipped and max(self.noise_torch, self.noise_tensorflow) <= CALM * self.scale
 
     @property
     def cause(self) -> Cause | None:
         """The relation that explains the disagreement at every step; None for none."""
         return self.relations.kind if self.relations else None
+
+
+@dataclass
+class Lonely:
+    """One side's float32 run far from all others in a tensor: where first, and at how many steps.
+
+    Another computation, or a decision that rounding tipped in this one run: that is heard on appeal.
+    """
+
+    side: str
+    first: Difference
+    steps: int = 0
 
 
 class Oracle:
@@ -87,38 +137,45 @@ class Oracle:
         self.rule = rule
         self.threshold = THRESHOLD if rule == "four runs" else WEAKER_THRESHOLD
         self.tracks: dict[str, Track] = {}
-        self.stage_scale: dict[str, float] = {}
+        self.group_scale: dict[str, float] = {}
         self.order: list[str] = []
         self.steps = 0
         self.horizon: int | None = None
         self.horizon_why = ""
         self.watches_horizon = horizon
         self.ties: list[tuple[int, str, str]] = []
+        self.lonely: dict[tuple[str, str], Lonely] = {}
+        self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
         self.series: dict[str, list[float]] = {"excess": [], "noise": [], "gap": []}
         self._stretch, self._stride = 0, 1
         self._before: Record | None = None
+        self._now: Record = {}
         self._previous: tuple[Record, Record] | None = None
 
     def observe(self, step: int, records: Sequence[Record]) -> None:
-        """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged ..., tensorflow) for a weaker rule."""
+        """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged ..., tensorflow) for a weaker rule.
+
+        On appeal, a further run of torch and one of TensorFlow, both nudged and in float64, come after the four.
+        """
         left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[-1])
-        order = self._names(step, left, right)
+        order = self._names(step, records, left, right)
         self.steps = step + 1
         if order is None:
             return
         worst_here = 0.0
+        self._now = left
         with np.errstate(invalid="ignore", over="ignore"):
+            self._scales(left)
             for name in order:
                 columns = [record.get(name) for record in records]
                 if any(column is None for column in columns):
                     self._absent(step, name, columns)
                     continue
-                arrays: list[Array] = [column for column in columns if column is not None]
-                if self._incomparable(step, name, arrays):
-                    continue
-                worst_here = max(worst_here, self._values(step, name, arrays))
+                arrays = self._comparable(step, name, [column for column in columns if column is not None])
+                if arrays:
+                    worst_here = max(worst_here, self._values(step, name, arrays))
         self._series(worst_here)
         self._watch(step)
         self._previous = (left, right)
@@ -130,13 +187,18 @@ class Oracle:
 
     @property
     def differences(self) -> list[Difference]:
-        """The first disagreement of every tensor that has one, before the horizon, earliest first."""
-        rank = {name: i for i, name in enumerate(self.order)}
+        """The first disagreement of every tensor that has one, earliest first; past the horizon only what rounding cannot do."""
+        rank = {name: i for i, name in enumerate(causal(list(self.tracks)))}
         found = [track.first for track in self.tracks.values() if track.first]
         if self.structural:
             found.append(self.structural)
-        kept = [item for item in found if self.horizon is None or item.step < self.horizon]
+        kept = [item for item in found if self.horizon is None or item.step < self.horizon or self._lasting(item)]
         return sorted(kept, key=lambda item: (item.step, rank.get(item.tensor, len(rank))))
+
+    def _lasting(self, item: Difference) -> bool:
+        """Whether a disagreement past the horizon is one that no chaos explains."""
+        track = self.tracks.get(item.tensor)
+        return track is None or item.kind not in ("values", "exact", "not finite") or track.calm
 
     def apart(self, item: Difference) -> str:
         """Which of the runs stands apart in a tensor's first disagreement; see ``stands_apart``."""
@@ -157,22 +219,31 @@ class Oracle:
                 continue
             if unlike(a, b):
                 return Difference(step, stage_of(name), name, "shape")
-            distance = gap(a, b)
+            between = distance(a, b)
             if a.dtype.kind not in "fc":
-                if distance:
+                if between:
                     return Difference(step, stage_of(name), name, "exact")
                 continue
-            allowed = (shrinking(a, b) if self.rule == "four runs" else 1.0) * noise.get(name, 0.0)
-            excess = LARGEST if math.isnan(distance) else distance / allowed if allowed else LARGEST * bool(distance)
+            allowed = self._shrink(a, b) * noise.get(name, 0.0)
+            excess = LARGEST if math.isnan(between) else between / allowed if allowed else LARGEST * bool(between)
             if excess > self.threshold:
-                return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=distance)
+                return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=between)
         return None
 
-    def _names(self, step: int, left: Record, right: Record) -> list[str] | None:
-        if list(left) == self.order and left.keys() == right.keys():
+    def _shrink(self, left: Array, right: Array) -> float:
+        """By how much rounding shrinks from the runs that measure noise to those that are judged.
+
+        Where a tensor is recorded in float32, not at all, and the threshold is the weaker rule's.
+        """
+        return shrinking(left, right, WEAKER_THRESHOLD / THRESHOLD) if self.rule == "four runs" else 1.0
+
+    def _names(self, step: int, records: Sequence[Record], left: Record, right: Record) -> list[str] | None:
+        if list(left) == self.order and all(record.keys() == left.keys() for record in records):
             return self.order
         if left.keys() == right.keys():
             self.order = causal(list(left))
+            if self.rule == "four runs":
+                self._halves(step, records)
             return self.order
         missing = [name for name in left if name not in right]
         extra = [name for name in right if name not in left]
@@ -183,9 +254,38 @@ class Oracle:
         here = Difference(step, stage_of(name), name, kind)
         here = replace(here, tensorflow=hint) if kind == "missing" else replace(here, torch=hint)
         self.structural = self.structural or here
-        both = [name for name in causal(list(left)) if name in right]
-        self.order = both
-        return both
+        self.order = [name for name in causal(list(left)) if name in right]
+        return self.order
+
+    def _halves(self, step: int, records: Sequence[Record]) -> None:
+        """A field that a side records in one precision only."""
+        for side, narrow, wide in (("torch", records[0], records[1]), ("tensorflow", records[2], records[3])):
+            for name in causal(sorted(narrow.keys() ^ wide.keys()))[:1]:
+                said = "recorded it in float32 only" if name in narrow else "recorded it in float64 only"
+                here = Difference(step, stage_of(name), name, "precision")
+                self.structural = self.structural or (
+                    replace(here, torch=said) if side == "torch" else replace(here, tensorflow=said)
+                )
+
+    def _scales(self, left: Record) -> None:
+        """How large the largest tensor of every group is, before any of them is judged."""
+        now: dict[str, float] = {}
+        for name, array in left.items():
+            group = self._group(name, left)
+            if group and array is not None and array.dtype.kind == "f":
+                now[group] = max(now.get(group, 0.0), magnitude(array))
+        for group, size in now.items():
+            self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / 2)
+
+    @staticmethod
+    def _group(name: str, record: Record) -> str:
+        """What a tensor is measured beside: those of the same kind, one for every parameter or module; "" for none."""
+        stage, _, rest = name.partition("/")
+        if stage in ("grads", "clipped", "params"):
+            return stage
+        if stage == "slots" and f"params/{rest.rpartition('/')[2]}" in record:
+            return name.rpartition("/")[0]
+        return f"buffers/{name.rpartition('.')[2]}" if stage == "buffers" and "." in name else ""
 
     def _absent(self, step: int, name: str, columns: Sequence[Array | None]) -> None:
         """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
@@ -201,96 +301,124 @@ class Oracle:
             track.first = Difference(step, stage_of(name), name, "none", torch=said[0], tensorflow=said[1])
             track.excess = LARGEST
 
-    def _incomparable(self, step: int, name: str, arrays: list[Array]) -> bool:
-        """Note whatever makes a tensor's values not worth measuring; whether there was any such thing."""
+    @property
+    def _both(self) -> list[tuple[int, int]]:
+        """Which records are the two sides' of one precision; the last is what is judged."""
+        return [(0, 2), (1, 3)] if self.rule == "four runs" else [(0, -1)]
+
+    def _comparable(self, step: int, name: str, arrays: list[Array]) -> list[Array]:
+        """The floating-point arrays whose distance means something; none where there is nothing to measure."""
         track = self.tracks.setdefault(name, Track())
-        both = (
-            [(arrays[0], arrays[2]), (arrays[1], arrays[3])] if self.rule == "four runs" else [(arrays[0], arrays[-1])]
-        )
-        left, right = both[-1]
-        found: Difference | None = None
-        if reason := next((said for a, b in reversed(both) if (said := unlike(a, b))), None):
+        track.steps += 1
+        if reason := next((said for i, j in reversed(self._both) if (said := unlike(arrays[i], arrays[j]))), None):
             kind, of_torch, of_tensorflow = reason
-            found = Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
-        elif any(array.shape != arrays[0].shape for array in arrays):
+            self._mark(
+                step, track, Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
+            )
+            return []
+        if any(array.shape != arrays[0].shape for array in arrays):
             kinds = ("float32", "float64") if self.rule == "four runs" else ("the run", "the run nudged")
             shapes = f"{arrays[0].shape} in {kinds[0]}, {arrays[1].shape} in {kinds[1]}"
-            found = Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes)
-        elif left.dtype.kind not in "fc":
-            if not gap(left, right):
-                return True
-            found = _at(step, name, "exact", left, right)
-        else:
-            for a, b in reversed(both):
-                if np.isfinite(a).all() and np.isfinite(b).all():
-                    continue
-                here = _at(step, name, "not finite", a, b)
-                if (np.isfinite(a) == np.isfinite(b)).all() and not opposite(a, b):
-                    self.not_finite = self.not_finite or here
-                    return True
-                found = here
-                break
-        if found is not None:
-            track.excess, track.excess_step = LARGEST, step
-            track.first = track.first or found
-        return found is not None
+            self._mark(step, track, Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes))
+            return []
+        if arrays[0].dtype.kind not in "fc":
+            self._whole(step, name, arrays)
+            return []
+        if stage_of(name) not in TRAINED:
+            arrays = compared(arrays, self._both)
+        for i, j in reversed(self._both):
+            a, b = arrays[i], arrays[j]
+            if np.isfinite(a).all() and np.isfinite(b).all():
+                continue
+            if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
+                self._mark(step, track, _at(step, name, "not finite", a, b))
+                return []
+            if stage_of(name) in (*TRAINED, "batch", "outputs"):
+                self.not_finite = self.not_finite or _at(step, name, "not finite", a, b)
+                return []
+            self.blank.setdefault(name, step)
+            there = np.isfinite(a)
+            arrays = [array[there] for array in arrays]
+        return arrays if all(np.isfinite(array).all() for array in arrays) else []
+
+    def _mark(self, step: int, track: Track, found: Difference) -> None:
+        """Remember what is no matter of degree."""
+        track.excess, track.excess_step = LARGEST, step
+        track.first = track.first or found
+
+    def _whole(self, step: int, name: str, arrays: list[Array]) -> None:
+        """Whole numbers and truth values: the same in the runs that are judged, and in float32 unless rounding tips them."""
+        track = self.tracks[name]
+        left, right = (arrays[i] for i in self._both[-1])
+        same = not gap(left, right)
+        if self.rule != "four runs":
+            track.tipped = track.tipped or any(gap(left, nudged) for nudged in arrays[1:-1])
+            if not same and not track.tipped:
+                self._mark(step, track, _at(step, name, "exact", left, right))
+            return
+        t32, _, f32, _, *nudged = arrays
+        track.tipped = track.tipped or bool(gap(t32, left) or gap(f32, right))
+        if not same:
+            if nudged and (gap(left, nudged[0]) or gap(right, nudged[1])):
+                return
+            self._mark(step, track, _at(step, name, "exact", left, right))
+            track.apart = "mathematics" if gap(t32, f32) else "below float32"
+        elif gap(t32, f32):
+            for side, own, other in (("torch", t32, f32), ("tensorflow", f32, t32)):
+                if gap(own, left) and not gap(other, left):
+                    self._alone(step, name, side, "exact", t32, f32)
 
     def _values(self, step: int, name: str, arrays: list[Array]) -> float:
         track, stage = self.tracks[name], stage_of(name)
+        nudged64 = 0.0
         if self.rule == "four runs":
-            t32, t64, f32, f64 = arrays
+            t32, t64, f32, f64, *nudged = arrays
             here_torch, here_tensorflow = gap(t32, t64), gap(f32, f64)
-            left, right, unit, shrink = t64, f64, UNIT32, shrinking(t64, f64)
+            left, right, unit, shrink = t64, f64, UNIT32, self._shrink(t64, f64)
             if shrink > SHRINK:
                 track.narrow |= {side for side, a in (("torch", t64), ("tensorflow", f64)) if a.dtype.char in NARROW}
+            if nudged:
+                nudged64 = max(gap(t64, nudged[0]), gap(f64, nudged[1])) / SHRINK * APPEAL_THRESHOLD / THRESHOLD
         else:
             left, *nudged, right = arrays
             here_torch, here_tensorflow = max(gap(left, other) for other in nudged), 0.0
             unit, shrink = (UNIT32 if self.rule == "nudged float32" else UNIT64), 1.0
-        distance = gap(left, right)
+        between, size = gap(left, right), magnitude(left)
         track.floats |= {str(left.dtype), str(right.dtype)}
         track.noise_torch = max(track.noise_torch, here_torch)
         track.noise_tensorflow = max(track.noise_tensorflow, here_tensorflow)
-        track.scale = max(track.scale, magnitude(left))
-        self.stage_scale[stage] = max(self.stage_scale.get(stage, 0.0), track.scale)
-        floor = max(unit * track.scale, STAGE_FLOOR / UNIT32 * unit * self.stage_scale[stage])
-        track.noise = max(track.noise, track.noise_torch, track.noise_tensorflow, floor)
+        group = self.group_scale.get(self._group(name, self._now), 0.0)
+        track.remember(max(here_torch, here_tensorflow, nudged64), size, unit, STAGE_FLOOR / UNIT32 * unit * group)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
-        excess = min(distance / allowed, LARGEST) if allowed else LARGEST * bool(distance)
-        if self.rule == "nudged float32" and excess > self.threshold and self._tie(step, name, left, right):
-            return 0.0
+        excess = min(between / allowed, LARGEST) if allowed else LARGEST * bool(between)
+        if excess > self.threshold:
+            if self.rule == "nudged float32" and self._tie(step, name, left, right):
+                return 0.0
+            if self.rule == "four runs" and shrink > SHRINK and rounded_apart(left, right):
+                return 0.0
         if self.horizon is None:
             if excess > track.excess:
                 track.excess, track.excess_step = excess, step
             if track.scale:
-                track.relative = max(track.relative, min(distance / track.scale, LARGEST))
+                track.relative = max(track.relative, min(between / track.scale, LARGEST))
         if excess > self.threshold and track.first is None:
             at = worst(left, right)
-            relative = min(distance / track.scale, LARGEST) if track.scale else LARGEST
+            relative = min(between / track.scale, LARGEST) if track.scale else LARGEST
             track.first = Difference(
-                step, stage, name, "values", at.index, at.left, at.right, distance, relative, excess
+                step, stage, name, "values", at.index, at.left, at.right, between, relative, excess
             )
-            track.relations = Relations(name)
+            track.relations = Relations(name) if left.dtype.kind == "f" else None
             if self.rule == "four runs":
-                across = gap(arrays[0], arrays[2])
+                across = gap(t32, f32)
                 track.apart = stands_apart(
-                    distance, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
+                    between, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
                 )
-        if (
-            step == 0
-            and stage in ("outputs", "loss")
-            and self.rule == "four runs"
-            and track.first is None
-            and track.scale
-        ):
-            self._gross(name, arrays, here_torch, here_tensorflow)
-        if track.relations is not None and self._previous is not None:
-            track.relations.update(
-                left, right, self._previous, self._before or {}, self.threshold * shrink * track.noise
-            )
-        elif track.relations is not None:
-            track.relations.update(left, right, ({}, {}), self._before or {}, self.threshold * shrink * track.noise)
+        elif self.rule == "four runs" and track.first is None:
+            self._gross(step, name, arrays, here_torch, here_tensorflow)
+        if track.relations is not None:
+            previous = self._previous or ({}, {})
+            track.relations.update(left, right, previous, self._before or {}, self.threshold * allowed)
         return excess
 
     def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
@@ -309,20 +437,34 @@ class Oracle:
             self.horizon_why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
         return True
 
-    def _gross(self, name: str, arrays: list[Array], here_torch: float, here_tensorflow: float) -> None:
-        """The float64 runs agree, but in the first step a float32 run is far from both: not the loop that is deployed.
+    def _gross(self, step: int, name: str, arrays: list[Array], torch: float, tensorflow: float) -> None:
+        """The float64 runs agree, but one float32 run is far from them and from the other: not the loop that is deployed?"""
+        scale = self.tracks[name].scale
+        for side, own, other in (("torch", torch, tensorflow), ("tensorflow", tensorflow, torch)):
+            if own > GROSS * scale > 0 and own > BETTER * other and stage_of(name) in DEPLOYED:
+                self._alone(step, name, side, "values", arrays[0], arrays[2])
 
-        Only for what goes forward: a relu that rounding tips changes gradients by as much, and is no mistake.
-        """
-        track = self.tracks[name]
-        if max(here_torch, here_tensorflow) > GROSS * track.scale > 100 * min(here_torch, here_tensorflow):
-            at = worst(arrays[0], arrays[2])
-            track.first = Difference(
-                0, stage_of(name), name, "values", at.index, f"{at.left} (float32)", f"{at.right} (float32)",
-                gap(arrays[0], arrays[2]), max(here_torch, here_tensorflow) / track.scale,
-                max(here_torch, here_tensorflow) / (UNIT32 * track.scale),
-            )  # fmt: skip
-            track.apart = "mathematics"
+    def _alone(self, step: int, name: str, side: str, kind: str, t32: Array, f32: Array) -> None:
+        """Remember that one side's float32 run stands alone in a tensor: the first place, and how often it was."""
+        at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].scale
+        sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else ()
+        here = Difference(
+            step, stage_of(name), name, kind, at.index, f"{at.left} (float32)", f"{at.right} (float32)", *sizes
+        )
+        lonely = self.lonely.setdefault((name, side), Lonely(side, here))
+        lonely.steps += 1
+
+    @property
+    def gross(self) -> "Lonely | None":
+        """The first place at which a float32 run stands alone for more than half of the steps since then."""
+        lasting = [
+            lonely
+            for (name, _), lonely in self.lonely.items()
+            if 2 * lonely.steps > self.tracks[name].steps - lonely.first.step
+            and (self.horizon is None or lonely.first.step < self.horizon)
+        ]
+        rank = {name: i for i, name in enumerate(causal(list(self.tracks)))}
+        return min(lasting, key=lambda lonely: (lonely.first.step, rank[lonely.first.tensor]), default=None)
 
     def start_from(self, weights: Record) -> None:
         """The parameters before the first step, for relations that involve them."""
@@ -353,13 +495,21 @@ class Oracle:
         self._stretch += 1
 
     def _watch(self, step: int) -> None:
-        """Set the horizon to the first step at which rounding alone has taken the loss away."""
-        if self.horizon is not None or not self.watches_horizon:
+        """Set the horizon to the first step from which on rounding alone has taken the loss away, on both sides.
+
+        A loss that begins with a sum that cancels has lost nothing: the horizon is taken back when the loss has grown.
+        """
+        if not self.watches_horizon or self.ties:
             return
-        for name, track in self.tracks.items():
-            if stage_of(name) == "loss" and track.noise > SATURATION * track.scale > 0:
-                self.horizon = step
-                self.horizon_why = "rounding alone changes the loss by more than 1 %"
+        losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
+        scale = max((track.scale for track in losses), default=0.0)
+        noise = sorted(max((getattr(track, side) for track in losses), default=0.0) for side in SIDES_NOISE)
+        lost = noise[1] > SATURATION * scale > 0 and (self.rule != "four runs" or noise[1] <= BETTER * noise[0])
+        if not lost:
+            self.horizon = None
+        elif self.horizon is None:
+            self.horizon = step
+            self.horizon_why = "rounding alone changes the loss by more than 1 %"
 
 
 def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Difference:
@@ -369,49 +519,3 @@ def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Differenc
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(left))[0])
         element = Worst(index, repr(left[index].item()), repr(right[index].item()))
     return Difference(step, stage_of(name), name, kind, element.index, element.left, element.right)
-
-
-def shrinking(left: Array, right: Array) -> float:
-    """By how much rounding shrinks from the float32 runs to these; where a tensor is recorded in float32, not at all.
-
-    There the threshold is the weaker rule's.
-    """
-    narrow = left.dtype.char in NARROW or right.dtype.char in NARROW
-    return WEAKER_THRESHOLD / THRESHOLD if narrow else SHRINK
-
-
-def rounded_apart(left: Array, right: Array) -> str:
-    """The short type of which both arrays hold values only, few of them apart and none by more than a unit; else ""."""
-    if left.dtype != np.float32 or right.dtype != np.float32:
-        return ""
-    if (left != right).sum() > max(1, FEW * left.size):
-        return ""
-    for kind, (lacking, unit) in SHORT.items():
-        if any((np.ascontiguousarray(array).view(np.uint32) & lacking).any() for array in (left, right)):
-            continue
-        # A number that was rounded the other way inside shows in sums of it, up to a unit of the largest.
-        if gap(left, right) <= unit * magnitude(left):
-            return kind
-    return ""
-
-
-def opposite(left: Array, right: Array) -> bool:
-    """Whether the two sides hold infinities of different signs in one place."""
-    return left.dtype.kind == "f" and bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
-
-
-def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float, unit: float) -> str:
-    """Which of the four runs is away from the other three, from the six gaps between them.
-
-    distance: |f64 - t64|; torch: |t32 - t64|; tensorflow: |f32 - f64|; across: |f32 - t32|; noise: what rounding explains
-    in float32; unit: one float32 rounding of the largest element.
-    "mathematics": the frameworks differ in both precisions; "tensorflow float64" and "torch float64": that run alone;
-    "below float32": too small for float32 to show, a float32 leak or a tiny difference in the mathematics.
-    """
-    if distance > 8 * noise:
-        return "mathematics"
-    if tensorflow > 64 * max(torch, across, unit) and tensorflow > distance / 4:
-        return "tensorflow float64"
-    if torch > 64 * max(tensorflow, across, unit) and torch > distance / 4:
-        return "torch float64"
-    return "below float32"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.arrays import Record
+from harness.arrays import Record, stage_of
 from harness.compare import gap
 from harness.recipes import Array
 from harness.verdict import CAUSES, Cause
@@ -61,7 +61,7 @@ class Relations:
         """The relation in words; where there is none, with ``at_first``, a factor in the first disagreement."""
         said = {
             "factor": f"tensorflow's {self.name} is {nice(self.factor)} times torch's",
-            "order": f"{self.name} holds the same rows in another order within the batch",
+            "order": f"{self.name} holds the same rows in another order" + self._within(),
             "later": f"tensorflow's {self.name} is torch's of the step before",
             "earlier": f"tensorflow's {self.name} is torch's of the step after",
             "decay": f"{self._who()} adds the decay term {nice(abs(self.decay or 0))} * {self._term()} to {self.name}",
@@ -74,6 +74,9 @@ class Relations:
             ratio = max(abs(self.factor), 1 / abs(self.factor))
             if left.size > 1 or (abs(ratio - round(ratio)) < 1e-9 * ratio and 2 <= round(ratio) <= 65536):
                 self.at_first = f"there, tensorflow's {self.name} is {nice(self.factor)} times torch's"
+
+    def _within(self) -> str:
+        return " within the batch" if stage_of(self.name) in ("batch", "outputs") else ""
 
     def _who(self) -> str:
         return "tensorflow" if (self.decay or 0) > 0 else "torch"

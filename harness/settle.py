@@ -4,9 +4,12 @@ import numpy as np
 
 from harness.arrays import stage_of
 from harness.comparison import Comparison
-from harness.oracle import UNIT32
+from harness.rounding import UNIT32, UNIT64
 from harness.scenario import Accepted, Problem
 from harness.verdict import Difference, Finding, Status
+
+SAME = 1024.0
+"""Numbers of a matrix that are so few units in the last place apart are one and the same."""
 
 
 def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference | None, list[Finding]]:
@@ -14,7 +17,7 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     oracle, findings = seen.oracle, acceptances(problem, seen)
     if seen.error:
         return "ERROR", str(seen.error), None, findings
-    if seen.length and (oracle.horizon is None or seen.length.step <= oracle.horizon):
+    if seen.length:
         early = [item for item in oracle.differences if not covered(problem, seen, item)]
         first = early[0] if early else seen.length
         return "DIFFERENT", first.sentence(), first, findings
@@ -33,10 +36,19 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
         findings.append(
             Finding("horizon", f"of {len(oracle.ties)} steps nothing is said past this: {said} (step {step})")
         )
+    if seen.tipped:
+        said = f"from step {seen.steps} {seen.tipped}; nothing is said past it"
+        findings.append(Finding("horizon", said, step=seen.steps))
+    for name, step in oracle.blank.items():
+        said = f"{name} holds NaN on both sides, at step {step} for the first time; nothing is said of it where it does"
+        findings.append(Finding("blank", said, name, step))
     if differences:
         return different(seen, differences, findings)
     if ends:
         return "INCONCLUSIVE", f"both sides stop being finite: {ends.sentence()}", ends, findings
+    if oracle.horizon == 1 and seen.steps > 1:
+        said = f"only the first step could be compared: from step 1 {oracle.horizon_why}; --resync judges every step by itself"
+        return "INCONCLUSIVE", said, None, findings
     if oracle.horizon == 0:
         return (
             "INCONCLUSIVE",
@@ -158,7 +170,7 @@ def constants(seen: Comparison) -> list[Finding]:
         for name, array in seen.oracle.last.items()
         if stage_of(name) == "params" and array is not None and array.dtype.kind == "f"
         if array.ndim > 1 and array.size > 1
-        if float(np.ptp(array)) <= seen.oracle.tracks[name].noise
+        if float(np.ptp(array)) <= SAME * (UNIT64 if array.dtype == np.float64 else UNIT32) * float(np.abs(array).max())
     ]
 
 

@@ -1,20 +1,18 @@
 """Mistakes made on the port's side, one at a time, and whether each was noticed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from inspect import signature
 
 from harness.arrays import Record
 from harness.comparison import Comparison, Report, make_exact
 from harness.errors import UsageError
 from harness.frameworks import Precision, Side
-from harness.mistakes import SIZES, Mistake, mistakes
+from harness.mistakes import LONGEST, SIZES, Mistake, mistakes
 from harness.pairs import LoopError, Pair, Run
 from harness.scenario import Problem
 from harness.verdict import Difference, Sensitivity
-
-TRIAL_STEPS = 200
-"""A mistake that no tensor has shown after so many steps counts as not noticed."""
 
 KEPT = 3
 """Records kept of the reference's first steps: nearly every mistake shows in them, and every trial needs them."""
@@ -28,7 +26,7 @@ class Reference:
     side: Side
     problem: Problem
     precision: Precision
-    exact: bool
+    exact: Sequence[object] | None
     kept: list[Record] = field(default_factory=list)
     length: int | None = None
 
@@ -50,8 +48,7 @@ class Reference:
 
     def _run(self) -> Run:
         run = Run(self.pair, self.side, self.problem, self.precision)
-        if self.exact:
-            make_exact([run])
+        make_exact([run], self.exact)
         return run
 
 
@@ -62,21 +59,27 @@ class Trials:
     pair: Pair
     problem: Problem
     seen: Comparison
-    right: dict[tuple[Side, int | None], Reference] = field(default_factory=dict)
+    right: dict[tuple[Side, int], Reference] = field(default_factory=dict)
 
     @property
     def precision(self) -> Precision:
         """The precision in which the comparison was judged."""
         return "float32" if self.seen.oracle.rule == "nudged float32" else "float64"
 
-    def sensitivity(self, ladder: list[Mistake]) -> Sensitivity:
+    def sensitivity(self, ladder: Sequence[Mistake]) -> Sensitivity:
         """The faintest of some mistakes that was noticed; if none was, whether the reference would show the grossest."""
         for mistake in ladder:
             shown = self.shown(mistake)
-            if shown is not None:
+            if shown is not None and shown.kind != "error":
                 return Sensitivity(mistake.name, mistake.kind, True, shown.step, shown.tensor, shown.excess)
-        in_torch = self.first_sign("torch", "torch", ladder[-1]) is not None
-        return Sensitivity(ladder[-1].name, ladder[-1].kind, False, shows_in_torch=in_torch)
+        last, refused = ladder[-1], shown is not None
+        in_torch = self.first_sign("torch", "torch", last)
+        if in_torch is not None and in_torch.kind == "error":
+            return Sensitivity(last.name, last.kind, False, shows_in_torch=False, refused=True)
+        step = shown.step if shown else None
+        return Sensitivity(
+            last.name, last.kind, refused, step, "error" if refused else "", shows_in_torch=in_torch is not None
+        )
 
     def shown(self, mistake: Mistake) -> Difference | None:
         """What gives away a mistake in the port."""
@@ -90,34 +93,31 @@ class Trials:
     def first_sign(self, left: Side, right: Side, mistake: Mistake, known: Collection[str] = ()) -> Difference | None:
         """The first disagreement of a right run and a wrong one, by the noise measured before; None if there is none.
 
-        An early end or an error is one too. known: tensors that are not looked at.
+        An early end of the wrong run is one too, and an error. known: tensors that are not looked at.
         """
-        oracle, steps = self.seen.oracle, self.seen.steps
-        last = TRIAL_STEPS if oracle.horizon is None else min(TRIAL_STEPS, oracle.horizon - 1)
+        oracle = self.seen.oracle
+        last = LONGEST if oracle.horizon is None else min(LONGEST, oracle.horizon - 1)
         noise = {name: track.noise for name, track in oracle.tracks.items()}
-        longer, shorter = (min(3, steps + 1), min(2, steps)) if mistake.shorter else (self.problem.steps, None)
-        wrong = replace(mistake.problem, steps=shorter) if mistake.shorter else mistake.problem
         try:
-            reference = self._reference(left, longer).records()
-            run = Run(self.pair, right, wrong, self.precision)
-            if self.seen.exact:
-                make_exact([run])
+            reference = self._reference(left, mistake.right or self.problem).records()
+            run = Run(self.pair, right, mistake.problem, self.precision)
+            make_exact([run], self.seen.exact)
             with closing(run):
                 for step in range(last + 1):
                     mine, yours = next(reference, None), next(run, None)
                     if mine is None or yours is None:
-                        same = mine is None and yours is None
-                        return None if same else Difference(step, "length", "length", "length")
+                        # A run that goes on where it should end ignores what it was told, as it would without a mistake.
+                        return Difference(step, "length", "length", "length") if mine else None
                     shown = oracle.noticed(step, without(known, mine), without(known, yours.arrays), noise)
                     if shown:
                         return shown
         except (LoopError, UsageError) as error:
-            return Difference(getattr(error, "step", 0), "error", "error", "length")
+            return Difference(getattr(error, "step", 0), "error", "error", "error")
         return None
 
-    def _reference(self, side: Side, steps: int | None) -> Reference:
-        made = Reference(self.pair, side, replace(self.problem, steps=steps), self.precision, self.seen.exact)
-        return self.right.setdefault((side, steps), made)
+    def _reference(self, side: Side, problem: Problem) -> Reference:
+        made = Reference(self.pair, side, problem, self.precision, self.seen.exact)
+        return self.right.setdefault((side, problem.epochs), made)
 
 
 def without(known: Collection[str], record: Record) -> Record:
@@ -130,7 +130,8 @@ def sensitivity(pair: Pair, problem: Problem, seen: Comparison, report: Report) 
     trials = Trials(pair, problem, seen)
     # A millionth is ten roundings of float32, and so below what the weaker rule is there to see.
     sizes = SIZES[1:] if seen.oracle.rule == "nudged float32" else SIZES
-    ladders = list(zip(*(mistakes(problem, size) for size in sizes), strict=True))
+    own = [name for name in ("batch_size", "epochs") if name in signature(pair.train("tensorflow")).parameters]
+    ladders = list(zip(*(mistakes(problem, size, own) for size in sizes), strict=True))
     found = []
     for number, ladder in enumerate(ladders, start=1):
         report("mistakes made on purpose", number, len(ladders))

@@ -65,6 +65,7 @@ class Difference:
             "dtype": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
             "missing": f"recorded by torch, not by tensorflow{self.tensorflow}",
             "extra": f"recorded by tensorflow, not by torch{self.torch}",
+            "precision": f"torch {self.torch}" if self.torch else f"tensorflow {self.tensorflow}",
             "none": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
             "exact": f"{element} torch {self.torch}, tensorflow {self.tensorflow}; whole numbers must be the same",
             "not finite": f"{element} torch {self.torch}, tensorflow {self.tensorflow}",
@@ -81,6 +82,8 @@ class Finding:
         "float32 leak",
         "float64 path",
         "float32 kernel",
+        "slow rounding",
+        "blank",
         "bookkeeping",
         "horizon",
         "stale acceptance",
@@ -99,7 +102,8 @@ class Finding:
 class Sensitivity:
     """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did).
 
-    Of a mistake that has a size it is the faintest that was noticed, or the grossest that was tried.
+    Of a mistake that has a size it is the faintest that was noticed, or the grossest that was tried. shows_in_torch:
+    whether the reference would have shown it. refused: the reference raises, so that nothing was tried.
     """
 
     mistake: str
@@ -109,6 +113,7 @@ class Sensitivity:
     tensor: str = ""
     excess: float = 0.0
     shows_in_torch: bool = True
+    refused: bool = False
 
 
 @dataclass(frozen=True)

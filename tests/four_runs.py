@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from harness import Problem, Scenario, make_problem, normal, zeros
+from harness.appeal import heard, stands_alone
 from harness.arrays import Record, copied
-from harness.comparison import NUDGES, Comparison, watched
+from harness.comparison import Comparison, plan, watched
 from harness.oracle import Oracle
 from harness.pairs import Step
 from harness.settle import settle
@@ -31,8 +32,9 @@ LINE = Scenario(
 class PlainRun:
     """What harness.pairs.Run is to a framework's loop."""
 
-    def __init__(self, records: Iterator[Mapping[str, Any]], problem: Problem) -> None:
+    def __init__(self, records: Iterator[Mapping[str, Any]], problem: Problem, precision: str = "float64") -> None:
         self.records, self.problem, self.number, self.closed = records, problem, 0, 0
+        self.precision = precision
 
     def __next__(self) -> Step:
         if self.number == self.problem.steps:
@@ -77,17 +79,25 @@ def outcome(
 ) -> Outcome:  # fmt: skip
     """Judge two plain loops by the rule; the settings are those of make_problem."""
     problem = make_problem(scenario, **settings)
-    if rule == "four runs":
-        plan = [
-            (f"{name} {dtype.__name__}", loop, dtype) for name, loop in sides(torch, tensorflow) for dtype in PRECISIONS
-        ]
-    else:
-        dtype = np.dtype(rule.split()[1]).type
-        nudged = [(f"torch nudged {n}", shaken(torch), dtype) for n in range(1, NUDGES + 1)]
-        plan = [("torch", torch, dtype), *nudged, ("tensorflow", tensorflow, dtype)]
-    runs = [PlainRun(iter(loop(problem, dtype)), problem) for _, loop, dtype in plan]
-    seen = watched([name for name, *_ in plan], runs, problem, rule, resync=resync)  # type: ignore[arg-type]
-    return Outcome(*settle(problem, seen), seen)
+    loops = dict(sides(torch, tensorflow))
+
+    def start(side: str, problem: Problem, precision: str) -> PlainRun:
+        return PlainRun(iter(loops[side](problem, np.dtype(precision).type)), problem, precision)
+
+    def again(problem: Problem, *, appeal: bool) -> Comparison:
+        asked = plan(problem, rule, appeal=appeal)
+        runs = [start(side, made, precision) for _, side, precision, made in asked]
+        if rule != "four runs":  # these loops take what they are given, so that the record is what is nudged
+            single = rule.split()[1]
+            runs[1:-1] = [PlainRun(shaken(torch)(problem, np.dtype(single).type), problem, single) for _ in runs[1:-1]]
+        seen = watched([name for name, *_ in asked], runs, problem, rule, resync=resync)  # type: ignore[arg-type]
+        seen.appeal = appeal
+        return seen
+
+    seen, findings = heard(problem, again(problem, appeal=False), again)
+    findings += stands_alone(problem, seen, start, resync=resync) if rule == "four runs" else []  # type: ignore[arg-type]
+    status, sentence, first, more = settle(problem, seen)
+    return Outcome(status, sentence, first, [*findings, *more], seen)
 
 
 def sides(torch: Loop, tensorflow: Loop) -> tuple[tuple[str, Loop], tuple[str, Loop]]:

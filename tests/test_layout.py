@@ -66,8 +66,9 @@ def test_the_search_for_imports_finds_them_wherever_they_hide() -> None:
         ("verdict", set()),
         ("arrays", {"errors", "port", "recipes"}),
         ("relations", {"arrays", "compare", "recipes", "verdict"}),
-        ("oracle", {"arrays", "compare", "recipes", "relations", "verdict"}),
-        ("mistakes", {"scenario"}),
+        ("rounding", {"compare", "recipes"}),
+        ("oracle", {"arrays", "compare", "recipes", "relations", "rounding", "verdict"}),
+        ("mistakes", {"rounding", "scenario"}),
     ],
 )
 def test_imports_point_one_way(module: str, allowed: set[str]) -> None:

@@ -9,9 +9,9 @@ from edited import judged, notes, port, reference, scenario
 
 from harness import Scenario, make_problem, normal, one_of, trials
 from harness.mistakes import SIZES, mistakes, one_unit, slips, untried
-from harness.oracle import UNIT32, UNIT64
 from harness.pairs import Step
 from harness.report.terminal import tried
+from harness.rounding import UNIT32, UNIT64
 from harness.trials import KEPT
 
 pytestmark = pytest.mark.xdist_group("findings")
@@ -146,7 +146,7 @@ def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(mon
             pass
 
     monkeypatch.setattr(trials, "Run", Counting)
-    shared = trials.Reference(None, "torch", None, "float64", exact=False)  # type: ignore[arg-type]
+    shared = trials.Reference(None, "torch", None, "float64", exact=None)  # type: ignore[arg-type]
     for _ in range(3):
         records = shared.records()
         assert [float(next(records)["loss"]) for _ in range(KEPT)] == list(range(KEPT))

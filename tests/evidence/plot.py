@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 from results import read
 
-from harness.oracle import SHRINK, THRESHOLD
+from harness.oracle import THRESHOLD
 from harness.pairs import Edit
+from harness.rounding import SHRINK
 from harness.runner import Worker
 from harness.worker import Request
 

@@ -1,0 +1,94 @@
+"""What rounding can and cannot do: units, short types, and arrays compared where comparing them means something."""
+
+import numpy as np
+
+from harness.compare import gap, magnitude
+from harness.recipes import Array
+
+UNIT32 = 2.0**-24
+UNIT64 = 2.0**-53
+SHRINK = 2.0**-29
+"""By how much rounding shrinks from float32 to float64."""
+NARROW = "efF"
+"""Codes of the types that hold float32 or less."""
+SHORT = {"bfloat16": (0xFFFF, 2.0**-7), "float16": (0x1FFF, 2.0**-10)}
+"""Types shorter than float32: the bits of a float32 that they lack, and the distance of two neighbours, relatively."""
+FEW = 1 / 8
+"""Part of a tensor's elements that may be rounded the other way because of numbers that lay halfway between two."""
+FILL = 1e8
+"""Numbers of this size, the same on both sides, are fill values such as -1e9 in masked logits, and no measure of the rest."""
+
+
+def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
+    """float64: every number of the array off by one unit in the last place, up or down; other types as they are."""
+    if array.dtype.kind != "f":
+        return array
+    return array.astype(np.float64) * (1 + 2 * unit * rng.choice([-1.0, 1.0], array.shape))
+
+
+def compared(arrays: list[Array], both: list[tuple[int, int]]) -> list[Array]:
+    """The arrays without the elements that are the same fill value or infinity on both sides.
+
+    both: which arrays are the two sides' of one precision. Returns the arrays themselves where nothing is left out.
+    """
+    first, second = both[-1]
+    largest = magnitude(arrays[second])
+    if arrays[first].dtype.kind != "f" or largest < FILL:  # NaN is not below, and no fill value either
+        return arrays
+    same = np.abs(arrays[first]) >= FILL
+    for i, j in both:
+        same &= arrays[i] == arrays[j]
+    return [array[~same] for array in arrays] if same.any() else arrays
+
+
+def distance(left: Array, right: Array) -> float:
+    """max|left - right|, where the same infinity on both sides is no distance; NaN if any other element is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        between = gap(left, right)
+        if np.isfinite(between):
+            return between
+        apart = left != right
+        return gap(left[apart], right[apart])
+
+
+def unlike_infinities(left: Array, right: Array) -> bool:
+    """Whether the two sides hold infinities of different signs, or directions, in one place."""
+    if left.dtype.kind == "c":
+        return unlike_infinities(left.real, right.real) or unlike_infinities(left.imag, right.imag)
+    return bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
+
+
+def shrinking(left: Array, right: Array, narrow: float) -> float:
+    """By how much rounding shrinks from the float32 runs to these; ``narrow`` where a tensor is recorded in float32."""
+    return narrow if left.dtype.char in NARROW or right.dtype.char in NARROW else SHRINK
+
+
+def rounded_apart(left: Array, right: Array) -> str:
+    """The short type of which both arrays hold values only, few of them apart and none by more than a unit; else ""."""
+    if {left.dtype.char, right.dtype.char} - {"e", "f"} or (left != right).sum() > max(1, FEW * left.size):
+        return ""
+    left, right = (np.ascontiguousarray(array, np.float32) for array in (left, right))
+    for kind, (lacking, unit) in SHORT.items():
+        if any((array.view(np.uint32) & lacking).any() for array in (left, right)):
+            continue
+        # A number that was rounded the other way inside shows in sums of it, up to a unit of the largest.
+        if gap(left, right) <= unit * magnitude(left):
+            return kind
+    return ""
+
+
+def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float, unit: float) -> str:
+    """Which of the four runs is away from the other three, from the six gaps between them.
+
+    distance: |f64 - t64|; torch: |t32 - t64|; tensorflow: |f32 - f64|; across: |f32 - t32|; noise: what rounding explains
+    in float32; unit: one float32 rounding of the largest element.
+    "mathematics": the frameworks differ in both precisions; "tensorflow float64" and "torch float64": that run alone;
+    "below float32": too small for float32 to show, a float32 leak or a tiny difference in the mathematics.
+    """
+    if distance > 8 * noise:
+        return "mathematics"
+    if tensorflow > 64 * max(torch, across, unit) and tensorflow > distance / 4:
+        return "tensorflow float64"
+    if torch > 64 * max(tensorflow, across, unit) and torch > distance / 4:
+        return "torch float64"
+    return "below float32"

@@ -14,7 +14,8 @@ def drawn(target, rng):
 
 
 scenario = Scenario(
-    "PyTorch's MNIST example in small, with Adadelta and dropout: both of its accumulators and the parameters agree.",
+    "The network of PyTorch's MNIST example in small, with dropout, by Adadelta: log-probabilities, gradients, both "
+    "accumulators and the parameters agree.",
     weights={
         "conv1.weight": fan_in_uniform(4, 1, 3, 3),
         "conv1.bias": fan_in_uniform(4, fan_in=9),
@@ -41,5 +42,12 @@ scenario = Scenario(
         "batch_size": between(8, 12),
         "epochs": between(5, 7),
     },
-    traps=["adadelta-defaults", "dropout-rng-not-shared", "keras-optimizer-hyperparams-float32-in-float64"],
+    traps=[
+        "adadelta-defaults",
+        "dropout-rng-not-shared",
+        "flatten-order-nchw-nhwc",
+        "nchw-data-reshaped-to-nhwc",
+        "conv-weight-reshape-instead-of-transpose",
+        "keras-optimizer-hyperparams-float32-in-float64",
+    ],
 )

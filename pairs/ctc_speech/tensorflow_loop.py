@@ -30,25 +30,29 @@ def train(weights, batches, *, lr, weight_decay):
         ("head.bias", model.head.bias),
     )
     port.load(weights)
-    adamw = {"lr": lr, "weight_decay": weight_decay}
-    optimizer = faithful.AdamW(**adamw)
-    # tf.nn.ctc_loss is float32 only and divides by no target's length.
-    ctc = faithful.CTCLoss()
+    # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
+    optimizer = faithful.AdamW(lr=lr, weight_decay=weight_decay)
 
     for labels, label_lengths, frame_lengths, frames in batches:
         with tf.GradientTape() as tape:
             outputs = model(frames, frame_lengths)
-            by_time = tf.transpose(outputs, (1, 0, 2))
-            loss = ctc((labels, frame_lengths, label_lengths), by_time)
+            # tf.nn.ctc_loss is float32 only and divides by no target's length.
+            loss = faithful.ctc_loss(
+                tf.transpose(outputs, (1, 0, 2)),
+                labels,
+                frame_lengths,
+                label_lengths,
+            )
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (labels, label_lengths, frame_lengths, frames),
             "outputs": outputs,
             "loss": loss,
             "grads": port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
             "params": port.named(port.variables),
         }

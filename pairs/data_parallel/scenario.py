@@ -16,12 +16,12 @@ scenario = Scenario(
         "y": computed(lambda x: np.argmax(x[:, :3] + 0.5 * x[:, 3:] ** 2, axis=1)),
     },
     batch_size=16,
-    epochs=6,
+    epochs=4,
     hyper={"lr": 0.3},
     vary={
         "lr": between(0.03, 0.5, log=True),
         "batch_size": one_of(8, 10, 12, 16, 20),
-        "epochs": between(3, 6),
+        "epochs": between(3, 4),
     },
     traps=["mirrored-per-replica-mean-gradient-sum", "global-vs-per-rank-batch-size"],
 )

@@ -36,11 +36,11 @@ scenario = Scenario(
     },
     hyper={"lr": 1.0, "rho": 0.9, "eps": 1e-5},
     vary={
-        "lr": between(0.9, 1.5, log=True),
+        "lr": between(0.7, 2.0, log=True),
         "rho": between(0.85, 0.95),
-        "eps": between(8e-6, 3e-5, log=True),
-        "batch_size": between(8, 12),
-        "epochs": between(5, 7),
+        "eps": between(3e-6, 1e-4, log=True),
+        "batch_size": between(8, 16),
+        "epochs": between(4, 6),
     },
     traps=[
         "adadelta-defaults",

@@ -22,7 +22,7 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         ("4.bias", last.bias),
     )
     port.load(weights)
-    # Keras decays the weights apart from the momentum, which here includes it.
+    # Keras' weight decay passes the momentum by; torch's goes through it.
     optimizer = faithful.SGD(
         lr=lr,
         momentum=momentum,

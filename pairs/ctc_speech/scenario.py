@@ -55,7 +55,6 @@ scenario = Scenario(
         "ctc-blank-and-reduction",
         "gru-gate-order",
         "gru-reset-after-false",
-        "lstm-double-bias-learning-rate",
         "rnn-padded-last-hidden",
         "rnn-masked-output-carry-vs-zero",
         "nchw-data-reshaped-to-nhwc",

@@ -13,8 +13,8 @@ class Recogniser(keras.Model):
 
     def call(self, frames, lengths):
         x = self.conv(frames)
-        # Keras' GRU adds one bias where torch adds two, and masks instead of
-        # starting the backward direction at each utterance's own end.
+        # Keras' GRU has its gates in another order, both biases in one
+        # variable, and repeats the last output where torch pads with zeros.
         x, _ = self.gru(tf.nn.relu(x), lengths=lengths)
         return tf.nn.log_softmax(self.head(x))
 
@@ -36,7 +36,7 @@ def train(weights, batches, *, lr, weight_decay):
     for labels, label_lengths, frame_lengths, frames in batches:
         with tf.GradientTape() as tape:
             outputs = model(frames, frame_lengths)
-            # tf.nn.ctc_loss is float32 only and divides by no target's length.
+            # tf.nn.ctc_loss is float32 only and divides by no length.
             loss = faithful.ctc_loss(
                 tf.transpose(outputs, (1, 0, 2)),
                 labels,

@@ -13,11 +13,14 @@ class Net(keras.Model):
         self.fc2 = keras.layers.Dense(4)
 
     def call(self, x, keep1, keep2):
-        x = tf.nn.relu(self.conv1(tf.transpose(x, (0, 2, 3, 1))))
+        # Dropout by masks from outside: no two random generators agree.
+        x = tf.transpose(x, (0, 2, 3, 1))
+        x = tf.nn.relu(self.conv1(x))
         x = tf.nn.relu(self.conv2(x))
         x = tf.nn.max_pool2d(x, 2, 2, "VALID")
         # Channels first again, because fc1 reads them in torch's order.
-        x = tf.transpose(x, (0, 3, 1, 2)) * keep1 / 0.75
+        x = tf.transpose(x, (0, 3, 1, 2))
+        x = x * keep1 / 0.75
         x = tf.reshape(x, (-1, 72))
         x = tf.nn.relu(self.fc1(x))
         x = x * keep2 / 0.5

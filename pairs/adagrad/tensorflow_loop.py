@@ -18,7 +18,8 @@ def train(
     port = Port(("weight", model.kernel, "i o -> o i"), ("bias", model.bias))
     port.load(weights)
     criterion = keras.losses.BinaryCrossentropy(from_logits=True)
-    # Keras' Adagrad has no decay of the rate, and adds its L2 term elsewhere.
+    # Keras' Adagrad has no decay of the rate, and decays the weights apart
+    # from the gradient.
     optimizer = faithful.Adagrad(
         lr=lr,
         lr_decay=lr_decay,

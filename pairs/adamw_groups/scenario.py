@@ -37,5 +37,13 @@ scenario = Scenario(
         "batch_size": between(16, 48),
         "epochs": between(3, 7),
     },
-    traps=["adamw-exclude-bias-param-groups", "keras-exclude-weight-decay-name-match", "layernorm-eps-default"],
+    traps=[
+        "adamw-exclude-bias-param-groups",
+        "keras-exclude-weight-decay-name-match",
+        "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+        "layernorm-eps-default",
+        "ce-from-logits-default",
+    ],
 )

@@ -22,7 +22,7 @@ class ResidualNet(nn.Module):
 def train(weights, batches, *, lr, betas, weight_decay):
     model = ResidualNet()
     model.load_state_dict(weights)
-
+    params = dict(model.named_parameters())
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     spared = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
@@ -33,11 +33,11 @@ def train(weights, batches, *, lr, betas, weight_decay):
         lr=lr,
         betas=betas,
     )
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
 
     for x, y in batches:
         outputs = model(x)
-        loss = F.cross_entropy(outputs, y)
+        loss = criterion(outputs, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -34,17 +34,17 @@ def train(weights, batches, *, lr, betas, eps, weight_decay):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = [(n, optimizer.state[p]) for n, p in params.items()]
-        slots = {
-            "exp_avg": {n: s["exp_avg"] for n, s in state},
-            "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state},
-            "max_exp_avg_sq": {n: s["max_exp_avg_sq"] for n, s in state},
-        }
+        state = {n: optimizer.state[p] for n, p in params.items()}
+        largest = {n: s["max_exp_avg_sq"] for n, s in state.items()}
         yield {
             "batch": (x, count),
             "outputs": outputs,
             "loss": loss,
             "grads": {n: p.grad for n, p in params.items()},
-            "slots": slots,
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+                "max_exp_avg_sq": largest,
+            },
             "params": params,
         }

@@ -25,6 +25,7 @@ def train(weights, batches, *, lr, momentum, l1):
         ("decoder.bias", model.decoder.bias),
     )
     port.load(weights)
+    # Keras' own velocity contains the learning rate; torch's buffer does not.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
 
     for (x,) in batches:

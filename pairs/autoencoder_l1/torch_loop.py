@@ -16,8 +16,8 @@ class SparseAutoencoder(nn.Module):
 def train(weights, batches, *, lr, momentum, l1):
     model = SparseAutoencoder()
     model.load_state_dict(weights)
-    named = dict(model.named_parameters())
-    optimizer = torch.optim.SGD(named.values(), lr=lr, momentum=momentum)
+    params = dict(model.named_parameters())
+    optimizer = torch.optim.SGD(params.values(), lr=lr, momentum=momentum)
 
     for (x,) in batches:
         outputs, code = model(x)
@@ -27,15 +27,15 @@ def train(weights, batches, *, lr, momentum, l1):
         loss = error + penalty
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in named.items()}
+        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in named.items()}
-        buffers = {name: s["momentum_buffer"] for name, s in state.items()}
+        state = {n: optimizer.state[p] for n, p in params.items()}
+        buffers = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": x,
             "outputs": {"reconstruction": outputs, "code": code},
             "loss": {"total": loss, "error": error, "penalty": penalty},
             "grads": {"code": code.grad, **grads},
             "slots": {"momentum_buffer": buffers},
-            "params": named,
+            "params": params,
         }

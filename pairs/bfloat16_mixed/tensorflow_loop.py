@@ -32,15 +32,15 @@ def train(weights, batches, *, lr):
         ("2.bias", last.bias),
     )
     port.load(weights)
+    # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.AdamW(lr=lr)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for y, x in batches:
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = cross_entropy(y, tf.cast(outputs, tf.float32))
+            loss = criterion(y, tf.cast(outputs, tf.float32))
         grads = tape.gradient(loss, port.variables)
-
         optimizer.apply(grads, port.variables)
         yield {
             "batch": (y, x),

@@ -1,7 +1,8 @@
 from harness import Scenario, between, coins, fan_in_uniform, uniform
 
 scenario = Scenario(
-    "A binary classifier with an L2 penalty on every variable, and its accuracy counted anew in every epoch.",
+    "A binary classifier with an L2 penalty on every variable: loss, gradients, Adam's moments and the accuracy, counted "
+    "anew in every epoch, agree.",
     weights={
         "dense1.weight": fan_in_uniform(32, 10),
         "dense1.bias": fan_in_uniform(32, fan_in=10),

@@ -42,16 +42,15 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
                 loss = loss_function(y, outputs) + l2 * penalty
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
+            exp_avg = port.named(optimizer.exp_avg)
+            exp_avg_sq = port.named(optimizer.exp_avg_sq)
             train_accuracy.update_state(y, outputs)
             yield {
                 "batch": (x, y),
                 "outputs": outputs,
                 "loss": loss,
                 "grads": port.named(grads),
-                "slots": {
-                    "exp_avg": port.named(optimizer.exp_avg),
-                    "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-                },
+                "slots": {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq},
                 "params": port.named(port.variables),
                 "metrics": {"accuracy": train_accuracy.result()},
             }

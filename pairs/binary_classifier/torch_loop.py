@@ -17,6 +17,7 @@ class ClassificationModel(nn.Module):
 def train(weights, data, *, lr, l2, batch_size, epochs):
     model = ClassificationModel()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     dataset = TensorDataset(data["x"], data["y"])
     loader = DataLoader(dataset, batch_size=batch_size)
     loss_function = nn.BCELoss()
@@ -30,9 +31,8 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
             loss = loss_function(outputs, y) + l2 * penalty
             optimizer.zero_grad()
             loss.backward()
-            params = dict(model.named_parameters())
             optimizer.step()
-            state = {name: optimizer.state[p] for name, p in params.items()}
+            state = {n: optimizer.state[p] for n, p in params.items()}
             exp_avg = {n: s["exp_avg"] for n, s in state.items()}
             exp_avg_sq = {n: s["exp_avg_sq"] for n, s in state.items()}
             correct += ((outputs > 0.5) == (y > 0.5)).sum().item()
@@ -41,7 +41,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
                 "batch": (x, y),
                 "outputs": outputs,
                 "loss": loss,
-                "grads": {name: p.grad for name, p in params.items()},
+                "grads": {n: p.grad for n, p in params.items()},
                 "slots": {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq},
                 "params": params,
                 "metrics": {"accuracy": correct / seen},

@@ -36,5 +36,6 @@ scenario = Scenario(
         "clip-keras-clipnorm-per-variable",
         "clip-order-vs-l2",
         "sgd-weight-decay-coupled-momentum",
+        "keras-optimizer-hyperparams-float32-in-float64",
     ],
 )

@@ -22,17 +22,18 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         ("4.bias", last.bias),
     )
     port.load(weights)
+    # Keras' weight decay passes the momentum by; torch's goes through it.
     optimizer = faithful.SGD(
         lr=lr,
         momentum=momentum,
         weight_decay=weight_decay,
     )
-    mse_loss = keras.losses.MeanSquaredError()
+    criterion = keras.losses.MeanSquaredError()
 
     for x, y in batches:
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = mse_loss(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
 
         # tf.clip_by_global_norm would leave out torch's 1e-6.

@@ -11,24 +11,27 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         nn.Linear(20, 1),
     )
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=lr,
         momentum=momentum,
         weight_decay=weight_decay,
     )
+    criterion = nn.MSELoss()
 
     for x, y in batches:
         outputs = model(x)
-        loss = nn.functional.mse_loss(outputs, y)
+        loss = criterion(outputs, y)
         optimizer.zero_grad()
         loss.backward()
-        grads = {n: p.grad.clone() for n, p in model.named_parameters()}
+        # Copies, because the clipping works in place.
+        grads = {n: p.grad.clone() for n, p in params.items()}
 
         norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-        clipped = {n: p.grad for n, p in model.named_parameters()}
+        clipped = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        state = {n: optimizer.state[p] for n, p in params.items()}
         buffers = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": (x, y),
@@ -37,6 +40,6 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
             "grads": grads,
             "clipped": clipped,
             "slots": {"momentum_buffer": buffers},
-            "params": dict(model.named_parameters()),
+            "params": params,
             "metrics": {"norm": norm},
         }

@@ -32,5 +32,12 @@ scenario = Scenario(
         "batch_size": between(8, 24),
         "epochs": between(3, 6),
     },
-    traps=["cosine-similarity-eps", "l2-normalize-eps", "adam-eps-default", "adam-bias-correction-fp32"],
+    traps=[
+        "cosine-similarity-eps",
+        "l2-normalize-eps",
+        "ce-from-logits-default",
+        "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+    ],
 )

@@ -34,8 +34,8 @@ def nt_xent(z, temperature):
     itself = tf.eye(2 * n, dtype=tf.bool)
     logits = tf.where(itself, -float("inf"), similarity / temperature)
     partners = tf.roll(tf.range(2 * n), n, axis=0)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
-    return cross_entropy(partners, logits), similarity
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return criterion(partners, logits), similarity
 
 
 def train(weights, batches, *, lr, temperature, jitter):
@@ -52,6 +52,7 @@ def train(weights, batches, *, lr, temperature, jitter):
         ("projection.2.bias", projection[1].bias),
     )
     port.load(weights)
+    # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.Adam(lr=lr)
 
     for x, first, second in batches:
@@ -60,7 +61,6 @@ def train(weights, batches, *, lr, temperature, jitter):
             outputs = model(views)
             loss, similarity = nt_xent(outputs, temperature)
         grads = tape.gradient(loss, port.variables)
-
         optimizer.apply(grads, port.variables)
         yield {
             "batch": (x, views),

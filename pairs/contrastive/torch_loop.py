@@ -27,12 +27,14 @@ def nt_xent(z, temperature):
     itself = torch.eye(2 * n, dtype=torch.bool)
     logits = (similarity / temperature).masked_fill(itself, -torch.inf)
     partners = torch.arange(2 * n).roll(n)
-    return nn.functional.cross_entropy(logits, partners), similarity
+    criterion = nn.CrossEntropyLoss()
+    return criterion(logits, partners), similarity
 
 
 def train(weights, batches, *, lr, temperature, jitter):
     model = SimCLR()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for x, first, second in batches:
@@ -41,18 +43,16 @@ def train(weights, batches, *, lr, temperature, jitter):
         loss, similarity = nt_xent(outputs, temperature)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in model.named_parameters()}
-
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (x, views),
             "outputs": (outputs, similarity),
             "loss": loss,
-            "grads": grads,
+            "grads": {n: p.grad for n, p in params.items()},
             "slots": {
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": dict(model.named_parameters()),
+            "params": params,
         }

@@ -9,7 +9,8 @@ def brightest(image):
 
 
 scenario = Scenario(
-    "A small convolution net with batch normalization: channels first against channels last, running statistics too.",
+    "A small convolution net with batch normalization, channels first against channels last: logits, gradients, momentum "
+    "and running statistics agree.",
     weights={
         "conv1.weight": fan_in_uniform(6, 3, 3, 3),
         "bn1.weight": ones(6),
@@ -45,6 +46,8 @@ scenario = Scenario(
         "conv2d-same-stride2-asymmetric-padding",
         "flatten-order-nchw-nhwc",
         "nchw-data-reshaped-to-nhwc",
-        "sgd-momentum-lr-schedule",
+        "conv-weight-reshape-instead-of-transpose",
+        "ce-from-logits-default",
+        "keras-optimizer-hyperparams-float32-in-float64",
     ],
 )

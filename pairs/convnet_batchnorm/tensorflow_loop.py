@@ -8,6 +8,7 @@ class ConvNet(keras.Model):
     def __init__(self):
         super().__init__()
         self.conv1 = keras.layers.Conv2D(6, 3, padding="same", use_bias=False)
+        # Keras would record the biased variance of a batch.
         self.bn1 = faithful.BatchNorm(6)
         self.pool = keras.layers.MaxPooling2D(2)
         # With a stride, "same" pads the right and the bottom only.
@@ -29,7 +30,7 @@ class ConvNet(keras.Model):
 
 def train(weights, batches, *, lr, momentum):
     model = ConvNet()
-    model(keras.ops.zeros((1, 8, 8, 3)))
+    model(tf.zeros((1, 8, 8, 3)))
     port = Port(
         ("conv1.weight", model.conv1.kernel, "h w i o -> o i h w"),
         ("bn1.weight", model.bn1.weight),

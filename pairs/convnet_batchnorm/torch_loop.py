@@ -22,6 +22,8 @@ class ConvNet(nn.Module):
 def train(weights, batches, *, lr, momentum):
     model = ConvNet()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
+    buffers = dict(model.named_buffers())
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
 
@@ -31,16 +33,15 @@ def train(weights, batches, *, lr, momentum):
         loss = loss_function(outputs, label)
         optimizer.zero_grad()
         loss.backward()
-        params = dict(model.named_parameters())
         optimizer.step()
-        state = optimizer.state
-        momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
+        state = {n: optimizer.state[p] for n, p in params.items()}
+        momenta = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": (image, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": {name: p.grad for name, p in params.items()},
+            "grads": {n: p.grad for n, p in params.items()},
             "slots": {"momentum_buffer": momenta},
             "params": params,
-            "buffers": dict(model.named_buffers()),
+            "buffers": buffers,
         }

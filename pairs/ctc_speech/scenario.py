@@ -20,7 +20,7 @@ def spoken(labels, label_lengths, frame_lengths, rng):
 
 scenario = Scenario(
     "A speech recogniser of a convolution, a bidirectional GRU and the CTC loss, over utterances and transcripts of "
-    "different lengths: log-probabilities, loss and gradients agree.",
+    "different lengths: log-probabilities, loss, gradients and AdamW's moments agree.",
     weights={
         "conv.weight": fan_in_uniform(8, 4, 3),
         "conv.bias": fan_in_uniform(8, fan_in=12),
@@ -53,6 +53,11 @@ scenario = Scenario(
     },
     traps=[
         "ctc-blank-and-reduction",
+        "gru-gate-order",
+        "gru-reset-after-false",
+        "rnn-padded-last-hidden",
+        "rnn-masked-output-carry-vs-zero",
+        "nchw-data-reshaped-to-nhwc",
         "conv-weight-reshape-instead-of-transpose",
         "adam-eps-default",
         "adam-eps-hat-placement",

@@ -13,8 +13,8 @@ class Recogniser(keras.Model):
 
     def call(self, frames, lengths):
         x = self.conv(frames)
-        # Keras' GRU adds one bias where torch adds two, and masks instead of
-        # starting the backward direction at each utterance's own end.
+        # Keras' GRU has its gates in another order, both biases in one
+        # variable, and repeats the last output where torch pads with zeros.
         x, _ = self.gru(tf.nn.relu(x), lengths=lengths)
         return tf.nn.log_softmax(self.head(x))
 
@@ -30,25 +30,29 @@ def train(weights, batches, *, lr, weight_decay):
         ("head.bias", model.head.bias),
     )
     port.load(weights)
-    adamw = {"lr": lr, "weight_decay": weight_decay}
-    optimizer = faithful.AdamW(**adamw)
-    # tf.nn.ctc_loss is float32 only and divides by no target's length.
-    ctc = faithful.CTCLoss()
+    # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
+    optimizer = faithful.AdamW(lr=lr, weight_decay=weight_decay)
 
     for labels, label_lengths, frame_lengths, frames in batches:
         with tf.GradientTape() as tape:
             outputs = model(frames, frame_lengths)
-            by_time = tf.transpose(outputs, (1, 0, 2))
-            loss = ctc((labels, frame_lengths, label_lengths), by_time)
+            # tf.nn.ctc_loss is float32 only and divides by no length.
+            loss = faithful.ctc_loss(
+                tf.transpose(outputs, (1, 0, 2)),
+                labels,
+                frame_lengths,
+                label_lengths,
+            )
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (labels, label_lengths, frame_lengths, frames),
             "outputs": outputs,
             "loss": loss,
             "grads": port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
             "params": port.named(port.variables),
         }

@@ -12,38 +12,48 @@ class Recogniser(nn.Module):
 
     def forward(self, frames, lengths):
         x = self.conv(frames.transpose(1, 2)).transpose(1, 2)
-        packing = {"batch_first": True, "enforce_sorted": False}
-        x = pack_padded_sequence(torch.relu(x), lengths, **packing)
+        x = pack_padded_sequence(
+            torch.relu(x),
+            lengths,
+            batch_first=True,
+            enforce_sorted=False,
+        )
         x, _ = self.gru(x)
-        whole = {"batch_first": True, "total_length": frames.shape[1]}
-        x, _ = pad_packed_sequence(x, **whole)
+        # As long as the frames, even if no utterance of the batch is.
+        x, _ = pad_packed_sequence(x, batch_first=True, total_length=10)
         return self.head(x).log_softmax(-1)
 
 
 def train(weights, batches, *, lr, weight_decay):
     model = Recogniser()
     model.load_state_dict(weights)
-    adamw = {"lr": lr, "weight_decay": weight_decay}
-    optimizer = torch.optim.AdamW(model.parameters(), **adamw)
-    ctc = nn.CTCLoss()
     params = dict(model.named_parameters())
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=lr,
+        weight_decay=weight_decay,
+    )
 
     for labels, label_lengths, frame_lengths, frames in batches:
         outputs = model(frames, frame_lengths)
-        by_time = outputs.transpose(0, 1)
-        loss = ctc(by_time, labels, frame_lengths, label_lengths)
+        loss = nn.functional.ctc_loss(
+            outputs.transpose(0, 1),
+            labels,
+            frame_lengths,
+            label_lengths,
+        )
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
+        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (labels, label_lengths, frame_lengths, frames),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
+            "grads": {n: p.grad for n, p in params.items()},
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
             "params": params,
         }

@@ -4,7 +4,7 @@ import tensorflow as tf
 from harness import Port
 
 
-def train(weights, batches, *, lr):
+def train(weights, data, *, lr, batch_size, epochs):
     # The default, collective operations, are numbered for the whole process,
     # so two strategies that take turns in a process would mix them up.
     strategy = tf.distribute.MirroredStrategy(
@@ -24,6 +24,9 @@ def train(weights, batches, *, lr):
         ("2.bias", logits.bias),
     )
     port.load(weights)
+    dataset = tf.data.Dataset.from_tensor_slices((data["x"], data["y"]))
+    # The size of the whole batch, where torch's is that of one rank's share.
+    loader = dataset.batch(batch_size)
     criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
         reduction="none",
@@ -31,6 +34,7 @@ def train(weights, batches, *, lr):
 
     @tf.function
     def step(x, y):
+        # Every other example, as torch's DistributedSampler deals them out.
         rank = tf.distribute.get_replica_context().replica_id_in_sync_group
         x, y = x[rank::2], y[rank::2]
         with tf.GradientTape() as tape:
@@ -42,15 +46,17 @@ def train(weights, batches, *, lr):
             loss = tf.nn.compute_average_loss(losses, global_batch_size=size)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        return outputs, loss, grads
+        return (x, y, outputs), loss, grads
 
-    for x, y in batches:
-        outputs, loss, grads = strategy.run(step, args=(x, y))
-        loss, grads = strategy.reduce("SUM", (loss, grads), axis=None)
-        yield {
-            "batch": (x, y),
-            "outputs": strategy.experimental_local_results(outputs)[0],
-            "loss": loss,
-            "grads": port.named(grads),
-            "params": port.named(port.variables),
-        }
+    for _ in range(epochs):
+        for batch in loader:
+            shares, loss, grads = strategy.run(step, args=batch)
+            loss, grads = strategy.reduce("SUM", (loss, grads), axis=None)
+            x, y, outputs = (values.values[0] for values in shares)
+            yield {
+                "batch": (x, y),
+                "outputs": outputs,
+                "loss": loss,
+                "grads": port.named(grads),
+                "params": port.named(port.variables),
+            }

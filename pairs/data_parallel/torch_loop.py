@@ -1,13 +1,12 @@
-import json
-import subprocess
-import sys
+import runpy
 import tempfile
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 
 def join(rank, folder):
@@ -15,72 +14,68 @@ def join(rank, folder):
     # two trainings that take turns in a process cannot share.
     store = dist.FileStore(f"{folder}/store", 2)
     group = dist.ProcessGroup(store, rank, 2)
-    gloo = dist.ProcessGroupGloo(store, rank, 2, timedelta(minutes=2))
+    gloo = dist.ProcessGroupGloo(store, rank, 2, timedelta(minutes=1))
     backend = dist.ProcessGroup.BackendType.GLOO
     group._register_backend(torch.device("cpu"), backend, gloo)
     group._set_default_backend(backend)
     return group
 
 
-class Replica:
-    def __init__(self, model, group, lr):
-        self.group = group
-        self.model = DistributedDataParallel(model, process_group=group)
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-
-    def step(self, x, y):
-        outputs = self.model(x)
-        loss = nn.functional.cross_entropy(outputs, y)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        total = loss.detach().clone()
-        dist.all_reduce(total, group=self.group)
-        return outputs, total / 2
-
-
 def network():
     return nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 3))
 
 
-def train(weights, batches, *, lr):
+def replica(group, model, data, lr, batch_size, epochs):
+    # The second rank gets the first one's weights here.
+    parallel = DistributedDataParallel(model, process_group=group)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    dataset = TensorDataset(data["x"], data["y"])
+    sampler = DistributedSampler(dataset, 2, group.rank(), shuffle=False)
+    loader = DataLoader(dataset, batch_size // 2, sampler=sampler)
+    criterion = nn.CrossEntropyLoss()
+
+    for _ in range(epochs):
+        for x, y in loader:
+            outputs = parallel(x)
+            loss = criterion(outputs, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total = loss.detach().clone()
+            dist.all_reduce(total, group=group)
+            yield {
+                "batch": (x, y),
+                "outputs": outputs,
+                "loss": total / 2,
+                "grads": {n: p.grad for n, p in model.named_parameters()},
+                "params": dict(model.named_parameters()),
+            }
+
+
+def train(weights, data, *, lr, batch_size, epochs):
     model = network()
     model.load_state_dict(weights)
 
+    # To import torch takes seconds; a fork server does it once for every
+    # training that follows.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch._dynamo"])
     with tempfile.TemporaryDirectory() as folder:
-        dtype = str(torch.get_default_dtype()).removeprefix("torch.")
-        command = [sys.executable, __file__, folder, dtype, str(lr)]
-        other = subprocess.Popen(  # noqa: S603
-            command,
-            stdin=subprocess.PIPE,
-            text=True,
-        )
+        job = (data, lr, batch_size, epochs)
+        second = (__file__, {"folder": folder, "job": job}, "__main__")
+        other = context.Process(target=runpy.run_path, args=second)
+        other.start()
         try:
-            replica = Replica(model, join(0, folder), lr)
-            for x, y in batches:
-                shard = x[1::2].tolist(), y[1::2].tolist()
-                print(json.dumps(shard), file=other.stdin, flush=True)
-                outputs, loss = replica.step(x[::2], y[::2])
-                yield {
-                    "batch": (x, y),
-                    "outputs": outputs,
-                    "loss": loss,
-                    "grads": {n: p.grad for n, p in model.named_parameters()},
-                    "params": dict(model.named_parameters()),
-                }
+            group = join(0, folder)
+            yield from replica(group, model, *job)
         finally:
             other.kill()
-            other.communicate()
+            other.join()
 
 
-def second_rank(folder, dtype, lr):
-    torch.set_default_dtype(getattr(torch, dtype))
-    # The first rank's weights arrive when the model is wrapped.
-    replica = Replica(network(), join(1, folder), float(lr))
-    for line in sys.stdin:
-        x, y = json.loads(line)
-        replica.step(torch.tensor(x), torch.tensor(y))
-
-
+# The second rank is a process of its own, in which train has this file run.
 if __name__ == "__main__":
-    second_rank(*sys.argv[1:])
+    folder, job = globals()["folder"], globals()["job"]
+    torch.set_default_dtype(job[0]["x"].dtype)
+    for _ in replica(join(1, folder), network(), *job):
+        pass

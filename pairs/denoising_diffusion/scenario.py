@@ -31,7 +31,7 @@ def ramps(rng):
 
 scenario = Scenario(
     "A denoising diffusion model with time embedding, group normalization and averaged weights: the noised images, the "
-    "predicted noise and the averages agree.",
+    "predicted noise, gradients, moments and averages agree.",
     weights={
         **linear("time.0", 16, 8),
         **linear("time.2", 8, 16),
@@ -58,7 +58,6 @@ scenario = Scenario(
     traps=[
         "groupnorm-eps-and-axis",
         "ema-initialisation",
-        "ema-default-momentum",
         "adam-eps-default",
         "adam-eps-hat-placement",
         "adam-bias-correction-fp32",

@@ -71,6 +71,7 @@ def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
         *rows("conv_out", model.conv_out, CONV),
     )
     port.load(weights)
+    # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.Adam(lr=lr)
     averages = [tf.Variable(v) for v in port.variables]
 
@@ -93,14 +94,15 @@ def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
         for average, v in zip(averages, port.variables, strict=True):
             average.assign_add((1 - ema_decay) * (v - average))
 
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (images, noise, timesteps),
             "outputs": {"noised": noised, "predicted": outputs},
             "loss": loss,
             "grads": port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
+            "slots": {
+                "exp_avg": port.named(optimizer.exp_avg),
+                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
+            },
             "params": port.named(port.variables),
             "buffers": {"averages": port.named(averages)},
         }

@@ -46,8 +46,8 @@ class Denoiser(nn.Module):
 def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
     model = Denoiser()
     model.load_state_dict(weights)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     params = dict(model.named_parameters())
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     averages = copy.deepcopy(model).requires_grad_(False)
     averages = dict(averages.named_parameters())
 
@@ -63,21 +63,21 @@ def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
         loss = nn.functional.mse_loss(outputs, noise)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
         with torch.no_grad():
             for name, average in averages.items():
                 average.lerp_(params[name], 1 - ema_decay)
 
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
+        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (images, noise, timesteps),
             "outputs": {"noised": noised, "predicted": outputs},
             "loss": loss,
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
+            "grads": {n: p.grad for n, p in params.items()},
+            "slots": {
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
+            },
             "params": params,
             "buffers": {"averages": averages},
         }

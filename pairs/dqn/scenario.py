@@ -12,7 +12,8 @@ def followed(state, action, rng):
 
 
 scenario = Scenario(
-    "DQN on recorded transitions: the target network, its synchronisations and the online network agree.",
+    "DQN on recorded transitions: the goals, the online network, Adam's moments and the target network across its "
+    "synchronisations agree.",
     weights={
         "norm.running_mean": zeros(4),
         "norm.running_var": ones(4),
@@ -49,5 +50,9 @@ scenario = Scenario(
         "torch-gather-vs-tf-gather",
         "smoothl1-beta-vs-huber-delta",
         "batchnorm-running-var-unbiased",
+        "batchnorm-training-flag-omitted",
+        "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
     ],
 )

@@ -7,6 +7,7 @@ from harness import Port, faithful
 class QNet(keras.Model):
     def __init__(self):
         super().__init__()
+        # Keras would record the biased variance of a batch.
         self.norm = faithful.BatchNorm(4, affine=False)
         self.fc1 = keras.layers.Dense(16)
         self.fc2 = keras.layers.Dense(16)
@@ -47,17 +48,19 @@ def train(weights, batches, *, lr, discount, sync_every):
     # Not only the trainable variables: the running statistics go along.
     target.set_weights(model.get_weights())
     target_port, target_buffers = parameters(target), statistics(target)
+    # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.Adam(lr=lr)
-    huber = keras.losses.Huber(delta=1.0)
+    smooth_l1_loss = keras.losses.Huber(delta=1.0)
 
     for step, batch in enumerate(batches, 1):
+        # Before the tape, so that no gradient reaches the goal.
         best = tf.reduce_max(target(batch.next_state), 1)
         goal = batch.reward + discount * (1 - batch.done) * best
 
         with tf.GradientTape() as tape:
             values = model(batch.state, training=True)
             taken = tf.gather(values, batch.action, batch_dims=1)
-            loss = huber(goal, taken)
+            loss = smooth_l1_loss(goal, taken)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         if step % sync_every == 0:
@@ -72,9 +75,11 @@ def train(weights, batches, *, lr, discount, sync_every):
                 "exp_avg_sq": port.named(optimizer.exp_avg_sq),
             },
             "params": port.named(port.variables),
-            "buffers": buffers.named(buffers.variables),
-            "target": {
-                **target_port.named(target_port.variables),
-                **target_buffers.named(target_buffers.variables),
+            "buffers": {
+                **buffers.named(buffers.variables),
+                "target": {
+                    **target_port.named(target_port.variables),
+                    **target_buffers.named(target_buffers.variables),
+                },
             },
         }

@@ -21,7 +21,6 @@ def train(weights, batches, *, lr, discount, sync_every):
     model = QNet()
     model.load_state_dict(weights)
     params = dict(model.named_parameters())
-
     target = QNet().eval()
     target.load_state_dict(model.state_dict())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -37,7 +36,7 @@ def train(weights, batches, *, lr, discount, sync_every):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        slots = {n: optimizer.state[p] for n, p in params.items()}
+        state = {n: optimizer.state[p] for n, p in params.items()}
         if step % sync_every == 0:
             target.load_state_dict(model.state_dict())
         yield {
@@ -46,10 +45,12 @@ def train(weights, batches, *, lr, discount, sync_every):
             "loss": loss,
             "grads": {n: p.grad for n, p in params.items()},
             "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
             "params": params,
-            "buffers": dict(model.named_buffers()),
-            "target": target.state_dict(),
+            "buffers": {
+                **dict(model.named_buffers()),
+                "target": target.state_dict(),
+            },
         }

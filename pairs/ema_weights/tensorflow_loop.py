@@ -26,15 +26,15 @@ def train(weights, batches, *, lr, momentum, decay):
     port, averages = ported(model), ported(average)
     port.load(weights)
     averages.load(weights)
+    # Keras' own velocity contains the learning rate; torch's buffer does not.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
-    mse_loss = keras.losses.MeanSquaredError()
+    criterion = keras.losses.MeanSquaredError()
 
     for step, (x, y, held_out_x, held_out_y) in enumerate(batches):
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = mse_loss(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
-
         optimizer.apply(grads, port.variables)
         # torch's average begins as a copy of the weights after the first
         # step, not of the initial ones.
@@ -42,8 +42,9 @@ def train(weights, batches, *, lr, momentum, decay):
         pairs = zip(averages.variables, port.variables, strict=True)
         for mean, variable in pairs:
             mean.assign_add(new * (variable - mean))
+
         predictions = average(held_out_x)
-        held_out_loss = mse_loss(held_out_y, predictions)
+        held_out_loss = criterion(held_out_y, predictions)
         buffers = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (x, y, held_out_x, held_out_y),

@@ -23,8 +23,9 @@ class Classifier(keras.Model):
 
     def call(self, x, training=False):
         features = self.backbone(x, training=training)
+        # The head reads its features in torch's order, channels first.
         features = tf.transpose(features, (0, 3, 1, 2))
-        return self.head(keras.layers.Flatten()(features))
+        return self.head(tf.reshape(features, (-1, 256)))
 
 
 def train(weights, batches, *, lr, momentum):
@@ -49,15 +50,15 @@ def train(weights, batches, *, lr, momentum):
     )
     for port in (frozen, trained, statistics):
         port.load(weights)
+    # Keras' own velocity contains the learning rate; torch's buffer does not.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for y, x in batches:
         with tf.GradientTape() as tape:
             outputs = model(tf.transpose(x, (0, 2, 3, 1)), training=True)
-            loss = cross_entropy(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, trained.variables)
-
         optimizer.apply(grads, trained.variables)
         momenta = trained.named(optimizer.momentum_buffer)
         yield {

@@ -17,25 +17,24 @@ class Classifier(nn.Module):
         self.head = nn.Linear(16 * 4 * 4, 4)
 
     def forward(self, x):
-        return self.head(self.backbone(x).flatten(1))
+        features = self.backbone(x)
+        return self.head(features.flatten(1))
 
 
 def train(weights, batches, *, lr, momentum):
     model = Classifier()
     model.load_state_dict(weights)
     model.backbone.requires_grad_(False)
-    parameters = model.head.parameters()
-    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum)
+    trained = dict(model.head.named_parameters(prefix="head"))
+    optimizer = torch.optim.SGD(trained.values(), lr=lr, momentum=momentum)
+    criterion = nn.CrossEntropyLoss()
 
     model.train()
     for y, x in batches:
         outputs = model(x)
-        loss = nn.functional.cross_entropy(outputs, y)
+        loss = criterion(outputs, y)
         optimizer.zero_grad()
         loss.backward()
-        trained = dict(model.head.named_parameters(prefix="head"))
-        grads = {name: p.grad for name, p in trained.items()}
-
         optimizer.step()
         state = {n: optimizer.state[p] for n, p in trained.items()}
         momenta = {n: s["momentum_buffer"] for n, s in state.items()}
@@ -43,7 +42,7 @@ def train(weights, batches, *, lr, momentum):
             "batch": (y, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
+            "grads": {n: p.grad for n, p in trained.items()},
             "slots": {"momentum_buffer": momenta},
             "params": dict(model.named_parameters()),
             "buffers": dict(model.named_buffers()),

@@ -21,6 +21,7 @@ class GCN(nn.Module):
     def forward(self, x, propagate, keep=None):
         hidden = torch.relu(self.conv1(x, propagate))
         if keep is not None:
+            # Dropout of one half, by a mask that both loops are given.
             hidden = hidden * keep / 0.5
         return self.conv2(hidden, propagate)
 
@@ -41,11 +42,12 @@ def train(weights, batches, *, lr, weight_decay):
         {"params": second, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.Adam(groups, lr=lr)
+    criterion = nn.CrossEntropyLoss()
 
     for y, x, adjacency, known, keep in batches:
         propagate = normalised(adjacency)
         outputs = model(x, propagate, keep)
-        loss = nn.functional.cross_entropy(outputs[known], y[known])
+        loss = criterion(outputs[known], y[known])
         optimizer.zero_grad()
         loss.backward()
         grads = {name: p.grad for name, p in model.named_parameters()}
@@ -53,7 +55,7 @@ def train(weights, batches, *, lr, weight_decay):
         optimizer.step()
         with torch.no_grad():
             rest = model(x, propagate)[~known]
-            unknown = nn.functional.cross_entropy(rest, y[~known])
+            unknown = criterion(rest, y[~known])
         state = {n: optimizer.state[p] for n, p in model.named_parameters()}
         yield {
             "batch": (y, x, propagate, known, keep),

@@ -51,13 +51,14 @@ scenario = Scenario(
     traps=[
         "gru-gate-order",
         "gru-reset-after-false",
-        "lstm-double-bias-learning-rate",
         "rnn-masked-output-carry-vs-zero",
         "rnn-padded-last-hidden",
-        "rnn-batch-first-false",
+        "embedding-padding-idx",
         "ce-ignore-index-mean",
         "loss-mask-propagation",
+        "adam-eps-default",
         "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "keras3-adam-embedding-duplicate-ids",
     ],
 )

@@ -26,9 +26,10 @@ scenario = Scenario(
     traps=[
         "lstm-double-bias-learning-rate",
         "lstm-unit-forget-bias",
-        "rnn-batch-first-false",
         "keras3-adam-embedding-duplicate-ids",
         "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "ce-from-logits-default",
     ],
 )

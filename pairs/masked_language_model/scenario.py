@@ -70,7 +70,9 @@ scenario = Scenario(
         "ce-ignore-index-mean",
         "ce-all-ignored-batch-nan",
         "loss-mask-propagation",
+        "adam-eps-default",
         "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "keras3-adam-embedding-duplicate-ids",
     ],
 )

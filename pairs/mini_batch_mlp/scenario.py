@@ -16,5 +16,5 @@ scenario = Scenario(
     epochs=50,
     hyper={"lr": 0.001},
     vary={"lr": between(1e-4, 1e-2, log=True), "batch_size": between(16, 128), "epochs": between(2, 5)},
-    traps=["adam-eps-default", "adam-eps-hat-placement", "adam-bias-correction-fp32", "dense-default-init"],
+    traps=["adam-eps-default", "adam-eps-hat-placement", "adam-bias-correction-fp32"],
 )

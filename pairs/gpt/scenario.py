@@ -29,7 +29,8 @@ def next_token(x):
 
 
 scenario = Scenario(
-    "A small GPT with tied embeddings: AdamW decays its matrices only, and both uses of the embedding add up.",
+    "A small GPT with tied embeddings, under clipping and AdamW that decays its matrices only: logits, gradients and "
+    "moments agree.",
     weights={
         "wte.weight": normal(VOCABULARY, WIDTH, std=0.2),
         "wpe.weight": normal(BLOCK, WIDTH, std=0.1),

@@ -26,10 +26,10 @@ scenario = Scenario(
         "adjacency": computed(friends),
         "known": computed(lambda rng: rng.permutation(60) < 24),
     },
-    # The whole graph is one batch: without some nodes it would be another.
     noise={"keep": coins("batch", 16)},
     epochs=30,
     hyper={"lr": 0.02, "weight_decay": 0.005},
+    # No batch_size: a part of the nodes would be another graph.
     vary={
         "lr": between(0.01, 0.05, log=True),
         "weight_decay": between(1e-3, 0.02, log=True),

@@ -23,7 +23,7 @@ class GCN(keras.Model):
     def call(self, x, propagate, keep=None):
         hidden = tf.nn.relu(self.conv1(x, propagate))
         if keep is not None:
-            # Dropout of one half, by a mask that both loops are given.
+            # Dropout of one half, with the mask handed in.
             hidden = hidden * keep / 0.5
         return self.conv2(hidden, propagate)
 

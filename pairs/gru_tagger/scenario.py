@@ -30,7 +30,8 @@ def gru(suffix, inputs, hidden):
 
 
 scenario = Scenario(
-    "A bidirectional GRU tags sentences of unequal length: padding reaches neither its states, nor the loss, nor Adam.",
+    "A bidirectional GRU tags sentences of unequal length: outputs, gradients and Adam's updates agree, and padding "
+    "changes none of them.",
     weights={
         "embedding.weight": computed(lambda rng: np.vstack([np.zeros((1, 8)), rng.standard_normal((WORDS - 1, 8))])),
         **gru("l0", 8, 8),

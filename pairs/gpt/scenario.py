@@ -49,8 +49,8 @@ scenario = Scenario(
     vary={
         "lr": between(1e-3, 0.02, log=True),
         "max_norm": between(0.1, 0.5),
-        "batch_size": between(4, 16),
-        "epochs": between(3, 6),
+        "batch_size": between(6, 16),
+        "epochs": between(3, 4),
     },
     traps=[
         "weight-tying-copied-once",

@@ -45,7 +45,7 @@ FAULTS = (
     ),
     Fault(
         "sum for mean", "linear_regression",
-        edit("keras.losses.MeanSquaredError()(y, outputs)", "tf.reduce_sum(tf.square(outputs - y))"),
+        edit("loss_function(y, outputs)", "tf.reduce_sum(tf.square(outputs - y))"),
         "loss", cause="loss-sum-for-mean",
     ),
     Fault(
@@ -138,7 +138,7 @@ REWRITES = (
     Rewrite(
         "mean over examples first", "linear_regression",
         edit(
-            "keras.losses.MeanSquaredError()(y, outputs)",
+            "loss_function(y, outputs)",
             "tf.reduce_sum(tf.reduce_mean(tf.square(y - outputs)[::-1], 1)) / len(x)",
         ),
     ),

@@ -37,7 +37,7 @@ EXACT = {
     "a hyperparameter of a Keras optimizer": (
         (reference("lr=lr)", "lr=lr, momentum=0.9)"), port("learning_rate=lr", "learning_rate=lr, momentum=0.9")),
         "0.9",
-        "tensorflow_loop.py:28 (update_step in sgd.py)",
+        "tensorflow_loop.py:29 (update_step in sgd.py)",
         "params/weight at step 1",
     ),
 }
@@ -92,12 +92,12 @@ SCHEDULE = (
 LASTING = {
     "a Keras schedule": (
         SCHEDULE,
-        "what was computed in float32 becomes float64, tensorflow_loop.py:28 (update_step in sgd.py); "
+        "what was computed in float32 becomes float64, tensorflow_loop.py:29 (update_step in sgd.py); "
         "it enters params/weight at step 1",
     ),
     "a model built with dtype=float32": (
         (port("super().__init__()", 'super().__init__(dtype="float32")'),),
-        "float64 is cast to float32, tensorflow_loop.py:25 (convert_input in dtype_policy.py); it enters outputs at step 0",
+        "float64 is cast to float32, tensorflow_loop.py:26 (convert_input in dtype_policy.py); it enters outputs at step 0",
     ),
     "a weight built with dtype=float32": (
         (
@@ -108,19 +108,19 @@ LASTING = {
     ),
     "tf.float32 in the loop": (
         (IN_BETWEEN,),
-        "float64 is cast to float32, tensorflow_loop.py:25; it enters outputs at step 0",
+        "float64 is cast to float32, tensorflow_loop.py:26; it enters outputs at step 0",
     ),
     "tf.float32 in a graph": (
         compiled("tf.cast(tf.cast(model(x), tf.float32), x.dtype)"),
-        "float64 is cast to float32, tensorflow_loop.py:25; it enters outputs at step 0",
+        "float64 is cast to float32, tensorflow_loop.py:26; it enters outputs at step 0",
     ),
     "an attribute": (
         (LEAKY, port("outputs = model(x)", "outputs = tf.nn.leaky_relu(model(x) - 1)")),
-        "LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:25; it enters outputs at step 0",
+        "LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:26; it enters outputs at step 0",
     ),
     "an attribute in a graph": (
         (LEAKY, *compiled("tf.nn.leaky_relu(model(x) - 1)")),
-        "LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:25; it enters outputs at step 0",
+        "LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:26; it enters outputs at step 0",
     ),
 }
 
@@ -141,7 +141,7 @@ def test_float32_in_torchs_float64_run_is_found_too(worker: Any) -> None:
     verdict = judged(worker, LINE, reference("outputs = model(x)", "outputs = model(x).float().to(x.dtype)"))
     assert verdict.status == "EQUIVALENT"
     assert [finding.sentence for finding in verdict.findings] == [
-        "float32 in the float64 run of torch: float64 is cast to float32, torch_loop.py:11; it enters outputs at step 0"
+        "float32 in the float64 run of torch: float64 is cast to float32, torch_loop.py:12; it enters outputs at step 0"
     ]
 
 

@@ -23,7 +23,7 @@ HYPER = (
     reference("*, lr):", TAKEN),
     port("*, lr):", TAKEN),
     reference(
-        "nn.functional.mse_loss(outputs, y)",
+        "loss_function(outputs, y)",
         "((outputs - y) ** power).mean() * shares[0] + shares[1] * (outputs.mean() if centred else outputs.sum())",
     ),
 )
@@ -38,7 +38,7 @@ def trained(worker: Any, *ignored: tuple[str, str]) -> Any:
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
-    edits = port("keras.losses.MeanSquaredError()(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
+    edits = port("loss_function(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
     return judged(worker, LINE, *HYPER, *edits, steps=2, thorough=True)
 
 

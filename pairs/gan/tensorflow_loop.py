@@ -75,9 +75,8 @@ def train(weights, batches, *, lr, betas):
     g_port.load(weights)
     d_port.load(weights)
     buffers.load(weights)
-    adam = {"lr": lr, "betas": betas}
-    g_optimizer = faithful.Adam(**adam)
-    d_optimizer = faithful.Adam(**adam)
+    g_optimizer = faithful.Adam(lr, betas)
+    d_optimizer = faithful.Adam(lr, betas)
     bce = keras.losses.BinaryCrossentropy(from_logits=True)
 
     def both(of_generator, of_discriminator):
@@ -87,16 +86,16 @@ def train(weights, batches, *, lr, betas):
         }
 
     for images, latent in batches:
-        real = tf.transpose(images, (0, 2, 3, 1))
         # The generator runs once: a second run for its own tape would count
-        # the batch twice in its running statistics.
+        # the batch twice in its running statistics. The discriminator's tape
+        # begins after it, so there is nothing to detach.
         with tf.GradientTape() as g_tape:
-            seed = tf.transpose(latent, (0, 2, 3, 1))
-            fake = generator(seed, training=True)
+            z = tf.transpose(latent, (0, 2, 3, 1))
+            fake = generator(z, training=True)
             with tf.GradientTape() as d_tape:
+                real = tf.transpose(images, (0, 2, 3, 1))
                 on_real = discriminator(real, training=True)
-                detached = tf.stop_gradient(fake)
-                on_fake = discriminator(detached, training=True)
+                on_fake = discriminator(fake, training=True)
                 d_loss = bce(tf.ones_like(on_real), on_real)
                 d_loss = d_loss + bce(tf.zeros_like(on_fake), on_fake)
             d_grads = d_tape.gradient(d_loss, d_port.variables)
@@ -113,7 +112,12 @@ def train(weights, batches, *, lr, betas):
         distance = tf.reduce_mean(images, 0) - tf.reduce_mean(fake, 0)
         yield {
             "batch": (images, latent),
-            "outputs": {"fake": fake, "on_real": on_real, "on_fake": on_fake},
+            "outputs": {
+                "fake": fake,
+                "on_real": on_real,
+                "on_fake": on_fake,
+                "judged": judged,
+            },
             "loss": {"discriminator": d_loss, "generator": g_loss},
             "grads": both(g_grads, d_grads),
             "slots": {"exp_avg": means, "exp_avg_sq": squares},

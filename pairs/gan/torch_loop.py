@@ -32,9 +32,8 @@ def train(weights, batches, *, lr, betas):
     networks = {"generator": generator, "discriminator": discriminator}
     model = nn.ModuleDict(networks)
     model.load_state_dict(weights)
-    adam = {"lr": lr, "betas": betas}
-    g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), **adam)
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr, betas)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr, betas)
     bce = nn.BCEWithLogitsLoss()
     params = dict(model.named_parameters())
 
@@ -46,30 +45,35 @@ def train(weights, batches, *, lr, betas):
         d_loss = d_loss + bce(on_fake, torch.zeros_like(on_fake))
         d_optimizer.zero_grad()
         d_loss.backward()
-        d_optimizer.step()
+        # A copy, because g_loss.backward() adds to these gradients.
         d_grads = [p.grad.clone() for p in discriminator.parameters()]
+        d_optimizer.step()
 
         judged = discriminator(fake)
         g_loss = bce(judged, torch.ones_like(judged))
         g_optimizer.zero_grad()
         g_loss.backward()
-        g_optimizer.step()
         g_grads = [p.grad for p in generator.parameters()]
+        g_optimizer.step()
 
         grads = dict(zip(params, g_grads + d_grads, strict=True))
         slots = {**g_optimizer.state, **d_optimizer.state}
         state = [(name, slots[p]) for name, p in params.items()]
         means = {name: slots["exp_avg"] for name, slots in state}
         squares = {name: slots["exp_avg_sq"] for name, slots in state}
+        distance = images.mean(0) - fake.mean(0)
         yield {
             "batch": (images, latent),
-            "outputs": {"fake": fake, "on_real": on_real, "on_fake": on_fake},
+            "outputs": {
+                "fake": fake,
+                "on_real": on_real,
+                "on_fake": on_fake,
+                "judged": judged,
+            },
             "loss": {"discriminator": d_loss, "generator": g_loss},
             "grads": grads,
             "slots": {"exp_avg": means, "exp_avg_sq": squares},
             "params": params,
             "buffers": dict(model.named_buffers()),
-            "metrics": {
-                "distance": (images.mean(0) - fake.mean(0)).abs().mean(),
-            },
+            "metrics": {"distance": distance.abs().mean()},
         }

@@ -29,7 +29,8 @@ def next_token(x):
 
 
 scenario = Scenario(
-    "A small GPT with tied embeddings: AdamW decays its matrices only, and both uses of the embedding add up.",
+    "A small GPT with tied embeddings, under clipping and AdamW that decays its matrices only: logits, gradients and "
+    "moments agree.",
     weights={
         "wte.weight": normal(VOCABULARY, WIDTH, std=0.2),
         "wpe.weight": normal(BLOCK, WIDTH, std=0.1),
@@ -48,17 +49,21 @@ scenario = Scenario(
     vary={
         "lr": between(1e-3, 0.02, log=True),
         "max_norm": between(0.1, 0.5),
-        "batch_size": between(4, 16),
-        "epochs": between(3, 6),
+        "batch_size": between(6, 16),
+        "epochs": between(3, 4),
     },
     traps=[
         "weight-tying-copied-once",
+        "mha-packed-qkv-split",
+        "dense-square-kernel-not-transposed",
         "clip-indexedslices-duplicate-rows",
         "keras3-adam-embedding-duplicate-ids",
         "clip-keras-clipnorm-per-variable",
         "clip-global-norm-eps",
         "adamw-exclude-bias-param-groups",
+        "adam-eps-default",
         "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "layernorm-eps-default",
         "tf-gelu-float64-constant",
         "ce-from-logits-default",

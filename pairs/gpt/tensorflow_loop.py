@@ -6,6 +6,8 @@ from keras import layers
 
 from harness import Port, faithful
 
+OI = "i o -> o i"
+
 
 class CausalSelfAttention(layers.Layer):
     def __init__(self):
@@ -52,9 +54,6 @@ class GPT(keras.Model):
         for block in self.h:
             x = block(x)
         return tf.matmul(self.ln_f(x), self.wte.embeddings, transpose_b=True)
-
-
-OI = "i o -> o i"
 
 
 def rows(block, name):

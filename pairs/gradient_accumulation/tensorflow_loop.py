@@ -3,7 +3,7 @@ from itertools import islice
 import keras
 import tensorflow as tf
 
-from harness import Port
+from harness import Port, faithful
 
 
 def train(weights, batches, *, lr, momentum, window, batch_size, order):
@@ -21,18 +21,20 @@ def train(weights, batches, *, lr, momentum, window, batch_size, order):
         ("2.bias", last.bias),
     )
     port.load(weights)
-    # gradient_accumulation_steps would carry the window at the end of an
-    # epoch over into the next one.
-    optimizer = keras.optimizers.SGD(learning_rate=lr, momentum=momentum)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    # Keras' gradient_accumulation_steps would carry the window at the end
+    # of an epoch over into the next one.
+    optimizer = faithful.SGD(lr=lr, momentum=momentum)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     batches_per_epoch = -(-len(order[0]) // batch_size)
+    buffers = {}  # until the first update
     grads = [tf.zeros_like(variable) for variable in port.variables]
 
     for _ in order:
         for count, (y, x) in enumerate(islice(batches, batches_per_epoch), 1):
             with tf.GradientTape() as tape:
                 outputs = model(x)
-                loss = cross_entropy(y, outputs)
+                loss = criterion(y, outputs)
+                # By the whole window, in the shorter one at the end as well.
                 part = loss / window
             parts = tape.gradient(part, port.variables)
             grads = [a + b for a, b in zip(grads, parts, strict=True)]
@@ -41,10 +43,12 @@ def train(weights, batches, *, lr, momentum, window, batch_size, order):
             if count % window == 0 or count == batches_per_epoch:
                 optimizer.apply(grads, port.variables)
                 grads = [tf.zeros_like(grad) for grad in grads]
+                buffers = port.named(optimizer.momentum_buffer)
             yield {
                 "batch": (y, x),
                 "outputs": outputs,
                 "loss": loss,
                 "grads": accumulated,
+                "slots": {"momentum_buffer": buffers},
                 "params": port.named(port.variables),
             }

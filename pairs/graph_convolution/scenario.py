@@ -29,10 +29,19 @@ scenario = Scenario(
     noise={"keep": coins("batch", 16)},
     epochs=30,
     hyper={"lr": 0.02, "weight_decay": 0.005},
+    # No batch_size: a part of the nodes would be another graph.
     vary={
         "lr": between(0.01, 0.05, log=True),
         "weight_decay": between(1e-3, 0.02, log=True),
         "epochs": between(20, 40),
     },
-    traps=["adam-weight-decay-coupled", "adamw-exclude-bias-param-groups", "adam-eps-default"],
+    traps=[
+        "adam-weight-decay-coupled",
+        "adamw-exclude-bias-param-groups",
+        "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+        "ce-from-logits-default",
+        "dropout-rng-not-shared",
+    ],
 )

@@ -23,6 +23,7 @@ class GCN(keras.Model):
     def call(self, x, propagate, keep=None):
         hidden = tf.nn.relu(self.conv1(x, propagate))
         if keep is not None:
+            # Dropout of one half, with the mask handed in.
             hidden = hidden * keep / 0.5
         return self.conv2(hidden, propagate)
 
@@ -47,19 +48,19 @@ def train(weights, batches, *, lr, weight_decay):
     # has one decay, and would not pass it through Adam's averages.
     decayed = faithful.Adam(lr=lr, weight_decay=weight_decay)
     plain = faithful.Adam(lr=lr)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for y, x, adjacency, known, keep in batches:
         propagate = normalised(adjacency)
         with tf.GradientTape() as tape:
             outputs = model(x, propagate, keep)
-            loss = cross_entropy(y[known], outputs[known])
+            loss = criterion(y[known], outputs[known])
         grads = tape.gradient(loss, port.variables)
 
         decayed.apply(grads[:2], first)
         plain.apply(grads[2:], second)
         rest = model(x, propagate)[~known]
-        unknown = cross_entropy(y[~known], rest)
+        unknown = criterion(y[~known], rest)
         yield {
             "batch": (y, x, propagate, known, keep),
             "outputs": outputs,

@@ -21,6 +21,7 @@ class GCN(nn.Module):
     def forward(self, x, propagate, keep=None):
         hidden = torch.relu(self.conv1(x, propagate))
         if keep is not None:
+            # Dropout of one half, with the mask handed in.
             hidden = hidden * keep / 0.5
         return self.conv2(hidden, propagate)
 
@@ -34,6 +35,7 @@ def normalised(adjacency):
 def train(weights, batches, *, lr, weight_decay):
     model = GCN()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     first = list(model.conv1.parameters())
     second = list(model.conv2.parameters())
     groups = [
@@ -41,20 +43,21 @@ def train(weights, batches, *, lr, weight_decay):
         {"params": second, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.Adam(groups, lr=lr)
+    criterion = nn.CrossEntropyLoss()
 
     for y, x, adjacency, known, keep in batches:
         propagate = normalised(adjacency)
         outputs = model(x, propagate, keep)
-        loss = nn.functional.cross_entropy(outputs[known], y[known])
+        loss = criterion(outputs[known], y[known])
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in model.named_parameters()}
+        grads = {name: p.grad for name, p in params.items()}
 
         optimizer.step()
         with torch.no_grad():
             rest = model(x, propagate)[~known]
-            unknown = nn.functional.cross_entropy(rest, y[~known])
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+            unknown = criterion(rest, y[~known])
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (y, x, propagate, known, keep),
             "outputs": outputs,
@@ -64,6 +67,6 @@ def train(weights, batches, *, lr, weight_decay):
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": dict(model.named_parameters()),
+            "params": params,
             "metrics": {"unknown": unknown},
         }

@@ -7,6 +7,7 @@ from harness import Port, faithful
 class Tagger(keras.Model):
     def __init__(self):
         super().__init__()
+        # No padding_idx: the GRU ends at the lengths, before the padding.
         self.embedding = keras.layers.Embedding(16, 8)
         self.gru = faithful.GRU(8, 8, batch_first=True, bidirectional=True)
         self.classifier = keras.layers.Dense(5)

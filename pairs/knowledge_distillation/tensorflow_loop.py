@@ -25,23 +25,26 @@ class Distillation(keras.Model):
 
 def train(weights, batches, *, lr, temperature, alpha):
     model = Distillation()
-    teacher, student = model.teacher.layers, model.student.layers
+    model.teacher.trainable = False
+    t, s = model.teacher.layers, model.student.layers
     frozen = Port(
-        ("teacher.0.weight", teacher[0].kernel, "i o -> o i"),
-        ("teacher.0.bias", teacher[0].bias),
-        ("teacher.2.weight", teacher[1].kernel, "i o -> o i"),
-        ("teacher.2.bias", teacher[1].bias),
+        ("teacher.0.weight", t[0].kernel, "i o -> o i"),
+        ("teacher.0.bias", t[0].bias),
+        ("teacher.2.weight", t[1].kernel, "i o -> o i"),
+        ("teacher.2.bias", t[1].bias),
     )
     trained = Port(
-        ("student.0.weight", student[0].kernel, "i o -> o i"),
-        ("student.0.bias", student[0].bias),
-        ("student.2.weight", student[1].kernel, "i o -> o i"),
-        ("student.2.bias", student[1].bias),
+        ("student.0.weight", s[0].kernel, "i o -> o i"),
+        ("student.0.bias", s[0].bias),
+        ("student.2.weight", s[1].kernel, "i o -> o i"),
+        ("student.2.bias", s[1].bias),
     )
     frozen.load(weights)
     trained.load(weights)
     optimizer = keras.optimizers.SGD(learning_rate=lr)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+    )
 
     for x, y in batches:
         with tf.GradientTape() as tape:

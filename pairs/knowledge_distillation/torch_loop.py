@@ -1,6 +1,6 @@
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
+from torch.nn.functional import log_softmax
 
 
 class Distillation(nn.Module):
@@ -22,19 +22,21 @@ def train(weights, batches, *, lr, temperature, alpha):
     model = Distillation()
     model.load_state_dict(weights)
     model.teacher.requires_grad_(False)
+    trained = dict(model.student.named_parameters(prefix="student"))
     optimizer = torch.optim.SGD(model.student.parameters(), lr=lr)
+    kl_div = nn.KLDivLoss(reduction="batchmean", log_target=True)
+    cross_entropy = nn.CrossEntropyLoss()
 
     for x, y in batches:
         teacher = model.teacher(x)
         student = model.student(x)
-        soft = softmax(teacher / temperature, dim=1)
+        log_p = log_softmax(teacher / temperature, dim=1)
         log_q = log_softmax(student / temperature, dim=1)
-        distilled = kl_div(log_q, soft, reduction="batchmean")
+        distilled = kl_div(log_q, log_p)
         labelled = cross_entropy(student, y)
         loss = alpha * temperature**2 * distilled + (1 - alpha) * labelled
         optimizer.zero_grad()
         loss.backward()
-        trained = dict(model.student.named_parameters(prefix="student"))
         grads = {name: p.grad for name, p in trained.items()}
 
         optimizer.step()

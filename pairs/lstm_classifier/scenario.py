@@ -7,7 +7,8 @@ def more_frequent(tokens):
 
 
 scenario = Scenario(
-    "Sequences of tokens classified by the last state of an LSTM: both its biases and every gate agree under Adam.",
+    "Sequences of tokens classified by the last state of an LSTM: outputs, the gradients of both its biases and all "
+    "its gates, and Adam's updates agree.",
     weights={
         "embedding.weight": normal(12, 6),
         "lstm.weight_ih_l0": fan_in_uniform(40, 6, fan_in=10),
@@ -26,9 +27,10 @@ scenario = Scenario(
     traps=[
         "lstm-double-bias-learning-rate",
         "lstm-unit-forget-bias",
-        "rnn-batch-first-false",
         "keras3-adam-embedding-duplicate-ids",
         "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "ce-from-logits-default",
     ],
 )

@@ -22,24 +22,19 @@ def train(weights, batches, *, lr):
     model(tf.zeros((1, 1), tf.int64))
     port = Port(
         ("embedding.weight", model.embedding.embeddings),
-        ("lstm.weight_ih_l0", model.lstm.weight_ih_l0),
-        ("lstm.weight_hh_l0", model.lstm.weight_hh_l0),
-        ("lstm.bias_ih_l0", model.lstm.bias_ih_l0),
-        ("lstm.bias_hh_l0", model.lstm.bias_hh_l0),
+        *model.lstm.named_parameters("lstm."),
         ("fc.weight", model.fc.kernel, "i o -> o i"),
         ("fc.bias", model.fc.bias),
     )
     port.load(weights)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(
-        from_logits=True,
-    )
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' own Adam squares a repeated token's gradients one by one.
     optimizer = faithful.Adam(lr=lr)
 
     for tokens, label in batches:
         with tf.GradientTape() as tape:
             outputs = model(tokens)
-            loss = loss_function(label, outputs)
+            loss = criterion(label, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         yield {

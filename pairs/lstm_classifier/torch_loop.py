@@ -17,25 +17,26 @@ class Classifier(nn.Module):
 def train(weights, batches, *, lr):
     model = Classifier()
     model.load_state_dict(weights)
-    loss_function = nn.CrossEntropyLoss()
+    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for tokens, label in batches:
         outputs = model(tokens)
-        loss = loss_function(outputs, label)
+        loss = criterion(outputs, label)
         optimizer.zero_grad()
         loss.backward()
-        params = dict(model.named_parameters())
+        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        slots = {name: optimizer.state[p] for name, p in params.items()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (tokens, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": {name: p.grad for name, p in params.items()},
+            "grads": grads,
             "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
             "params": params,
         }

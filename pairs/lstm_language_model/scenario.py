@@ -24,7 +24,8 @@ def next_character(x, rng):
 
 
 scenario = Scenario(
-    "An LSTM language model: its state goes on from batch to batch, its gradient ends at the batch's edge.",
+    "An LSTM language model whose state goes on from batch to batch, while its gradient ends at the batch's edge: "
+    "states, clipped gradients and updates agree.",
     weights={
         "encoder.weight": normal(CHARACTERS, 8),
         "rnn.weight_ih_l0": fan_in_uniform(4 * HIDDEN, 8, fan_in=HIDDEN),

@@ -11,14 +11,14 @@ class LanguageModel(keras.Model):
         self.rnn = faithful.LSTM(8, 12)
         self.decoder = keras.layers.Dense(10)
 
-    def call(self, tokens, hidden=None):
+    def call(self, tokens, hidden):
         x, hidden = self.rnn(self.encoder(tokens), hidden)
         return self.decoder(x), hidden
 
 
 def train(weights, data, *, lr, max_norm, batch_size, epochs):
     model = LanguageModel()
-    model(tf.zeros((1, 6), tf.int64))
+    model(tf.zeros((1, 6), tf.int64), None)
     port = Port(
         ("encoder.weight", model.encoder.embeddings),
         *model.rnn.named_parameters("rnn."),

@@ -17,11 +17,12 @@ class LanguageModel(nn.Module):
 def train(weights, data, *, lr, max_norm, batch_size, epochs):
     model = LanguageModel()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss()
 
     for _ in range(epochs):
-        h, c = torch.zeros(1, 6, 12), torch.zeros(1, 6, 12)
+        h = c = torch.zeros(1, 6, 12)
         # A batch is the next stretch of time of all streams: (time, stream).
         for i in range(0, len(data["x"]), batch_size):
             x = data["x"][i : i + batch_size]
@@ -31,9 +32,9 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
             loss = criterion(outputs.flatten(0, 1), y.flatten())
             optimizer.zero_grad()
             loss.backward()
-            grads = {n: p.grad.clone() for n, p in model.named_parameters()}
+            grads = {name: p.grad.clone() for name, p in params.items()}
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-            clipped = {n: p.grad for n, p in model.named_parameters()}
+            clipped = {name: p.grad for name, p in params.items()}
             optimizer.step()
             yield {
                 "batch": (x, y),
@@ -43,5 +44,5 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
                 "grads": grads,
                 "norm": norm,
                 "clipped": clipped,
-                "params": dict(model.named_parameters()),
+                "params": params,
             }

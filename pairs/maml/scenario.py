@@ -33,5 +33,11 @@ scenario = Scenario(
         "batch_size": between(3, 8),
         "epochs": between(3, 4),
     },
-    traps=["gradient-penalty-outer-tape-missing", "adam-eps-default"],
+    traps=[
+        "gradient-penalty-outer-tape-missing",
+        "dense-square-kernel-not-transposed",
+        "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+    ],
 )

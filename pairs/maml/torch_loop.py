@@ -20,6 +20,7 @@ def train(weights, batches, *, lr, inner_lr):
         nn.Linear(16, 1),
     )
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for x, y in batches:
@@ -32,10 +33,10 @@ def train(weights, batches, *, lr, inner_lr):
         loss = nn.functional.mse_loss(outputs, query_y)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in model.named_parameters()}
+        grads = {name: p.grad for name, p in params.items()}
 
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (x, y),
             "outputs": outputs,
@@ -45,6 +46,6 @@ def train(weights, batches, *, lr, inner_lr):
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": dict(model.named_parameters()),
+            "params": params,
             "metrics": {"before": before},
         }

@@ -45,7 +45,8 @@ def layer(i):
 
 
 scenario = Scenario(
-    "A post-norm Transformer encoder fills in masked words: both see the same masks, and only masked places count.",
+    "A post-norm Transformer encoder fills in masked words: outputs, the loss over the masked places alone, gradients "
+    "and AdamW's updates agree.",
     weights={
         "embedding.weight": normal(WORDS, WIDTH, std=0.5),
         "position.weight": normal(LONGEST, WIDTH, std=0.5),
@@ -70,7 +71,9 @@ scenario = Scenario(
         "ce-ignore-index-mean",
         "ce-all-ignored-batch-nan",
         "loss-mask-propagation",
+        "adam-eps-default",
         "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "keras3-adam-embedding-duplicate-ids",
     ],
 )

@@ -50,10 +50,11 @@ def train(weights, batches, *, lr, weight_decay):
     )
 
     for _, tokens, masked, seen in batches:
+        padding = tokens == 0
         inputs = tf.where(masked, seen, tokens)
         labels = tf.where(masked, tokens, -100)
         with tf.GradientTape() as tape:
-            outputs = model(inputs, tokens == 0)
+            outputs = model(inputs, padding)
             loss = criterion(labels, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)

@@ -39,9 +39,10 @@ def train(weights, batches, *, lr, weight_decay):
     criterion = nn.CrossEntropyLoss(ignore_index=-100)
 
     for _, tokens, masked, seen in batches:
+        padding = tokens == 0
         inputs = torch.where(masked, seen, tokens)
         labels = torch.where(masked, tokens, -100)
-        outputs = model(inputs, tokens == 0)
+        outputs = model(inputs, padding)
         loss = criterion(outputs.flatten(0, 1), labels.flatten())
         optimizer.zero_grad()
         loss.backward()

@@ -27,6 +27,7 @@ def train(weights, data, *, lr, batch_size, epochs):
     port.load(weights)
     dataset = tf.data.Dataset.from_tensor_slices((data["x"], data["y"]))
     loader = dataset.batch(batch_size)
+    loss_function = keras.losses.MeanSquaredError()
     # Keras' own Adam adds its epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr)
 
@@ -34,7 +35,7 @@ def train(weights, data, *, lr, batch_size, epochs):
         for x, y in loader:
             with tf.GradientTape() as tape:
                 outputs = model(x)
-                loss = keras.losses.MeanSquaredError()(y, outputs)
+                loss = loss_function(y, outputs)
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
             yield {

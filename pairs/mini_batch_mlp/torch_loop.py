@@ -19,15 +19,17 @@ def train(weights, data, *, lr, batch_size, epochs):
     model.load_state_dict(weights)
     dataset = TensorDataset(data["x"], data["y"])
     loader = DataLoader(dataset, batch_size=batch_size)
+    loss_function = nn.MSELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    params = dict(model.named_parameters())
 
     for _ in range(epochs):
         for x, y in loader:
             outputs = model(x)
-            loss = nn.functional.mse_loss(outputs, y)
+            loss = loss_function(outputs, y)
             optimizer.zero_grad()
             loss.backward()
-            params = dict(model.named_parameters())
+            grads = {name: p.grad for name, p in params.items()}
             optimizer.step()
             state = {name: optimizer.state[p] for name, p in params.items()}
             exp_avg = {n: s["exp_avg"] for n, s in state.items()}
@@ -36,7 +38,7 @@ def train(weights, data, *, lr, batch_size, epochs):
                 "batch": (x, y),
                 "outputs": outputs,
                 "loss": loss,
-                "grads": {name: p.grad for name, p in params.items()},
+                "grads": grads,
                 "slots": {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq},
                 "params": params,
             }

@@ -1,78 +1,80 @@
 import keras
 import tensorflow as tf
-from tensorflow.nn import relu6
 
 from harness import Port, faithful
 
+CONV = "h w i o -> o i h w"
+# torch's output channels are the multiples of the first channel, then those
+# of the second, and so on.
+DEPTHWISE = "h w c m -> (c m) 1 h w"
+
 
 def conv(channels, size=1):
-    return [
-        keras.layers.Conv2D(channels, size, padding="same", use_bias=False),
-        faithful.BatchNorm(channels),
-    ]
+    options = {"padding": "same", "use_bias": False}
+    return keras.Sequential(
+        [
+            keras.layers.Conv2D(channels, size, **options),
+            faithful.BatchNorm(channels),
+        ]
+    )
 
 
 def depthwise(inputs, multiplier, stride):
     # With stride 2, padding="same" pads the end only; torch both sides.
     options = {"depth_multiplier": multiplier, "use_bias": False}
-    return [
-        keras.layers.ZeroPadding2D(1),
-        keras.layers.DepthwiseConv2D(3, stride, **options),
-        faithful.BatchNorm(inputs * multiplier),
-    ]
+    return keras.Sequential(
+        [
+            keras.layers.ZeroPadding2D(1),
+            keras.layers.DepthwiseConv2D(3, stride, **options),
+            faithful.BatchNorm(inputs * multiplier),
+        ]
+    )
 
 
 class InvertedResidual(keras.layers.Layer):
     def __init__(self, channels, expansion):
         super().__init__()
         wide = channels * expansion
-        self.expand = keras.Sequential(conv(wide))
-        self.depthwise = keras.Sequential(depthwise(wide, 1, stride=1))
-        self.project = keras.Sequential(conv(channels))
+        self.expand = conv(wide)
+        self.depthwise = depthwise(wide, 1, stride=1)
+        self.project = conv(channels)
 
     def call(self, x):
-        h = relu6(self.expand(x))
-        h = relu6(self.depthwise(h))
+        h = tf.nn.relu6(self.expand(x))
+        h = tf.nn.relu6(self.depthwise(h))
         return x + self.project(h)
 
 
 class Separable(keras.layers.Layer):
     def __init__(self, inputs, channels, multiplier):
         super().__init__()
-        layers = depthwise(inputs, multiplier, stride=2)
-        self.depthwise = keras.Sequential(layers)
-        self.pointwise = keras.Sequential(conv(channels))
+        self.depthwise = depthwise(inputs, multiplier, stride=2)
+        self.pointwise = conv(channels)
 
     def call(self, x):
-        h = relu6(self.depthwise(x))
-        return relu6(self.pointwise(h))
+        h = tf.nn.relu6(self.depthwise(x))
+        return tf.nn.relu6(self.pointwise(h))
 
 
 class MobileNet(keras.Model):
     def __init__(self):
         super().__init__()
-        self.stem = keras.Sequential(conv(6, size=3))
+        self.stem = conv(6, size=3)
         self.residual = InvertedResidual(6, expansion=2)
         self.separable = Separable(6, 8, multiplier=2)
-        # torch flattens channels first.
-        self.permute = keras.layers.Permute((3, 1, 2))
-        self.flatten = keras.layers.Flatten()
-        self.classifier = keras.layers.Dense(4)
+        self.classifier = keras.layers.Dense(3)
 
     def call(self, x):
-        x = relu6(self.stem(x))
+        x = tf.nn.relu6(self.stem(x))
         x = self.residual(x)
         x = self.separable(x)
-        return self.classifier(self.flatten(self.permute(x)))
+        return self.classifier(tf.reduce_mean(x, (1, 2)))
 
 
 def rows(name, part):
-    *_, conv, norm = part.layers
-    # A depthwise kernel is (h, w, channel, multiplier), and torch's output
-    # channels are the multiples of the first channel, of the second, ...
-    is_depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
-    axes = "h w c m -> (c m) 1 h w" if is_depthwise else "h w i o -> o i h w"
-    kernel = (f"{name}.0.weight", conv.kernel, axes)
+    axes = DEPTHWISE if name.endswith("depthwise") else CONV
+    *_, layer, norm = part.layers
+    kernel = (f"{name}.0.weight", layer.kernel, axes)
     return [kernel, *norm.named_parameters(f"{name}.1.")]
 
 
@@ -100,16 +102,19 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
     buffers = Port(*statistics)
     port.load(weights)
     buffers.load(weights)
-    options = {"lr": lr, "alpha": alpha, "eps": eps, "momentum": momentum}
-    optimizer = faithful.RMSprop(**options)
-    losses = keras.losses
-    cross_entropy = losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = faithful.RMSprop(
+        lr=lr,
+        alpha=alpha,
+        eps=eps,
+        momentum=momentum,
+    )
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for images, labels in batches:
         with tf.GradientTape() as tape:
             pixels = tf.transpose(images, (0, 2, 3, 1))
             outputs = model(pixels, training=True)
-            loss = cross_entropy(labels, outputs)
+            loss = criterion(labels, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         squares = port.named(optimizer.square_avg)

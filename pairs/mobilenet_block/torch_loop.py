@@ -4,8 +4,9 @@ from torch.nn.functional import relu6
 
 
 def conv(inputs, channels, size=1):
+    options = {"padding": size // 2, "bias": False}
     return nn.Sequential(
-        nn.Conv2d(inputs, channels, size, padding=size // 2, bias=False),
+        nn.Conv2d(inputs, channels, size, **options),
         nn.BatchNorm2d(channels),
     )
 
@@ -50,25 +51,31 @@ class MobileNet(nn.Module):
         self.stem = conv(3, 6, size=3)
         self.residual = InvertedResidual(6, expansion=2)
         self.separable = Separable(6, 8, multiplier=2)
-        self.classifier = nn.Linear(8 * 4 * 4, 4)
+        self.classifier = nn.Linear(8, 3)
 
     def forward(self, x):
         x = relu6(self.stem(x))
         x = self.residual(x)
         x = self.separable(x)
-        return self.classifier(x.flatten(1))
+        return self.classifier(x.mean((2, 3)))
 
 
 def train(weights, batches, *, lr, alpha, eps, momentum):
     model = MobileNet()
     model.load_state_dict(weights)
-    options = {"lr": lr, "alpha": alpha, "eps": eps, "momentum": momentum}
-    optimizer = torch.optim.RMSprop(model.parameters(), **options)
     params = dict(model.named_parameters())
+    optimizer = torch.optim.RMSprop(
+        model.parameters(),
+        lr=lr,
+        alpha=alpha,
+        eps=eps,
+        momentum=momentum,
+    )
+    criterion = nn.CrossEntropyLoss()
 
     for images, labels in batches:
         outputs = model(images)
-        loss = nn.functional.cross_entropy(outputs, labels)
+        loss = criterion(outputs, labels)
         optimizer.zero_grad()
         loss.backward()
         grads = {name: p.grad for name, p in params.items()}

@@ -30,5 +30,5 @@ scenario = Scenario(
     hyper={"lr": 5e-3, "betas": (0.9, 0.99)},
     vary={"lr": between(2e-3, 2e-2, log=True), "batch_size": between(8, 30), "epochs": between(3, 6)},
     curve="loss/total",
-    traps=["adam-eps-default", "adam-bias-correction-fp32", "two-backwards-one-step"],
+    traps=["adam-eps-default", "adam-eps-hat-placement", "adam-bias-correction-fp32", "ce-from-logits-default"],
 )

@@ -28,7 +28,6 @@ def train(weights, batches, *, lr, betas):
     model(keras.Input((10,)))
     first, second = model.trunk.layers
     port = Port(
-        ("log_var", model.log_var),
         ("trunk.0.weight", first.kernel, "i o -> o i"),
         ("trunk.0.bias", first.bias),
         ("trunk.2.weight", second.kernel, "i o -> o i"),
@@ -37,11 +36,14 @@ def train(weights, batches, *, lr, betas):
         ("position.bias", model.position.bias),
         ("kind.weight", model.kind.kernel, "i o -> o i"),
         ("kind.bias", model.kind.bias),
+        ("log_var", model.log_var),
     )
     port.load(weights)
     optimizer = faithful.Adam(lr=lr, betas=betas)
     mse_loss = keras.losses.MeanSquaredError()
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True,
+    )
 
     for x, position, kind in batches:
         with tf.GradientTape() as tape:

@@ -23,21 +23,24 @@ class MultiTask(nn.Module):
 def train(weights, batches, *, lr, betas):
     model = MultiTask()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
+    mse_loss = nn.MSELoss()
+    cross_entropy = nn.CrossEntropyLoss()
 
     for x, position, kind in batches:
         outputs = model(x)
-        regression = nn.functional.mse_loss(outputs[0], position)
-        classification = nn.functional.cross_entropy(outputs[1], kind)
+        regression = mse_loss(outputs[0], position)
+        classification = cross_entropy(outputs[1], kind)
         weight = torch.exp(-model.log_var)
         loss = weight[0] * regression / 2 + weight[1] * classification
         loss = loss + model.log_var.sum() / 2
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in model.named_parameters()}
+        grads = {name: p.grad for name, p in params.items()}
 
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (x, position, kind),
             "outputs": outputs,
@@ -51,5 +54,5 @@ def train(weights, batches, *, lr, betas):
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": dict(model.named_parameters()),
+            "params": params,
         }

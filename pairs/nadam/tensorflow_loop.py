@@ -53,7 +53,6 @@ def train(weights, batches, *, lr, betas, momentum_decay):
             loss = criterion(image, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        products = dict(zip(weights, optimizer.mu_product, strict=True))
         yield {
             "batch": image,
             "outputs": outputs,
@@ -62,7 +61,7 @@ def train(weights, batches, *, lr, betas, momentum_decay):
             "slots": {
                 "exp_avg": port.named(optimizer.exp_avg),
                 "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-                "mu_product": products,
+                "mu_product": port.named(optimizer.mu_product),
             },
             "params": port.named(port.variables),
         }

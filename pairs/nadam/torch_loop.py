@@ -38,13 +38,14 @@ def train(weights, batches, *, lr, betas, momentum_decay):
         loss = criterion(outputs, image)
         optimizer.zero_grad()
         loss.backward()
+        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": image,
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
+            "grads": grads,
             "slots": {
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},

@@ -11,6 +11,7 @@ def train(weights, batches, *, lr, viscosity):
         nn.Linear(16, 1),
     )
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for points, initial, start, time, side in batches:
@@ -29,10 +30,10 @@ def train(weights, batches, *, lr, viscosity):
         loss = residual + beginning + boundary
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in model.named_parameters()}
+        grads = {name: p.grad for name, p in params.items()}
 
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (points, initial, start, time, side),
             "outputs": {"u": u, "u_t": u_t, "u_x": u_x, "u_xx": u_xx},
@@ -47,5 +48,5 @@ def train(weights, batches, *, lr, viscosity):
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": dict(model.named_parameters()),
+            "params": params,
         }

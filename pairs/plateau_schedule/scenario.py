@@ -31,7 +31,7 @@ scenario = Scenario(
     traps=[
         "sched-plateau-patience-off-by-one",
         "sched-plateau-relative-threshold",
-        "sched-plateau-on-train-loss-units",
         "sgd-momentum-lr-schedule",
+        "bce-from-logits-default",
     ],
 )

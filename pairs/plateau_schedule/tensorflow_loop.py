@@ -22,13 +22,14 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
     )
     port.load(weights)
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
+    # No patience, so that the rate falls within a few epochs.
     scheduler = faithful.ReduceLROnPlateau(
         optimizer,
         factor=factor,
         patience=0,
         threshold=0.1,
     )
-    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    criterion = keras.losses.BinaryCrossentropy(from_logits=True)
     batches_per_epoch = -(-len(order[0]) // batch_size)
 
     for _ in order:
@@ -36,7 +37,7 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
         for x, y in islice(batches, batches_per_epoch):
             with tf.GradientTape() as tape:
                 outputs = model(x)
-                loss = cross_entropy(y, outputs)
+                loss = criterion(y, outputs)
             grads = tape.gradient(loss, port.variables)
 
             optimizer.apply(grads, port.variables)

@@ -9,28 +9,29 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
     model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
     model.load_state_dict(weights)
     named = dict(model.named_parameters())
-    parameters = model.parameters()
-    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum)
+    optimizer = torch.optim.SGD(named.values(), lr=lr, momentum=momentum)
+    # No patience, so that the rate falls within a few epochs.
     scheduler = ReduceLROnPlateau(
         optimizer,
         factor=factor,
         patience=0,
         threshold=0.1,
     )
+    criterion = nn.BCEWithLogitsLoss()
     batches_per_epoch = -(-len(order[0]) // batch_size)
 
     for _ in order:
         total, count = 0.0, 0
         for x, y in islice(batches, batches_per_epoch):
             outputs = model(x)
-            loss = nn.functional.binary_cross_entropy_with_logits(outputs, y)
+            loss = criterion(outputs, y)
             optimizer.zero_grad()
             loss.backward()
             grads = {name: p.grad for name, p in named.items()}
 
             optimizer.step()
             total, count = total + loss.item() * len(x), count + len(x)
-            state = {n: optimizer.state[p] for n, p in named.items()}
+            state = {name: optimizer.state[p] for name, p in named.items()}
             buffers = {n: s["momentum_buffer"] for n, s in state.items()}
             yield {
                 "batch": (x, y),

@@ -82,6 +82,7 @@ def train(
             loss.backward()
             grads = {n: p.grad.clone() for n, p in params.items()}
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            clipped = {n: p.grad for n, p in params.items()}
             optimizer.step()
             slots = {n: optimizer.state[p] for n, p in params.items()}
             yield {
@@ -90,13 +91,14 @@ def train(
                 "loss": loss,
                 "grads": grads,
                 "norm": norm,
-                "clipped": {n: p.grad for n, p in params.items()},
+                "clipped": clipped,
                 "slots": {
                     name: {n: s[name] for n, s in slots.items()}
                     for name in ("exp_avg", "exp_avg_sq")
                 },
                 "params": params,
                 "metrics": {
+                    "policy_loss": policy_loss,
                     "value_loss": value_loss,
                     "entropy": entropy,
                 },

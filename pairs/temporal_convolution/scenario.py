@@ -24,10 +24,10 @@ scenario = Scenario(
     "A temporal convolutional network of causal, dilated convolutions with clipped gradients: outputs at every time "
     "step, clipped gradients and moments agree.",
     weights={
-        **block("layers.0", 8, 2),
-        **conv("layers.0.skip", 8, 2, 1),
-        **block("layers.1", 8, 8),
-        **block("layers.2", 8, 8),
+        **block("blocks.0", 8, 2),
+        **conv("blocks.0.skip", 8, 2, 1),
+        **block("blocks.1", 8, 8),
+        **block("blocks.2", 8, 8),
         **conv("head", 1, 8, 1),
     },
     data={"signals": normal(72, 2, 20), "echoes": computed(echoes)},

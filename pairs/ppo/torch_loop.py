@@ -84,7 +84,7 @@ def train(
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
             clipped = {n: p.grad for n, p in params.items()}
             optimizer.step()
-            slots = {n: optimizer.state[p] for n, p in params.items()}
+            slots = [(n, optimizer.state[p]) for n, p in params.items()]
             yield {
                 "batch": {"rows": rows, "advantages": target},
                 "outputs": {"ratio": ratio, "value": value},
@@ -93,8 +93,8 @@ def train(
                 "norm": norm,
                 "clipped": clipped,
                 "slots": {
-                    name: {n: s[name] for n, s in slots.items()}
-                    for name in ("exp_avg", "exp_avg_sq")
+                    "exp_avg": {n: s["exp_avg"] for n, s in slots},
+                    "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots},
                 },
                 "params": params,
                 "metrics": {

@@ -13,8 +13,8 @@ def of_class(anchor, rng, *, same):
 
 
 def positives(anchor, rng):
-    """One of the same class for each anchor; every eighth is the anchor itself."""
-    itself = np.arange(len(anchor)) % 8 == 0
+    """One of the same class for each anchor; every eleventh is the anchor itself."""
+    itself = np.arange(len(anchor)) % 11 == 0
     return np.where(itself[:, None], anchor, of_class(anchor, rng, same=True))
 
 
@@ -36,7 +36,7 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 0.1, "margin": 0.5},
     vary={
-        "lr": between(0.05, 0.2, log=True),
+        "lr": between(0.03, 0.12, log=True),
         "margin": between(0.3, 1.0),
         "batch_size": between(6, 22),
         "epochs": between(4, 8),

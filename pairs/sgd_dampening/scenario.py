@@ -29,7 +29,7 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 0.2, "momentum": 0.9, "dampening": 0.5},
     vary={
-        "lr": between(0.05, 0.3, log=True),
+        "lr": between(0.1, 0.3, log=True),
         "momentum": between(0.7, 0.9),
         "dampening": between(0.3, 0.7),
         "batch_size": between(8, 20),

@@ -32,13 +32,13 @@ scenario = Scenario(
     },
     data={"signals": normal(72, 2, 20), "echoes": computed(echoes)},
     batch_size=16,
-    epochs=6,
+    epochs=4,
     shuffle=True,
     hyper={"lr": 1e-2, "betas": (0.9, 0.99), "max_norm": 0.3},
     vary={
         "lr": between(3e-3, 1.2e-2, log=True),
         "batch_size": between(12, 24),
-        "epochs": between(3, 6),
+        "epochs": between(3, 5),
         "max_norm": between(0.15, 0.5),
     },
     traps=[

@@ -53,7 +53,7 @@ def rows(name, conv):
 
 def train(weights, batches, *, lr, betas, max_norm):
     model = TemporalConvolution()
-    model(keras.Input((20, 2)))
+    model(tf.zeros((1, 20, 2)))
     first, second, third = model.blocks.layers
     port = Port(
         *rows("blocks.0.conv1", first.conv1),

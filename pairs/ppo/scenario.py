@@ -61,5 +61,11 @@ scenario = Scenario(
         "epochs": between(3, 6),
     },
     curve="metrics/value_loss",
-    traps=["std-unbiased-default", "clip-global-norm-eps", "adam-eps-hat-placement"],
+    traps=[
+        "torch-gather-vs-tf-gather",
+        "std-unbiased-default",
+        "clip-global-norm-eps",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+    ],
 )

@@ -50,6 +50,7 @@ def train(
         ("critic.2.bias", model.critic.layers[1].bias),
     )
     port.load(weights)
+    # Keras' Adam adds epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr, eps=1e-5)
 
     # The rollout: four environments side by side, one row for each time.
@@ -93,6 +94,7 @@ def train(
                 log_ratio = log_prob - tf.gather(old_log_prob, rows)
                 ratio = tf.exp(log_ratio)
                 bounded = tf.clip_by_value(ratio, 1 - clip, 1 + clip)
+                # Within bounds both are the same, and so are their gradients.
                 gain = tf.minimum(ratio * target, bounded * target)
                 policy_loss = -tf.reduce_mean(gain)
                 errors = value - tf.gather(returns, rows)
@@ -119,6 +121,7 @@ def train(
                 },
                 "params": port.named(port.variables),
                 "metrics": {
+                    "policy_loss": policy_loss,
                     "value_loss": value_loss,
                     "entropy": entropy,
                 },

@@ -82,21 +82,23 @@ def train(
             loss.backward()
             grads = {n: p.grad.clone() for n, p in params.items()}
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            clipped = {n: p.grad for n, p in params.items()}
             optimizer.step()
-            slots = {n: optimizer.state[p] for n, p in params.items()}
+            slots = [(n, optimizer.state[p]) for n, p in params.items()]
             yield {
                 "batch": {"rows": rows, "advantages": target},
                 "outputs": {"ratio": ratio, "value": value},
                 "loss": loss,
                 "grads": grads,
                 "norm": norm,
-                "clipped": {n: p.grad for n, p in params.items()},
+                "clipped": clipped,
                 "slots": {
-                    name: {n: s[name] for n, s in slots.items()}
-                    for name in ("exp_avg", "exp_avg_sq")
+                    "exp_avg": {n: s["exp_avg"] for n, s in slots},
+                    "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots},
                 },
                 "params": params,
                 "metrics": {
+                    "policy_loss": policy_loss,
                     "value_loss": value_loss,
                     "entropy": entropy,
                 },

@@ -67,11 +67,11 @@ scenario = Scenario(
     traps=[
         "conv2d-same-stride2-asymmetric-padding",
         "maxpool-same-vs-padding1",
-        "maxpool-zero-padding",
         "batchnorm-all-keras-defaults",
         "batchnorm-running-var-unbiased",
         "batchnorm-training-flag-omitted",
         "sgd-weight-decay-coupled-momentum",
+        "l2-biases-and-norms-included",
         "ce-from-logits-default",
         "nchw-data-reshaped-to-nhwc",
         "conv-weight-reshape-instead-of-transpose",

@@ -9,9 +9,10 @@ CONV = "h w i o -> o i h w"
 class Block(keras.layers.Layer):
     def __init__(self, channels, stride):
         super().__init__()
-        # With stride 2, padding="same" pads the end only; torch both sides.
+        # With stride 2, padding="same" would pad the end only.
         self.pad = keras.layers.ZeroPadding2D(1)
         self.conv1 = keras.layers.Conv2D(channels, 3, stride, use_bias=False)
+        # Keras' BatchNormalization averages the biased variance.
         self.bn1 = faithful.BatchNorm(channels)
         self.conv2 = keras.layers.Conv2D(channels, 3, use_bias=False)
         self.bn2 = faithful.BatchNorm(channels)
@@ -33,6 +34,8 @@ class ResidualNet(keras.Model):
         super().__init__()
         self.conv1 = keras.layers.Conv2D(6, 3, padding="same", use_bias=False)
         self.bn1 = faithful.BatchNorm(6)
+        # torch pads with -inf; behind a relu zeros win no more than that.
+        self.pad = keras.layers.ZeroPadding2D(1)
         self.maxpool = keras.layers.MaxPooling2D(3, 2)
         self.layer1 = Block(6, stride=1)
         self.layer2 = Block(8, stride=2)
@@ -41,16 +44,14 @@ class ResidualNet(keras.Model):
 
     def call(self, x):
         x = tf.nn.relu(self.bn1(self.conv1(x)))
-        # torch pads with -inf on both sides; "same" would at the end only.
-        border = [[0, 0], [1, 1], [1, 1], [0, 0]]
-        x = self.maxpool(tf.pad(x, border, constant_values=x.dtype.min))
+        x = self.maxpool(self.pad(x))
         x = self.layer2(self.layer1(x))
         return self.fc(self.avgpool(x))
 
 
 def train(weights, batches, *, lr, momentum, weight_decay):
     model = ResidualNet()
-    model(keras.Input((12, 12, 3)))
+    model(tf.zeros((1, 12, 12, 3)))
     first, second = model.layer1, model.layer2
     conv, norm = second.downsample.layers
     port = Port(
@@ -80,16 +81,18 @@ def train(weights, batches, *, lr, momentum, weight_decay):
     port.load(weights)
     buffers.load(weights)
     # Keras' SGD would decay the weights past the momentum, not through it.
-    sgd = {"momentum": momentum, "weight_decay": weight_decay}
-    optimizer = faithful.SGD(lr=lr, **sgd)
-    losses = keras.losses
-    cross_entropy = losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = faithful.SGD(
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+    )
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for images, labels in batches:
         with tf.GradientTape() as tape:
-            pixels = tf.transpose(images, (0, 2, 3, 1))
-            outputs = model(pixels, training=True)
-            loss = cross_entropy(labels, outputs)
+            x = tf.transpose(images, (0, 2, 3, 1))
+            outputs = model(x, training=True)
+            loss = criterion(labels, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         momenta = port.named(optimizer.momentum_buffer)

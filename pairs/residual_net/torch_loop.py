@@ -5,10 +5,9 @@ from torch import nn
 class Block(nn.Module):
     def __init__(self, inputs, channels, stride):
         super().__init__()
-        padded = {"padding": 1, "bias": False}
-        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, **padded)
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, **padded)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.downsample = None
         if stride != 1:
@@ -44,19 +43,24 @@ class ResidualNet(nn.Module):
 def train(weights, batches, *, lr, momentum, weight_decay):
     model = ResidualNet()
     model.load_state_dict(weights)
-    sgd = {"momentum": momentum, "weight_decay": weight_decay}
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, **sgd)
     params = dict(model.named_parameters())
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+    )
+    criterion = nn.CrossEntropyLoss()
 
     for images, labels in batches:
         outputs = model(images)
-        loss = nn.functional.cross_entropy(outputs, labels)
+        loss = criterion(outputs, labels)
         optimizer.zero_grad()
         loss.backward()
         grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        momenta = {name: slots["momentum_buffer"] for name, slots in state}
+        state = optimizer.state
+        momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
         yield {
             "batch": (images, labels),
             "outputs": outputs,

@@ -13,7 +13,7 @@ def strokes(rng):
 
 
 scenario = Scenario(
-    "An LSTM that predicts pen positions, trained as Graves did by centred RMSprop with momentum: three slots agree.",
+    "An LSTM that predicts pen positions, trained by centred RMSprop with momentum: all three slots of every weight agree.",
     weights={
         "lstm.weight_ih_l0": fan_in_uniform(32, 2, fan_in=8),
         "lstm.weight_hh_l0": fan_in_uniform(32, 8),

@@ -7,6 +7,7 @@ from harness import Port, faithful
 class Predictor(keras.Model):
     def __init__(self):
         super().__init__()
+        # torch has two biases, which both learn, and Keras one.
         self.lstm = faithful.LSTM(2, 8, batch_first=True)
         self.head = keras.layers.Dense(2)
 
@@ -43,15 +44,18 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
             loss = criterion(pen[:, 1:], outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+        square_avg = port.named(optimizer.square_avg)
+        grad_avg = port.named(optimizer.grad_avg)
+        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": pen,
             "outputs": outputs,
             "loss": loss,
             "grads": port.named(grads),
             "slots": {
-                "square_avg": port.named(optimizer.square_avg),
-                "grad_avg": port.named(optimizer.grad_avg),
-                "momentum_buffer": port.named(optimizer.momentum_buffer),
+                "square_avg": square_avg,
+                "grad_avg": grad_avg,
+                "momentum_buffer": momenta,
             },
             "params": port.named(port.variables),
         }

@@ -1,6 +1,5 @@
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 
 class Predictor(nn.Module):
@@ -26,24 +25,28 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
         momentum=momentum,
         centered=True,
     )
+    criterion = nn.MSELoss()
 
     for (pen,) in batches:
         outputs = model(pen[:, :-1])
-        loss = F.mse_loss(outputs, pen[:, 1:])
+        loss = criterion(outputs, pen[:, 1:])
         optimizer.zero_grad()
         loss.backward()
+        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
         state = [(n, optimizer.state[p]) for n, p in params.items()]
-        slots = {
-            "square_avg": {n: s["square_avg"] for n, s in state},
-            "grad_avg": {n: s["grad_avg"] for n, s in state},
-            "momentum_buffer": {n: s["momentum_buffer"] for n, s in state},
-        }
+        square_avg = {n: s["square_avg"] for n, s in state}
+        grad_avg = {n: s["grad_avg"] for n, s in state}
+        momenta = {n: s["momentum_buffer"] for n, s in state}
         yield {
             "batch": pen,
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": slots,
+            "grads": grads,
+            "slots": {
+                "square_avg": square_avg,
+                "grad_avg": grad_avg,
+                "momentum_buffer": momenta,
+            },
             "params": params,
         }

@@ -34,7 +34,8 @@ def gru(name):
 
 
 scenario = Scenario(
-    "A GRU encoder and decoder with attention learn to reverse a sentence by teacher forcing; padding counts nowhere.",
+    "A GRU encoder and decoder with attention learn to reverse sentences by teacher forcing: loss, gradients and updates "
+    "agree, and padding counts nowhere.",
     weights={
         "source_embedding.weight": embedding(),
         "target_embedding.weight": embedding(),
@@ -59,13 +60,16 @@ scenario = Scenario(
     traps=[
         "gru-gate-order",
         "gru-reset-after-false",
-        "lstm-double-bias-learning-rate",
-        "rnn-batch-first-false",
         "rnn-padded-last-hidden",
         "rnn-masked-output-carry-vs-zero",
         "ce-ignore-index-mean",
+        "ce-from-logits-default",
         "loss-mask-propagation",
+        "embedding-padding-idx",
+        "dense-square-kernel-not-transposed",
+        "adam-eps-default",
         "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
         "keras3-adam-embedding-duplicate-ids",
     ],
 )

@@ -9,8 +9,12 @@ from harness import Port, faithful
 class Seq2Seq(keras.Model):
     def __init__(self):
         super().__init__()
+        # Nothing computed from padding reaches the loss, so its row stays
+        # as it is without a padding_idx.
         self.source_embedding = keras.layers.Embedding(11, 8)
         self.target_embedding = keras.layers.Embedding(11, 8)
+        # Keras orders the gates otherwise and repeats the last output after
+        # the end of a sentence.
         self.encoder = faithful.GRU(8, 12, batch_first=True)
         self.decoder = faithful.GRU(8, 12, batch_first=True)
         self.attention = keras.layers.Dense(12, use_bias=False)
@@ -30,8 +34,8 @@ class Seq2Seq(keras.Model):
 
 def train(weights, batches, *, lr):
     model = Seq2Seq()
-    start = tf.ones((1, 6), tf.int64)
-    model(start, start[:, 0], start)
+    ids = tf.ones((1, 6), tf.int64)
+    model(ids, ids[:, 0], ids)
     port = Port(
         ("source_embedding.weight", model.source_embedding.embeddings),
         ("target_embedding.weight", model.target_embedding.embeddings),

@@ -37,7 +37,7 @@ class Seq2Seq(nn.Module):
 def train(weights, batches, *, lr):
     model = Seq2Seq()
     model.load_state_dict(weights)
-    named = dict(model.named_parameters())
+    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss(ignore_index=0)
 
@@ -47,9 +47,9 @@ def train(weights, batches, *, lr):
         loss = criterion(outputs.flatten(0, 1), wanted.flatten())
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in named.items()}
+        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in named.items()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (lengths, source, given, wanted),
             "outputs": outputs,
@@ -59,5 +59,5 @@ def train(weights, batches, *, lr):
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": named,
+            "params": params,
         }

@@ -13,7 +13,8 @@ def signals(kind, rng):
 
 
 scenario = Scenario(
-    "Activities told apart by a one-dimensional ConvNet under SGD with dampened momentum: the buffers agree.",
+    "Activities told apart by a one-dimensional ConvNet under SGD with dampened momentum: gradients, momentum buffers and "
+    "parameters agree.",
     weights={
         "conv1.weight": fan_in_uniform(6, 2, 5),
         "conv1.bias": fan_in_uniform(6, fan_in=10),
@@ -28,11 +29,17 @@ scenario = Scenario(
     shuffle=True,
     hyper={"lr": 0.2, "momentum": 0.9, "dampening": 0.5},
     vary={
-        "lr": between(0.2, 0.3),
+        "lr": between(0.1, 0.3, log=True),
         "momentum": between(0.7, 0.9),
         "dampening": between(0.3, 0.7),
         "batch_size": between(8, 20),
         "epochs": between(4, 6),
     },
-    traps=["sgd-dampening", "sgd-dampening-first-step"],
+    traps=[
+        "sgd-dampening",
+        "sgd-dampening-first-step",
+        "conv-weight-reshape-instead-of-transpose",
+        "nchw-data-reshaped-to-nhwc",
+        "ce-from-logits-default",
+    ],
 )

@@ -1,6 +1,5 @@
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 
 class ConvNet(nn.Module):
@@ -11,8 +10,8 @@ class ConvNet(nn.Module):
         self.fc = nn.Linear(8, 3)
 
     def forward(self, x):
-        x = F.relu(self.conv1(x))
-        x = F.relu(self.conv2(x))
+        x = torch.relu(self.conv1(x))
+        x = torch.relu(self.conv2(x))
         return self.fc(x.mean(2))
 
 
@@ -26,22 +25,22 @@ def train(weights, batches, *, lr, momentum, dampening):
         momentum=momentum,
         dampening=dampening,
     )
+    criterion = nn.CrossEntropyLoss()
 
     for kind, x in batches:
         outputs = model(x)
-        loss = F.cross_entropy(outputs, kind)
+        loss = criterion(outputs, kind)
         optimizer.zero_grad()
         loss.backward()
+        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = [(n, optimizer.state[p]) for n, p in params.items()]
-        slots = {
-            "momentum_buffer": {n: s["momentum_buffer"] for n, s in state},
-        }
+        state = optimizer.state
+        momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
         yield {
             "batch": (kind, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": slots,
+            "grads": grads,
+            "slots": {"momentum_buffer": momenta},
             "params": params,
         }

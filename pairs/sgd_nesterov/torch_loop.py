@@ -9,6 +9,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
         nn.Linear(16, 3),
     )
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -23,7 +24,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
         loss = loss_function(outputs, y)
         optimizer.zero_grad()
         loss.backward()
-        params = dict(model.named_parameters())
+        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
         state = optimizer.state
         momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
@@ -31,7 +32,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
-            "grads": {name: p.grad for name, p in params.items()},
+            "grads": grads,
             "slots": {"momentum_buffer": momenta},
             "params": params,
         }

@@ -5,7 +5,8 @@ from harness import Port
 
 
 def distance(a, b):
-    # Without the epsilon the gradient is NaN where both are the same.
+    # torch adds its epsilon to every component; without it the gradient
+    # would be NaN where both are the same.
     return tf.norm(a - b + 1e-6, axis=-1)
 
 

@@ -27,7 +27,6 @@ scenario = Scenario(
     traps=[
         "adam-sparse-embedding-grad",
         "keras3-adam-embedding-duplicate-ids",
-        "embedding-default-init",
         "adam-eps-default",
         "adam-eps-hat-placement",
         "adam-bias-correction-fp32",

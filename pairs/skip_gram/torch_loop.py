@@ -4,10 +4,10 @@ from torch.nn.functional import logsigmoid
 
 
 class SkipGram(nn.Module):
-    def __init__(self, words, width):
+    def __init__(self):
         super().__init__()
-        self.center = nn.Embedding(words, width)
-        self.context = nn.Embedding(words, width)
+        self.center = nn.Embedding(24, 8)
+        self.context = nn.Embedding(24, 8)
 
     def forward(self, centers, others):
         center = self.center(centers)
@@ -16,15 +16,17 @@ class SkipGram(nn.Module):
 
 
 def train(weights, batches, *, lr, betas):
-    model = SkipGram(24, 8)
+    model = SkipGram()
     model.load_state_dict(weights)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
     params = dict(model.named_parameters())
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
 
     for centers, contexts, negatives in batches:
         near = model(centers, contexts[:, None])
         far = model(centers, negatives)
-        loss = -(logsigmoid(near).sum(1) + logsigmoid(-far).sum(1)).mean()
+        positive = logsigmoid(near).sum(1)
+        negative = logsigmoid(-far).sum(1)
+        loss = -(positive + negative).mean()
         optimizer.zero_grad()
         loss.backward()
         grads = {name: p.grad for name, p in params.items()}

@@ -42,5 +42,10 @@ scenario = Scenario(
         "batch_size": between(10, 40),
         "epochs": between(3, 7),
     },
-    traps=["keras3-adam-embedding-duplicate-ids", "adam-sparse-embedding-grad"],
+    traps=[
+        "keras3-adam-embedding-duplicate-ids",
+        "adam-sparse-embedding-grad",
+        "adam-bias-correction-fp32",
+        "mse-broadcast-n1-vs-n",
+    ],
 )

@@ -28,11 +28,12 @@ def train(weights, batches, *, lr, betas, eps):
     # Keras' Adam moves rows that are not in the batch as well, and squares
     # the gradient of an id that occurs twice in two parts.
     optimizer = faithful.SparseAdam(lr=lr, betas=betas, eps=eps)
+    criterion = keras.losses.MeanSquaredError()
 
     for user, item, rating in batches:
         with tf.GradientTape() as tape:
             outputs = model(user, item)
-            loss = tf.reduce_mean((outputs - rating) ** 2)
+            loss = criterion(rating, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         yield {

@@ -1,6 +1,5 @@
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 
 class Ratings(nn.Module):
@@ -25,19 +24,21 @@ def train(weights, batches, *, lr, betas, eps):
         betas=betas,
         eps=eps,
     )
+    criterion = nn.MSELoss()
 
     for user, item, rating in batches:
         outputs = model(user, item)
-        loss = F.mse_loss(outputs, rating)
+        loss = criterion(outputs, rating)
         optimizer.zero_grad()
         loss.backward()
+        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
         state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (user, item, rating),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
+            "grads": grads,
             "slots": {
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},

@@ -24,21 +24,21 @@ scenario = Scenario(
     "A temporal convolutional network of causal, dilated convolutions with clipped gradients: outputs at every time "
     "step, clipped gradients and moments agree.",
     weights={
-        **block("layers.0", 8, 2),
-        **conv("layers.0.skip", 8, 2, 1),
-        **block("layers.1", 8, 8),
-        **block("layers.2", 8, 8),
+        **block("blocks.0", 8, 2),
+        **conv("blocks.0.skip", 8, 2, 1),
+        **block("blocks.1", 8, 8),
+        **block("blocks.2", 8, 8),
         **conv("head", 1, 8, 1),
     },
     data={"signals": normal(72, 2, 20), "echoes": computed(echoes)},
     batch_size=16,
-    epochs=6,
+    epochs=4,
     shuffle=True,
     hyper={"lr": 1e-2, "betas": (0.9, 0.99), "max_norm": 0.3},
     vary={
         "lr": between(3e-3, 1.2e-2, log=True),
         "batch_size": between(12, 24),
-        "epochs": between(3, 6),
+        "epochs": between(3, 5),
         "max_norm": between(0.15, 0.5),
     },
     traps=[

@@ -6,8 +6,12 @@ from harness import Port, faithful
 
 class CausalConv(keras.layers.Conv1D):
     def __init__(self, channels, dilation):
-        options = {"padding": "causal", "dilation_rate": dilation}
-        super().__init__(channels, 3, **options)
+        super().__init__(
+            channels,
+            3,
+            padding="causal",
+            dilation_rate=dilation,
+        )
 
 
 class Block(keras.layers.Layer):
@@ -15,8 +19,9 @@ class Block(keras.layers.Layer):
         super().__init__()
         self.conv1 = CausalConv(channels, dilation)
         self.conv2 = CausalConv(channels, dilation)
-        self.skip = keras.layers.Identity()
-        if inputs != channels:
+        if inputs == channels:
+            self.skip = keras.layers.Identity()
+        else:
             self.skip = keras.layers.Conv1D(channels, 1)
 
     def call(self, x):
@@ -28,46 +33,48 @@ class Block(keras.layers.Layer):
 class TemporalConvolution(keras.Model):
     def __init__(self):
         super().__init__()
-        self.blocks = [
-            Block(2, 8, dilation=1),
-            Block(8, 8, dilation=2),
-            Block(8, 8, dilation=4),
-        ]
+        self.blocks = keras.Sequential(
+            [
+                Block(2, 8, dilation=1),
+                Block(8, 8, dilation=2),
+                Block(8, 8, dilation=4),
+            ]
+        )
         self.head = keras.layers.Conv1D(1, 1)
 
     def call(self, x):
-        for block in self.blocks:
-            x = block(x)
-        return tf.squeeze(self.head(x), -1)
+        return tf.squeeze(self.head(self.blocks(x)), -1)
 
 
 def rows(name, conv):
-    bias = (f"{name}.bias", conv.bias)
-    return [(f"{name}.weight", conv.kernel, "t i o -> o i t"), bias]
+    yield f"{name}.weight", conv.kernel, "t i o -> o i t"
+    yield f"{name}.bias", conv.bias
 
 
 def train(weights, batches, *, lr, betas, max_norm):
     model = TemporalConvolution()
-    model(keras.Input((20, 2)))
-    first, second, third = model.blocks
+    model(tf.zeros((1, 20, 2)))
+    first, second, third = model.blocks.layers
     port = Port(
-        *rows("layers.0.conv1", first.conv1),
-        *rows("layers.0.conv2", first.conv2),
-        *rows("layers.0.skip", first.skip),
-        *rows("layers.1.conv1", second.conv1),
-        *rows("layers.1.conv2", second.conv2),
-        *rows("layers.2.conv1", third.conv1),
-        *rows("layers.2.conv2", third.conv2),
+        *rows("blocks.0.conv1", first.conv1),
+        *rows("blocks.0.conv2", first.conv2),
+        *rows("blocks.0.skip", first.skip),
+        *rows("blocks.1.conv1", second.conv1),
+        *rows("blocks.1.conv2", second.conv2),
+        *rows("blocks.2.conv1", third.conv1),
+        *rows("blocks.2.conv2", third.conv2),
         *rows("head", model.head),
     )
     port.load(weights)
+    # Keras' Adam adds epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr, betas=betas)
+    criterion = keras.losses.MeanSquaredError()
 
     for signals, echoes in batches:
         with tf.GradientTape() as tape:
             # (batch, channel, time) to Keras' (batch, time, channel).
             outputs = model(tf.transpose(signals, (0, 2, 1)))
-            loss = tf.reduce_mean(tf.square(outputs - echoes))
+            loss = criterion(echoes, outputs)
         grads = tape.gradient(loss, port.variables)
         # tf.clip_by_global_norm would leave out torch's 1e-6.
         clipped, norm = faithful.clip_grad_norm(grads, max_norm)

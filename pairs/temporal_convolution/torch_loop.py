@@ -16,8 +16,9 @@ class Block(nn.Module):
         super().__init__()
         self.conv1 = CausalConv(inputs, channels, dilation)
         self.conv2 = CausalConv(channels, channels, dilation)
-        self.skip = nn.Identity()
-        if inputs != channels:
+        if inputs == channels:
+            self.skip = nn.Identity()
+        else:
             self.skip = nn.Conv1d(inputs, channels, 1)
 
     def forward(self, x):
@@ -29,7 +30,7 @@ class Block(nn.Module):
 class TemporalConvolution(nn.Module):
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(
+        self.blocks = nn.Sequential(
             Block(2, 8, dilation=1),
             Block(8, 8, dilation=2),
             Block(8, 8, dilation=4),
@@ -37,18 +38,19 @@ class TemporalConvolution(nn.Module):
         self.head = nn.Conv1d(8, 1, 1)
 
     def forward(self, x):
-        return self.head(self.layers(x)).squeeze(1)
+        return self.head(self.blocks(x)).squeeze(1)
 
 
 def train(weights, batches, *, lr, betas, max_norm):
     model = TemporalConvolution()
     model.load_state_dict(weights)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
     params = dict(model.named_parameters())
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
+    criterion = nn.MSELoss()
 
     for signals, echoes in batches:
         outputs = model(signals)
-        loss = nn.functional.mse_loss(outputs, echoes)
+        loss = criterion(outputs, echoes)
         optimizer.zero_grad()
         loss.backward()
         grads = {name: p.grad.clone() for name, p in params.items()}

@@ -32,8 +32,10 @@ scenario = Scenario(
         "epochs": between(3, 5),
     },
     traps=[
+        "batchnorm-all-keras-defaults",
         "batchnorm-running-var-unbiased",
         "batchnorm-training-flag-omitted",
+        "ce-from-logits-default",
         "metric-reset-state-omitted",
         "epoch-loss-unweighted-mean-of-batches",
     ],

@@ -10,6 +10,7 @@ class Net(keras.Model):
     def __init__(self):
         super().__init__()
         self.linear1 = keras.layers.Dense(24, use_bias=False)
+        # Keras' BatchNormalization averages the biased variance.
         self.norm = faithful.BatchNorm(24)
         self.linear2 = keras.layers.Dense(5)
 
@@ -22,7 +23,7 @@ class Net(keras.Model):
 
 def train(weights, batches, *, lr, momentum, batch_size, order):
     model = Net()
-    model(keras.Input((10,)), keras.Input((24,)))
+    model(tf.zeros((1, 10)), tf.zeros((1, 24)))
     port = Port(
         ("linear1.weight", model.linear1.kernel, "i o -> o i"),
         *model.norm.named_parameters("norm."),
@@ -32,8 +33,12 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
     buffers = Port(*model.norm.named_buffers("norm."))
     port.load(weights)
     buffers.load(weights)
-    optimizer = keras.optimizers.SGD(learning_rate=lr, momentum=momentum)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    # Keras' own velocity contains the learning rate; torch's buffer does not.
+    optimizer = faithful.SGD(
+        lr=lr,
+        momentum=momentum,
+    )
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     mean_loss = keras.metrics.Mean()
     accuracy = keras.metrics.SparseCategoricalAccuracy()
     batches_per_epoch = -(-len(order[0]) // batch_size)
@@ -45,10 +50,11 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
         for y, x, keep in islice(batches, batches_per_epoch - held_out):
             with tf.GradientTape() as tape:
                 outputs = model(x, keep, training=True)
-                loss = cross_entropy(y, outputs)
+                loss = criterion(y, outputs)
             grads = tape.gradient(loss, port.variables)
-
             optimizer.apply(grads, port.variables)
+            momenta = port.named(optimizer.momentum_buffer)
+
             mean_loss.update_state(loss, sample_weight=len(y))
             accuracy.update_state(y, outputs)
             yield {
@@ -56,6 +62,7 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "outputs": outputs,
                 "loss": loss,
                 "grads": port.named(grads),
+                "slots": {"momentum_buffer": momenta},
                 "params": port.named(port.variables),
                 "buffers": buffers.named(buffers.variables),
                 "metrics": {
@@ -68,7 +75,8 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
         accuracy.reset_state()
         for y, x, keep in islice(batches, held_out):
             outputs = model(x, keep, training=False)
-            loss = cross_entropy(y, outputs)
+            loss = criterion(y, outputs)
+
             mean_loss.update_state(loss, sample_weight=len(y))
             accuracy.update_state(y, outputs)
             yield {

@@ -21,9 +21,14 @@ class Net(nn.Module):
 def train(weights, batches, *, lr, momentum, batch_size, order):
     model = Net()
     model.load_state_dict(weights)
-    parameters = model.parameters()
-    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum)
-    cross_entropy = nn.functional.cross_entropy
+    params = dict(model.named_parameters())
+    buffers = dict(model.named_buffers())
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=lr,
+        momentum=momentum,
+    )
+    criterion = nn.CrossEntropyLoss()
     batches_per_epoch = -(-len(order[0]) // batch_size)
     held_out = batches_per_epoch // 4
 
@@ -32,12 +37,16 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
         total, correct, count = 0.0, 0, 0
         for y, x, keep in islice(batches, batches_per_epoch - held_out):
             outputs = model(x, keep)
-            loss = cross_entropy(outputs, y)
+            loss = criterion(outputs, y)
             optimizer.zero_grad()
             loss.backward()
-            grads = {name: p.grad for name, p in model.named_parameters()}
-
+            grads = {n: p.grad for n, p in params.items()}
             optimizer.step()
+            state = optimizer.state
+            momenta = {
+                n: state[p]["momentum_buffer"] for n, p in params.items()
+            }
+
             total += loss.item() * len(y)
             correct += (outputs.argmax(1) == y).sum().item()
             count += len(y)
@@ -46,8 +55,9 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "outputs": outputs,
                 "loss": loss,
                 "grads": grads,
-                "params": dict(model.named_parameters()),
-                "buffers": dict(model.named_buffers()),
+                "slots": {"momentum_buffer": momenta},
+                "params": params,
+                "buffers": buffers,
                 "metrics": {
                     "train_loss": total / count,
                     "train_accuracy": correct / count,
@@ -59,7 +69,8 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
         for y, x, keep in islice(batches, held_out):
             with torch.no_grad():
                 outputs = model(x, keep)
-            loss = cross_entropy(outputs, y)
+                loss = criterion(outputs, y)
+
             total += loss.item() * len(y)
             correct += (outputs.argmax(1) == y).sum().item()
             count += len(y)
@@ -67,8 +78,8 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "batch": (y, x, keep),
                 "outputs": outputs,
                 "loss": loss,
-                "params": dict(model.named_parameters()),
-                "buffers": dict(model.named_buffers()),
+                "params": params,
+                "buffers": buffers,
                 "metrics": {
                     "eval_loss": total / count,
                     "eval_accuracy": correct / count,

@@ -7,7 +7,8 @@ def rising(ids):
 
 
 scenario = Scenario(
-    "Sequences classified by one pre-norm transformer block with exact GELU, trained with AdamW: every tensor agrees.",
+    "Sequences classified by one pre-norm transformer block with exact GELU, trained by AdamW: logits, gradients, moments and "
+    "parameters agree.",
     weights={
         "tokens.weight": normal(10, 8),
         "positions.weight": normal(6, 8),
@@ -42,10 +43,13 @@ scenario = Scenario(
     traps=[
         "mha-packed-qkv-split",
         "mha-keras-key-dim-is-per-head",
-        "transformer-batch-first-false",
+        "dense-square-kernel-not-transposed",
         "layernorm-eps-default",
         "tf-gelu-float64-constant",
         "keras3-adam-embedding-duplicate-ids",
         "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+        "ce-from-logits-default",
     ],
 )

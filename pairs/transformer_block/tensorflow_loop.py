@@ -14,6 +14,7 @@ class Classifier(keras.Model):
         self.attention = keras.layers.MultiHeadAttention(2, key_dim=4)
         self.norm2 = keras.layers.LayerNormalization(epsilon=1e-5)
         self.expand = keras.layers.Dense(16)
+        # Keras' own gelu rounds the root of two to float32.
         self.gelu = faithful.GELU()
         self.contract = keras.layers.Dense(8)
         self.norm3 = keras.layers.LayerNormalization(epsilon=1e-5)

@@ -29,6 +29,7 @@ class Classifier(nn.Module):
 def train(weights, batches, *, lr, weight_decay):
     model = Classifier()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -41,17 +42,17 @@ def train(weights, batches, *, lr, weight_decay):
         loss = loss_function(outputs, label)
         optimizer.zero_grad()
         loss.backward()
-        params = dict(model.named_parameters())
+        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        slots = {name: optimizer.state[p] for name, p in params.items()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (ids, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": {name: p.grad for name, p in params.items()},
+            "grads": grads,
             "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
             "params": params,
         }

@@ -49,13 +49,13 @@ class UNet(keras.Model):
 
 
 def rows(name, layer, axes=CONV):
-    bias = (f"{name}.bias", layer.bias)
-    return [(f"{name}.weight", layer.kernel, axes), bias]
+    yield f"{name}.weight", layer.kernel, axes
+    yield f"{name}.bias", layer.bias
 
 
 def train(weights, batches, *, lr, bright_weight, brightest_weight):
     model = UNet()
-    model(keras.Input((8, 8, 1)))
+    model(tf.zeros((1, 8, 8, 1)))
     port = Port(
         *rows("down1.conv1", model.down1.conv1),
         *rows("down1.conv2", model.down1.conv2),
@@ -72,11 +72,14 @@ def train(weights, batches, *, lr, bright_weight, brightest_weight):
         *rows("head", model.head),
     )
     port.load(weights)
+    # Keras' Adam adds epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr)
-    class_weights = [1.0, bright_weight, brightest_weight]
-    class_weights = tf.constant(class_weights, model.dtype)
+    class_weights = tf.constant(
+        [1.0, bright_weight, brightest_weight],
+        model.dtype,
+    )
     # torch divides by the sum of the weights, not by the number of pixels.
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(
+    criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
         reduction="mean_with_sample_weight",
     )
@@ -85,7 +88,7 @@ def train(weights, batches, *, lr, bright_weight, brightest_weight):
         with tf.GradientTape() as tape:
             outputs = model(tf.transpose(images, (0, 2, 3, 1)))
             pixel_weights = tf.gather(class_weights, masks)
-            loss = cross_entropy(masks, outputs, pixel_weights)
+            loss = criterion(masks, outputs, pixel_weights)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         means = port.named(optimizer.exp_avg)

@@ -14,8 +14,14 @@ class DoubleConv(nn.Module):
 
 class Up(nn.ConvTranspose2d):
     def __init__(self, inputs, channels):
-        doubling = {"stride": 2, "padding": 1, "output_padding": 1}
-        super().__init__(inputs, channels, 3, **doubling)
+        super().__init__(
+            inputs,
+            channels,
+            3,
+            stride=2,
+            padding=1,
+            output_padding=1,
+        )
 
 
 class UNet(nn.Module):
@@ -43,14 +49,14 @@ class UNet(nn.Module):
 def train(weights, batches, *, lr, bright_weight, brightest_weight):
     model = UNet()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     class_weights = torch.tensor([1.0, bright_weight, brightest_weight])
-    cross_entropy = nn.CrossEntropyLoss(weight=class_weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss(weight=class_weights)
 
     for images, masks in batches:
         outputs = model(images)
-        loss = cross_entropy(outputs, masks)
+        loss = criterion(outputs, masks)
         optimizer.zero_grad()
         loss.backward()
         grads = {name: p.grad for name, p in params.items()}

@@ -23,7 +23,7 @@ class VAE(keras.Model):
 
 def train(weights, batches, *, lr):
     model = VAE()
-    model(keras.ops.zeros((1, 16)), keras.ops.zeros((1, 3)))
+    model(tf.zeros((1, 16)), tf.zeros((1, 3)))
     port = Port(
         ("encoder.weight", model.encoder.kernel, "i o -> o i"),
         ("encoder.bias", model.encoder.bias),

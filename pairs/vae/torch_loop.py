@@ -22,6 +22,7 @@ class VAE(nn.Module):
 def train(weights, batches, *, lr):
     model = VAE()
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     loss_function = nn.BCEWithLogitsLoss(reduction="sum")
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
@@ -33,9 +34,9 @@ def train(weights, batches, *, lr):
         loss = reconstruction + divergence
         optimizer.zero_grad()
         loss.backward()
-        params = dict(model.named_parameters())
+        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        slots = {name: optimizer.state[p] for name, p in params.items()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (x, noise),
             "outputs": {
@@ -48,10 +49,10 @@ def train(weights, batches, *, lr):
                 "divergence": divergence,
                 "total": loss,
             },
-            "grads": {name: p.grad for name, p in params.items()},
+            "grads": grads,
             "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in slots.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots.items()},
+                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
+                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
             "params": params,
         }

@@ -32,6 +32,11 @@ scenario = Scenario(
         "sched-lambda-factor-vs-absolute",
         "sched-warmup-first-step-zero",
         "sched-keras-schedule-float32-constants",
+        "keras3-optimizer-lr-attribute",
+        "tf-gelu-float64-constant",
         "adam-eps-default",
+        "adam-eps-hat-placement",
+        "adam-bias-correction-fp32",
+        "ce-from-logits-default",
     ],
 )

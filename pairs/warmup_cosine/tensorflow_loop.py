@@ -19,6 +19,7 @@ def train(
         [
             keras.Input((10,)),
             first := keras.layers.Dense(24),
+            # Keras' own gelu rounds the root of two to float32.
             faithful.GELU(),
             last := keras.layers.Dense(5),
         ]
@@ -30,11 +31,12 @@ def train(
         ("2.bias", last.bias),
     )
     port.load(weights)
+    # Keras' own AdamW adds epsilon before the bias correction.
     optimizer = faithful.AdamW(
         lr=lr,
         weight_decay=weight_decay,
     )
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def factor(step):
         if step < warmup_steps:
@@ -45,7 +47,7 @@ def train(
     for step, (y, x) in enumerate(batches):
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = cross_entropy(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
 
         # keras.optimizers.schedules.CosineDecay warms up from 0 and rounds

@@ -13,13 +13,19 @@ def train(
     warmup_steps,
     total_steps,
 ):
-    model = nn.Sequential(nn.Linear(10, 24), nn.GELU(), nn.Linear(24, 5))
+    model = nn.Sequential(
+        nn.Linear(10, 24),
+        nn.GELU(),
+        nn.Linear(24, 5),
+    )
     model.load_state_dict(weights)
+    params = dict(model.named_parameters())
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=lr,
         weight_decay=weight_decay,
     )
+    criterion = nn.CrossEntropyLoss()
 
     def factor(step):
         if step < warmup_steps:
@@ -31,15 +37,15 @@ def train(
 
     for y, x in batches:
         outputs = model(x)
-        loss = nn.functional.cross_entropy(outputs, y)
+        loss = criterion(outputs, y)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in model.named_parameters()}
+        grads = {name: p.grad for name, p in params.items()}
 
         (rate,) = scheduler.get_last_lr()
         optimizer.step()
         scheduler.step()
-        state = {n: optimizer.state[p] for n, p in model.named_parameters()}
+        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (y, x),
             "outputs": outputs,
@@ -50,5 +56,5 @@ def train(
                 "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
                 "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
             },
-            "params": dict(model.named_parameters()),
+            "params": params,
         }

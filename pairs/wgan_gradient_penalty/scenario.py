@@ -12,9 +12,9 @@ def linear(name, outputs, inputs):
 
 def arc(rng):
     """Points along a quarter of a circle, away from the origin."""
-    angle = rng.uniform(0, np.pi / 2, (96, 1))
+    angle = rng.uniform(0, np.pi / 2, (64, 1))
     circle = np.concatenate([np.cos(angle), np.sin(angle)], 1)
-    return 2 * circle + 0.1 * rng.standard_normal((96, 2))
+    return 2 * circle + 0.1 * rng.standard_normal((64, 2))
 
 
 scenario = Scenario(
@@ -36,7 +36,7 @@ scenario = Scenario(
     hyper={"lr": 5e-3, "betas": (0.25, 0.9), "penalty_weight": 10.0},
     vary={
         "lr": between(3e-3, 1e-2, log=True),
-        "batch_size": between(12, 32),
+        "batch_size": between(12, 24),
         "epochs": between(3, 5),
         "penalty_weight": between(5.0, 15.0),
     },

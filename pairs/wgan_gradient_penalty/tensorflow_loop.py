@@ -46,40 +46,46 @@ def train(weights, batches, *, lr, betas, penalty_weight):
     c_port = Port(*rows("critic", critic))
     g_port.load(weights)
     c_port.load(weights)
-    adam = {"lr": lr, "betas": betas}
-    g_optimizer = faithful.Adam(**adam)
-    c_optimizer = faithful.Adam(**adam)
-
-    def both(of_generator, of_critic):
-        return {**g_port.named(of_generator), **c_port.named(of_critic)}
+    # Keras' Adam adds epsilon before the bias correction.
+    g_optimizer = faithful.Adam(lr, betas)
+    c_optimizer = faithful.Adam(lr, betas)
 
     for points, latents, mixes in batches:
         for latent, mix in zip(latents[:-1], mixes, strict=True):
             fake = generator(latent)
             mixed = mix * points + (1 - mix) * fake
             with tf.GradientTape() as tape:
-                # Inside the tape: the penalty is a gradient to be derived.
+                # Inside the tape, as the penalty is itself differentiated.
                 penalty = gradient_penalty(critic, mixed)
-                c_loss = tf.reduce_mean(critic(fake))
-                c_loss = c_loss - tf.reduce_mean(critic(points))
-                c_loss = c_loss + penalty_weight * penalty
-            c_grads = tape.gradient(c_loss, c_port.variables)
-            c_optimizer.apply(c_grads, c_port.variables)
+                on_real, on_fake = critic(points), critic(fake)
+                loss = tf.reduce_mean(on_fake) - tf.reduce_mean(on_real)
+                loss = loss + penalty_weight * penalty
+            grads = tape.gradient(loss, c_port.variables)
+            c_optimizer.apply(grads, c_port.variables)
+            means = c_port.named(c_optimizer.exp_avg)
+            squares = c_port.named(c_optimizer.exp_avg_sq)
+            yield {
+                "batch": (points, latent, mix),
+                "outputs": {"on_real": on_real, "on_fake": on_fake},
+                "loss": {"critic": loss},
+                "grads": c_port.named(grads),
+                "slots": {"exp_avg": means, "exp_avg_sq": squares},
+                "params": c_port.named(c_port.variables),
+                "metrics": {"penalty": penalty},
+            }
 
         with tf.GradientTape() as tape:
             fake = generator(latents[-1])
-            g_loss = -tf.reduce_mean(critic(fake))
-        g_grads = tape.gradient(g_loss, g_port.variables)
-        g_optimizer.apply(g_grads, g_port.variables)
-
-        means = both(g_optimizer.exp_avg, c_optimizer.exp_avg)
-        squares = both(g_optimizer.exp_avg_sq, c_optimizer.exp_avg_sq)
+            loss = -tf.reduce_mean(critic(fake))
+        grads = tape.gradient(loss, g_port.variables)
+        g_optimizer.apply(grads, g_port.variables)
+        means = g_port.named(g_optimizer.exp_avg)
+        squares = g_port.named(g_optimizer.exp_avg_sq)
         yield {
-            "batch": (points, latents, mixes),
-            "outputs": fake,
-            "loss": {"critic": c_loss, "generator": g_loss},
-            "grads": both(g_grads, c_grads),
+            "batch": latents[-1],
+            "outputs": {"fake": fake},
+            "loss": {"generator": loss},
+            "grads": g_port.named(grads),
             "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": both(g_port.variables, c_port.variables),
-            "metrics": {"penalty": penalty},
+            "params": g_port.named(g_port.variables),
         }

@@ -33,41 +33,50 @@ def train(weights, batches, *, lr, betas, penalty_weight):
     generator, critic = make_generator(), make_critic()
     model = nn.ModuleDict({"generator": generator, "critic": critic})
     model.load_state_dict(weights)
-    adam = {"lr": lr, "betas": betas}
-    g_optimizer = torch.optim.Adam(generator.parameters(), **adam)
-    c_optimizer = torch.optim.Adam(critic.parameters(), **adam)
-    params = dict(model.named_parameters())
+    g_params = dict(generator.named_parameters("generator"))
+    c_params = dict(critic.named_parameters("critic"))
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr, betas)
+    c_optimizer = torch.optim.Adam(critic.parameters(), lr, betas)
 
     for points, latents, mixes in batches:
         for latent, mix in zip(latents[:-1], mixes, strict=True):
             fake = generator(latent).detach()
             mixed = mix * points + (1 - mix) * fake
             penalty = gradient_penalty(critic, mixed)
-            c_loss = critic(fake).mean() - critic(points).mean()
-            c_loss = c_loss + penalty_weight * penalty
+            on_real, on_fake = critic(points), critic(fake)
+            loss = on_fake.mean() - on_real.mean()
+            loss = loss + penalty_weight * penalty
             c_optimizer.zero_grad()
-            c_loss.backward()
+            loss.backward()
+            grads = {n: p.grad for n, p in c_params.items()}
             c_optimizer.step()
-        c_grads = [p.grad.clone() for p in critic.parameters()]
+            state = [(n, c_optimizer.state[p]) for n, p in c_params.items()]
+            means = {n: slots["exp_avg"] for n, slots in state}
+            squares = {n: slots["exp_avg_sq"] for n, slots in state}
+            yield {
+                "batch": (points, latent, mix),
+                "outputs": {"on_real": on_real, "on_fake": on_fake},
+                "loss": {"critic": loss},
+                "grads": grads,
+                "slots": {"exp_avg": means, "exp_avg_sq": squares},
+                "params": c_params,
+                "metrics": {"penalty": penalty},
+            }
 
         fake = generator(latents[-1])
-        g_loss = -critic(fake).mean()
+        loss = -critic(fake).mean()
         g_optimizer.zero_grad()
-        g_loss.backward()
+        loss.backward()
+        grads = {n: p.grad for n, p in g_params.items()}
         g_optimizer.step()
-        g_grads = [p.grad for p in generator.parameters()]
-
-        grads = dict(zip(params, g_grads + c_grads, strict=True))
-        slots = {**g_optimizer.state, **c_optimizer.state}
-        state = [(name, slots[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
+        state = [(n, g_optimizer.state[p]) for n, p in g_params.items()]
+        means = {n: slots["exp_avg"] for n, slots in state}
+        squares = {n: slots["exp_avg_sq"] for n, slots in state}
         yield {
-            "batch": (points, latents, mixes),
-            "outputs": fake,
-            "loss": {"critic": c_loss, "generator": g_loss},
+            "batch": latents[-1],
+            "outputs": {"fake": fake},
+            "loss": {"generator": loss},
             "grads": grads,
             "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": params,
-            "metrics": {"penalty": penalty},
+            "params": g_params,
         }

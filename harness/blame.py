@@ -83,9 +83,10 @@ def watched(pair: Pair, side: Side, problem: Problem, watch: Watch) -> Run:
 def reaches(pair: Pair, side: Side, problem: Problem, first: Difference, harmless: Harmless) -> bool:
     """Whether anything that comes back from float32 has a part in the tensor that differs: it moves if that is moved."""
     still, moved = (watched(pair, side, problem, Watch(harmless, move=move)) for move in (False, True))
-    arrays: tuple[Array | None, Array | None] = None, None
+    was: Array | None = None
+    now: Array | None = None
     for _, (a, b) in lockstep(still, moved):
         if isinstance(a, End) or isinstance(b, End):
             break
-        arrays = a.arrays.get(first.tensor), b.arrays.get(first.tensor)
-    return arrays[0] is None or arrays[1] is None or not np.array_equal(*arrays)
+        was, now = a.arrays.get(first.tensor), b.arrays.get(first.tensor)
+    return was is None or now is None or not np.array_equal(was, now)

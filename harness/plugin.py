@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.pairs import Pair, discover, select
-from harness.profiles import register
+from harness.profiles import MOST_STEPS, register
 
 if TYPE_CHECKING:
     from harness.runner import Worker
@@ -32,6 +32,7 @@ class Twin:
     pair: Pair
     worker: "Worker | Recorder"
     known: list["Verdict"] = field(default_factory=list)
+    most_steps: int | None = None
 
     @property
     def scenario(self) -> "Scenario":
@@ -40,9 +41,16 @@ class Twin:
 
     @property
     def verdict(self) -> "Verdict":
-        """The verdict on the scenario's own problem, with mistakes made on purpose; run once for all laws."""
+        """The verdict on the scenario's own problem, with mistakes made on purpose; run once for all laws.
+
+        A profile may stop a long problem after ``most_steps``.
+        """
         if not self.known:
-            self.known.append(self.ask(thorough=True, digests=RERUN_STEPS))
+            from harness.scenario import make_problem
+
+            problem = make_problem(self.scenario)
+            long = self.most_steps is not None and problem.epochs * problem.batches_per_epoch > self.most_steps
+            self.known.append(self.ask(thorough=True, digests=RERUN_STEPS, steps=self.most_steps if long else None))
         return self.known[0]
 
     def ask(self, **request: Any) -> "Verdict":
@@ -137,7 +145,8 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
 @pytest.fixture(scope="session")
 def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
     """One pair under test; see Twin."""
-    return Twin(request.param, worker, CACHE.setdefault(request.param, []))
+    profile = request.config.getoption("hypothesis_profile", None) or "default"
+    return Twin(request.param, worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
 
 
 @pytest.hookimpl(wrapper=True)

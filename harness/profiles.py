@@ -5,6 +5,9 @@ from typing import Any
 DRAWS = {"default": 2, "ci": 10, "nightly": 24}
 """Problems drawn per pair; the default takes seconds, the nightly one minutes."""
 
+MOST_STEPS = {"default": 320}
+"""Steps that the laws run of a scenario's own problem, where a profile stops before the end of a long one."""
+
 
 def register() -> None:
     """Make the profiles known to Hypothesis, and choose the default one unless another was chosen before."""

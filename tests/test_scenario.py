@@ -297,5 +297,5 @@ def test_every_kind_of_mistake_is_made_where_there_is_room_for_it() -> None:
         "first example of x nudged by 0.001",
         "first two batches swapped",
         "noise of another seed",
-        "one step fewer",
+        "last batch of an epoch left out",
     ]

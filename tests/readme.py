@@ -41,13 +41,18 @@ def row(pair: Pair) -> tuple[str, ...]:
 
 
 def recorded(pair: Pair) -> list[str]:
-    """The stages whose names stand as keys in the reference's loop, in causal order.
+    """The stages that the reference's loop records, in causal order: the keys of every dict that has a "loss".
 
     The loop is read and not run, because this file loads no framework.
     """
     tree = ast.parse(pair.file("torch").read_text(encoding="utf-8"))
-    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return [stage for stage in STAGES if stage in words]
+    dicts = [
+        {key.value for key in node.keys if isinstance(key, ast.Constant)}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+    ]
+    keys = set().union(*(found for found in dicts if "loss" in found))
+    return [stage for stage in STAGES if stage in keys]
 
 
 def peers() -> str:

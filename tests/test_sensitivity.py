@@ -91,9 +91,7 @@ TEXT = (
     scenario('{"lr": 0.01}', '{"lr": 0.01, "penalty": "square"}'),
     reference("*, lr):", "*, lr, penalty):"),
     port("*, lr):", "*, lr, penalty):"),
-    reference(
-        "nn.functional.mse_loss(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"
-    ),
+    reference("loss_function(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
 )
 TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"), ')
 ONE_OF = scenario("from harness import ", "from harness import one_of, ")

@@ -14,12 +14,16 @@ class TorchLoss(keras.losses.Loss):
 
     Called `loss(y_true, y_pred)`, target before prediction, because Keras does; several predictions come as a tuple.
     Computes in the precision of the prediction, at least float32. `reduction` is torch's word. Masks that Keras would
-    apply by itself are ignored, and sample weights refused, since no torch loss knows either.
+    apply by itself are ignored, and sample weights refused, since no torch loss knows either. Arguments stand in
+    torch's order; those behind torch's old `size_average` and `reduce`, which are refused, are given by name.
     """
 
     ARGUMENTS: tuple[str, ...] = ()
 
-    def __init__(self, reduction: str = "mean", name: str | None = None) -> None:
+    def __init__(
+        self, reduction: str = "mean", name: str | None = None, *, size_average: Any = None, reduce: Any = None
+    ) -> None:
+        functional.refuse_old_reductions(type(self).__name__, size_average, reduce)
         super().__init__(name=name)
         self.reduction = reduction
 
@@ -46,12 +50,12 @@ class BCELoss(TorchLoss):
 
     ARGUMENTS = ("weight",)
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(self, weight: Any = None, *, reduction: str = "mean", name: str | None = None, **old: Any) -> None:
+        super().__init__(reduction, name, **old)
         self.weight = weight
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.binary_cross_entropy(y_pred, y_true, self.weight, self.reduction)
+        return functional.binary_cross_entropy(y_pred, y_true, self.weight, reduction=self.reduction)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -61,14 +65,20 @@ class BCEWithLogitsLoss(TorchLoss):
     ARGUMENTS = ("weight", "pos_weight")
 
     def __init__(
-        self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None, name: str | None = None
+        self,
+        weight: Any = None,
+        *,
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.weight, self.pos_weight = weight, pos_weight
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return functional.binary_cross_entropy_with_logits(
-            y_pred, y_true, self.weight, self.reduction, pos_weight=self.pos_weight
+            y_pred, y_true, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
 
 
@@ -81,19 +91,26 @@ class CrossEntropyLoss(TorchLoss):
     def __init__(
         self,
         weight: Any = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
-        *,
         axis: int = -1,
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.weight, self.ignore_index, self.label_smoothing, self.axis = weight, ignore_index, label_smoothing, axis
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return functional.cross_entropy(
-            y_pred, y_true, self.weight, self.ignore_index, self.reduction, self.label_smoothing, axis=self.axis
+            y_pred,
+            y_true,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+            axis=self.axis,
         )
 
 
@@ -106,17 +123,20 @@ class NLLLoss(TorchLoss):
     def __init__(
         self,
         weight: Any = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
         axis: int = -1,
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.weight, self.ignore_index, self.axis = weight, ignore_index, axis
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.nll_loss(y_pred, y_true, self.weight, self.ignore_index, self.reduction, axis=self.axis)
+        return functional.nll_loss(
+            y_pred, y_true, self.weight, ignore_index=self.ignore_index, reduction=self.reduction, axis=self.axis
+        )
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -125,12 +145,14 @@ class KLDivLoss(TorchLoss):
 
     ARGUMENTS = ("log_target",)
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False, name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(
+        self, *, reduction: str = "mean", log_target: bool = False, name: str | None = None, **old: Any
+    ) -> None:
+        super().__init__(reduction, name, **old)
         self.log_target = log_target
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.kl_div(y_pred, y_true, self.reduction, self.log_target)
+        return functional.kl_div(y_pred, y_true, reduction=self.reduction, log_target=self.log_target)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -139,12 +161,12 @@ class SmoothL1Loss(TorchLoss):
 
     ARGUMENTS = ("beta",)
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0, name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(self, *, reduction: str = "mean", beta: float = 1.0, name: str | None = None, **old: Any) -> None:
+        super().__init__(reduction, name, **old)
         self.beta = beta
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.smooth_l1_loss(y_pred, y_true, self.reduction, self.beta)
+        return functional.smooth_l1_loss(y_pred, y_true, reduction=self.reduction, beta=self.beta)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -188,15 +210,19 @@ class PoissonNLLLoss(TorchLoss):
         self,
         log_input: bool = True,
         full: bool = False,
+        *,
         eps: float = 1e-8,
         reduction: str = "mean",
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.log_input, self.full, self.eps = log_input, full, eps
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.poisson_nll_loss(y_pred, y_true, self.log_input, self.full, self.eps, self.reduction)
+        return functional.poisson_nll_loss(
+            y_pred, y_true, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -205,13 +231,13 @@ class CosineEmbeddingLoss(TorchLoss):
 
     ARGUMENTS = ("margin",)
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean", name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(self, margin: float = 0.0, *, reduction: str = "mean", name: str | None = None, **old: Any) -> None:
+        super().__init__(reduction, name, **old)
         self.margin = margin
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         x1, x2 = y_pred
-        return distance.cosine_embedding_loss(x1, x2, y_true, self.margin, self.reduction)
+        return distance.cosine_embedding_loss(x1, x2, y_true, self.margin, reduction=self.reduction)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -229,16 +255,19 @@ class TripletMarginLoss(TorchLoss):
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
+        *,
         reduction: str = "mean",
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
+        distance.check_margin(margin)
         self.margin, self.p, self.eps, self.swap = margin, p, eps, swap
 
     def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ARG002  (Keras passes a target to every loss)
         anchor, positive, negative = y_pred
         return distance.triplet_margin_loss(
-            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
         )
 
 

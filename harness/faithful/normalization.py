@@ -77,11 +77,9 @@ class BatchNorm(Part):
             centred = x - mean
             variance = tf.reshape(tf.cast(self.running_var, x.dtype), along)
         if training:
-            self._refuse_single_values([x.shape[other] for other in others])
+            values = self._several_values(x, [x.shape[other] for other in others])
             if self.track_running_stats:
-                values = tf.size(x) // self.num_features
-                with tf.control_dependencies([tf.debugging.assert_none_equal(values, 1, self._single_value())]):
-                    count = tf.cast(values, x.dtype)
+                count = tf.cast(values, x.dtype)
                 self._record(tf.reshape(mean, [-1]), tf.reshape(variance, [-1]) * (count / (count - 1)))
 
         normalized = centred * tf.math.rsqrt(variance + self.eps)
@@ -100,15 +98,19 @@ class BatchNorm(Part):
             old = tf.convert_to_tensor(running)
             running.assign((1.0 - new) * old + new * tf.cast(tf.stop_gradient(value), old.dtype))
 
-    def _refuse_single_values(self, sizes: list[int | None]) -> None:
-        if all(size == 1 for size in sizes):
-            raise ValueError(self._single_value())
-
-    def _single_value(self) -> str:
-        return (
+    def _several_values(self, x: Any, sizes: list[int | None]) -> Any:
+        """How many values each feature has, not being one."""
+        message = (
             f"{self.name}: one value per feature in training, and torch needs two; "
             "drop the last partial batch, or call the layer with training=False"
         )
+        if all(size == 1 for size in sizes):
+            raise ValueError(message)
+        values = tf.size(x) // self.num_features
+        if None not in sizes:
+            return values
+        with tf.control_dependencies([tf.debugging.assert_none_equal(values, 1, message=message)]):
+            return tf.identity(values)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -258,7 +258,7 @@ class LSTM(Recurrent):
         proj_size: int = 0,
         **options: Any,
     ) -> None:
-        if not 0 <= proj_size < hidden_size:
+        if proj_size and not 0 < proj_size < hidden_size:
             raise ValueError(f"proj_size is {proj_size}; it must be below hidden_size {hidden_size}, and 0 for none")
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(*sizes, bias, batch_first, dropout, bidirectional, proj_size, **options)

@@ -91,7 +91,7 @@ class AveragedModel:
             raise TypeError("AveragedModel takes no device: the copy lies where it is made; make it inside tf.device")
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("avg_fn and multi_avg_fn are two ways to say the same; give one of them")
-        self.module = module if module is not None else keras.models.clone_model(model)
+        self.module = module if module is not None else _copy(model)
         if not self.module.built:
             self.module.build(model.input_shape)
         if [v.shape for v in self.module.weights] != [v.shape for v in model.weights]:
@@ -135,6 +135,15 @@ class AveragedModel:
         for average, value, new in zip(averages, values, self._average(before, values, count), strict=True):
             average.assign(tf.where(count == 0, value, new))
         self.n_averaged.assign(count + 1)
+
+
+def _copy(model: Any) -> Any:
+    # Keras would compile the copy as well, which fails on a loss that is not registered and makes a second optimizer.
+    compiled, model.compiled = model.compiled, False
+    try:
+        return keras.models.clone_model(model)
+    finally:
+        model.compiled = compiled
 
 
 def _for_all(avg_fn: AverageOne) -> AverageAll:

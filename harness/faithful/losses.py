@@ -12,7 +12,8 @@ from harness.faithful import ctc, distance, functional
 class TorchLoss(keras.losses.Loss):
     """A Keras loss that answers what the PyTorch module of its name answers: the whole reduction is torch's.
 
-    Called `loss(y_true, y_pred)`, target before prediction, because Keras does; several predictions come as a tuple.
+    Called `loss(y_true, y_pred)`, target before prediction, because Keras does. Several predictions come as a tuple, or
+    side by side along the last axis of one tensor, which is what `fit` needs (`keras.layers.Concatenate`).
     Computes in the precision of the prediction, at least float32. `reduction` is torch's word. Masks that Keras would
     apply by itself are ignored, and sample weights refused, since no torch loss knows either. Arguments stand in
     torch's order; those behind torch's old `size_average` and `reduce`, which are refused, are given by name.
@@ -42,6 +43,18 @@ class TorchLoss(keras.losses.Loss):
 def plain(value: Any) -> Any:
     """Class weights as a list, so that a configuration is JSON; anything else as it is."""
     return np.asarray(value).tolist() if isinstance(value, np.ndarray | tf.Tensor | list | tuple) else value
+
+
+def several(predictions: Any, count: int) -> list[Any]:
+    """The predictions of a loss that takes `count` of them."""
+    if isinstance(predictions, tuple | list):
+        return list(predictions)
+    width = predictions.shape[-1]
+    if width is None or width % count:
+        raise ValueError(
+            f"a last axis of {width} does not hold {count} predictions side by side; give a tuple of {count}"
+        )
+    return tf.split(predictions, count, -1)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -196,7 +209,7 @@ class GaussianNLLLoss(TorchLoss):
         self.full, self.eps = full, eps
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        mean, var = y_pred
+        mean, var = several(y_pred, 2)
         return functional.gaussian_nll_loss(mean, y_true, var, self.full, self.eps, self.reduction)
 
 
@@ -236,13 +249,13 @@ class CosineEmbeddingLoss(TorchLoss):
         self.margin = margin
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        x1, x2 = y_pred
+        x1, x2 = several(y_pred, 2)
         return distance.cosine_embedding_loss(x1, x2, y_true, self.margin, reduction=self.reduction)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
 class TripletMarginLoss(TorchLoss):
-    """`torch.nn.TripletMarginLoss`, called `loss(None, (anchor, positive, negative))`; there is no target.
+    """`torch.nn.TripletMarginLoss`, called `loss(None, (anchor, positive, negative))`; a target is not looked at.
 
     See `distance.triplet_margin_loss`.
     """
@@ -265,7 +278,7 @@ class TripletMarginLoss(TorchLoss):
         self.margin, self.p, self.eps, self.swap = margin, p, eps, swap
 
     def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ARG002  (Keras passes a target to every loss)
-        anchor, positive, negative = y_pred
+        anchor, positive, negative = several(y_pred, 3)
         return distance.triplet_margin_loss(
             anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
         )

@@ -372,22 +372,30 @@ def test_an_embedding_starts_with_a_zero_row_and_gets_a_dense_gradient() -> None
     assert isinstance(tape.gradient(total, layer.weight.value), tf.Tensor)
 
 
-def test_a_sparse_embedding_learns_by_sparse_adam_as_in_torch() -> None:
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_sparse_embedding_learns_by_sparse_adam_as_in_torch(traced: bool) -> None:
     """The padding row and the rows that do not occur stay as they are, moments included."""
     batches = [[1, 1, 0, 3], [0, 0, 4, 4]]
     module = torch.nn.Embedding(5, 2, padding_idx=0, sparse=True)
     layer = faithful.Embedding(5, 2, padding_idx=0, sparse=True)
     layer.weight.assign(module.weight.detach().numpy())
     reference, optimizer = torch.optim.SparseAdam(module.parameters(), 0.125), faithful.SparseAdam(0.125)
+    optimizer.build([layer.weight])
+
+    def step_eagerly(ids: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(layer(ids)))
+        gradient = tape.gradient(loss, layer.weight.value)
+        optimizer.apply([gradient], [layer.weight])
+        return gradient.indices
+
+    step_once = tf.function(step_eagerly)
     for ids in batches:
         reference.zero_grad()
         module(torch.tensor(ids)).square().sum().backward()
         reference.step()
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(layer(tf.constant(ids))))
-        gradient = tape.gradient(loss, layer.weight.value)
-        assert sorted(gradient.indices.numpy()) == sorted(i for i in ids if i)
-        optimizer.apply([gradient], [layer.weight])
+        indices = (step_once if traced else step_eagerly)(tf.constant(ids))
+        assert sorted(indices.numpy()) == sorted(i for i in ids if i)
     np.testing.assert_allclose(layer.weight, module.weight.detach(), rtol=1e-5)
     moments = reference.state[module.weight]["exp_avg_sq"]
     np.testing.assert_allclose(optimizer.exp_avg_sq[0].numpy(), moments, rtol=1e-5)

@@ -266,12 +266,14 @@ def test_distances_and_triplets(seed: int, reduction: str, p: float, swap: bool,
         lambda t: faithful.pairwise_distance(t["a"], t["b"], p, eps, keepdim=swap),
         {"a": inputs["a"], "b": inputs["b"]},
     )
-    losses_agree(
-        "normalize",
-        lambda t: torch.nn.functional.normalize(t["a"], p, eps=0.5),
-        lambda t: faithful.normalize(t["a"], p, eps=0.5),
-        {"a": inputs["a"] * (0.1 if swap else 1.0)},
-    )
+    inputs["a"][1, 0] = 0.0
+    for order in (p, *((0.0, 0.5, -np.inf) if swap else ())):
+        losses_agree(
+            "normalize",
+            lambda t, order=order: torch.nn.functional.normalize(t["a"], order, eps=0.5),
+            lambda t, order=order: faithful.normalize(t["a"], order, eps=0.5),
+            {"a": inputs["a"] * (0.1 if swap else 1.0)},
+        )
 
 
 @few
@@ -305,6 +307,12 @@ def test_ctc(seed: int, reduction: str, blank: int, zero_infinity: bool, shape: 
         return faithful.CTCLoss(blank, reduction, zero_infinity)((t["y"], input_lengths, target_lengths), x)
 
     losses_agree("CTCLoss", reference, port, {"x": x, "y": targets})
+
+
+def test_normalize_does_not_overflow_in_half_precision() -> None:
+    x = tf.fill((2, 3), tf.constant(300.0, tf.float16))
+    expected = torch.nn.functional.normalize(torch.full((2, 3), 300.0, dtype=torch.float16))
+    np.testing.assert_array_equal(faithful.normalize(x), expected.numpy())
 
 
 x, y = np.zeros((4, 3), "f4"), np.full((4, 3), 0.5, "f4")

@@ -12,21 +12,38 @@ from harness.faithful.functional import TINY, alike, prediction, reduced, refuse
 
 
 def vector_norm(x: Any, p: float = 2.0, axis: int = -1, *, keepdims: bool = False) -> Any:
-    """The p-norm along `axis`; at the zero vector its gradient is zero, where that of `tf.norm` is NaN."""
+    """The p-norm along `axis`: p = 0 counts what is not zero, infinity and its negative take the largest and smallest.
+
+    At the zero vector its gradient is zero, where that of `tf.norm` is NaN; for p below 1 it is zero at each zero.
+    """
     size = tf.abs(x)
-    if p == math.inf:
-        return tf.reduce_max(size, axis, keepdims=keepdims)
+    if math.isinf(p):
+        return (tf.reduce_max if p > 0.0 else tf.reduce_min)(size, axis, keepdims=keepdims)
+    if p == 0.0:
+        return tf.reduce_sum(tf.cast(size != 0, x.dtype), axis, keepdims=keepdims)
     if p == 1.0:
         return tf.reduce_sum(size, axis, keepdims=keepdims)
-    total = tf.reduce_sum(x * x if p == 2.0 else size**p, axis, keepdims=keepdims)
+    if p == 2.0:
+        powers = x * x
+    else:
+        nothing = size == 0
+        powers = tf.where(
+            nothing, tf.constant(0.0 if p > 0.0 else math.inf, x.dtype), tf.where(nothing, 1.0, size) ** p
+        )
+    total = tf.reduce_sum(powers, axis, keepdims=keepdims)
     zero = total == 0
     safe = tf.where(zero, tf.ones_like(total), total)
     return tf.where(zero, tf.zeros_like(total), tf.sqrt(safe) if p == 2.0 else safe ** (1.0 / p))
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:  # noqa: A002
-    """`input` over its norm, the norm being at least `eps`; `tf.math.l2_normalize` bounds the squared norm instead."""
-    return input / tf.maximum(vector_norm(input, p, dim, keepdims=True), eps)
+    """`input` over its norm, the norm being at least `eps`; `tf.math.l2_normalize` bounds the squared norm instead.
+
+    In half precision the norm is computed in float32, where squares do not overflow, and rounded before it divides.
+    """
+    x = tf.convert_to_tensor(input)
+    norm = tf.cast(vector_norm(prediction(x), p, dim, keepdims=True), x.dtype)
+    return x / tf.maximum(norm, eps)
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:

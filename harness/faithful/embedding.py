@@ -72,7 +72,7 @@ class Embedding(Part):
                 elif self.padding_idx is not None:
                     rows = tf.where((flat == self.padding_idx)[:, None], tf.zeros_like(rows), rows)
                 if self.sparse:
-                    return tf.IndexedSlices(rows, kept, tf.constant(self.weight.shape, tf.int32))
+                    return tf.IndexedSlices(rows, kept, tf.constant([self.num_embeddings, self.embedding_dim]))
                 return tf.math.unsorted_segment_sum(rows, kept, self.num_embeddings)
 
             return tf.gather(weight, ids), gradient

@@ -163,6 +163,19 @@ def test_what_cannot_be_is_refused() -> None:
         faithful.AveragedModel(keras_model("float32"), "cpu")
     with pytest.raises(ValueError, match=r"decay is 1\.5; it must lie between 0 and 1"):
         faithful.get_ema_multi_avg_fn(1.5)
+
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    model = Subclassed()
+    model(np.ones((1, 2), np.float32))
+    with pytest.raises(TypeError, match="Keras cannot copy a Subclassed; make a second one, call it once, and give it"):
+        faithful.AveragedModel(model)
     model = keras_model("float32")
     with pytest.raises(ValueError, match="give one of them"):
         faithful.AveragedModel(model, None, faithful.get_swa_avg_fn(), faithful.get_swa_multi_avg_fn())

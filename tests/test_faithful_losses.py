@@ -337,6 +337,9 @@ log_probs, lengths = np.full((5, 2, 3), -1.0, "f4"), [[1, 2], [1, 2]]
         ),
         (lambda: faithful.gaussian_nll_loss(x, y, -1.0), ValueError, r"var is -1\.0"),
         (lambda: faithful.gaussian_nll_loss(x, y, -y), tf.errors.InvalidArgumentError, "var has a negative element"),
+        (lambda: faithful.nll_loss(x, np.zeros((4, 1), int)), ValueError, r"indices have shape \(4, 1\), not \(4,\)"),
+        (lambda: faithful.nll_loss(x, [0, 1, 2, 0], [1.0] * 4), ValueError, r"weight has shape \(4,\), .* 3 classes"),
+        (lambda: faithful.cross_entropy(x, y, [1.0]), ValueError, r"weight has shape \(1,\), .* 3 classes"),
         (lambda: faithful.cosine_embedding_loss(x, y, y), ValueError, "it takes one number per vector"),
         (lambda: faithful.ctc_loss(log_probs, lengths, [5, 5], [2, 2], 3), ValueError, "one of the 3 classes"),
         (

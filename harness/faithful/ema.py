@@ -142,6 +142,10 @@ def _copy(model: Any) -> Any:
     compiled, model.compiled = model.compiled, False
     try:
         return keras.models.clone_model(model)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise TypeError(
+            f"Keras cannot copy a {type(model).__name__}; make a second one, call it once, and give it as `module`"
+        ) from error
     finally:
         model.compiled = compiled
 

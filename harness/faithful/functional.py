@@ -139,7 +139,7 @@ def cross_entropy(
     _same_shape(x, y)
     if label_smoothing:
         y = y * (1.0 - label_smoothing) + label_smoothing / x.shape[-1]
-    losses = -tf.reduce_sum(y * logp if weight is None else y * logp * alike(weight, x), -1)
+    losses = -tf.reduce_sum(y * logp if weight is None else y * logp * _per_class(weight, x), -1)
     return reduced(losses, reduction)
 
 
@@ -161,6 +161,13 @@ def nll_loss(
     return _index_loss(logp, target, weight, ignore_index, reduction, 0.0)
 
 
+def _per_class(weight: Any, x: Any) -> Any:
+    weight = alike(weight, x)
+    if not weight.shape.is_compatible_with((x.shape[-1],)):
+        raise ValueError(f"weight has shape {weight.shape}, and there are {x.shape[-1]} classes; give one for each")
+    return weight
+
+
 def _classes_last(x: Any, axis: int) -> Any:
     axis %= x.shape.rank
     if axis == x.shape.rank - 1:
@@ -169,9 +176,14 @@ def _classes_last(x: Any, axis: int) -> Any:
 
 
 def _index_loss(logp: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
+    if not target.shape.is_compatible_with(logp.shape[:-1]):
+        raise ValueError(
+            f"class indices have shape {target.shape}, not {logp.shape[:-1]}, one for each row of {logp.shape}; "
+            "tf.squeeze(target, -1) takes away a last axis of 1"
+        )
     valid = target != ignore_index
     index = tf.where(valid, target, tf.zeros_like(target))
-    weights = tf.ones(logp.shape[-1], logp.dtype) if weight is None else alike(weight, logp)
+    weights = tf.ones(logp.shape[-1], logp.dtype) if weight is None else _per_class(weight, logp)
     mine = tf.gather(weights, index)
     losses = -mine * tf.gather(logp, index, axis=-1, batch_dims=logp.shape.rank - 1)
     if smoothing:

@@ -20,6 +20,8 @@ class TransformerEncoderLayer(Part):
     the sums unless `norm_first`. `src_mask` and `src_key_padding_mask` are MultiheadAttention's `attn_mask` and
     `key_padding_mask`, and `is_causal` is its hint. `activation` is a name, since a function cannot be saved. `keep`
     may give the four dropout masks: of the attention, of its output, between the dense layers, and of their output.
+    A query that may look nowhere gets zeros from the attention; torch's fast path, taken after `eval()` inside
+    `no_grad`, has NaN for it, and torch itself zeros everywhere else.
 
     Weights: `self_attn.` those of MultiheadAttention; `linear1.weight` (dim_feedforward, d_model), `linear2.weight`
     (d_model, dim_feedforward), `norm1.weight`, `norm2.weight` (d_model,), each with its `.bias` unless `bias=False`.

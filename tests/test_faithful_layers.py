@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lazily import faithful, keras, tf, torch
 
-few = settings(max_examples=15, deadline=None, derandomize=True)
+few = settings(max_examples=12, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**16)
 flags = st.booleans()
 
@@ -612,10 +612,10 @@ zeros, pixels, mask = np.zeros((3, 2, 4), "f4"), np.zeros((1, 4, 4, 2), "f4"), n
         (lambda: faithful.GRU(4, 3)(zeros, np.zeros((2, 2, 3), "f4")), ValueError, r"states of shape \(1, 2, 3\), not"),
         (
             lambda: faithful.GRU(4, 3)(zeros, lengths=[0, 2]),
-            tf.errors.InvalidArgumentError,
+            None,
             "a length is not at least 1",
         ),
-        (lambda: faithful.GRU(4, 3)(zeros, lengths=[4, 2]), tf.errors.InvalidArgumentError, "beyond the sequences"),
+        (lambda: faithful.GRU(4, 3)(zeros, lengths=[4, 2]), None, "beyond the sequences"),
         (lambda: faithful.MultiheadAttention(4, 3), ValueError, "embed_dim 4 is not a multiple of num_heads 3"),
         (lambda: faithful.MultiheadAttention(4, 2)(zeros[0]), ValueError, r"query of rank 3 and width 4, not \(2, 4\)"),
         (
@@ -661,8 +661,9 @@ zeros, pixels, mask = np.zeros((3, 2, 4), "f4"), np.zeros((1, 4, 4, 2), "f4"), n
         (lambda: faithful.Upsample(4)(keras.Input((None, 4, 2))), ValueError, "needs the height and width"),
     ],
 )
-def test_what_torch_refuses_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
+def test_what_torch_refuses_is_refused(call: Callable[[], Any], error: type[Exception] | None, message: str) -> None:
+    """`None` stands for TensorFlow's error, because collecting tests loads no framework."""
+    with pytest.raises(error or tf.errors.InvalidArgumentError, match=message):
         call()
 
 

@@ -336,7 +336,7 @@ log_probs, lengths = np.full((5, 2, 3), -1.0, "f4"), [[1, 2], [1, 2]]
             r"var has shape \(4, 2\), the prediction \(4, 3\)",
         ),
         (lambda: faithful.gaussian_nll_loss(x, y, -1.0), ValueError, r"var is -1\.0"),
-        (lambda: faithful.gaussian_nll_loss(x, y, -y), tf.errors.InvalidArgumentError, "var has a negative element"),
+        (lambda: faithful.gaussian_nll_loss(x, y, -y), None, "var has a negative element"),
         (lambda: faithful.nll_loss(x, np.zeros((4, 1), int)), ValueError, r"indices have shape \(4, 1\), not \(4,\)"),
         (lambda: faithful.nll_loss(x, [0, 1, 2, 0], [1.0] * 4), ValueError, r"weight has shape \(4,\), .* 3 classes"),
         (lambda: faithful.cross_entropy(x, y, [1.0]), ValueError, r"weight has shape \(1,\), .* 3 classes"),
@@ -344,18 +344,19 @@ log_probs, lengths = np.full((5, 2, 3), -1.0, "f4"), [[1, 2], [1, 2]]
         (lambda: faithful.ctc_loss(log_probs, lengths, [5, 5], [2, 2], 3), ValueError, "one of the 3 classes"),
         (
             lambda: faithful.ctc_loss(log_probs, lengths, [6, 5], [2, 2]),
-            tf.errors.InvalidArgumentError,
+            None,
             "an input length is longer than log_probs",
         ),
         (
             lambda: faithful.ctc_loss(log_probs, lengths, [5, 5], [3, 2]),
-            tf.errors.InvalidArgumentError,
+            None,
             "a target length is longer than targets",
         ),
     ],
 )
-def test_what_torch_refuses_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
+def test_what_torch_refuses_is_refused(call: Callable[[], Any], error: type[Exception] | None, message: str) -> None:
+    """`None` stands for TensorFlow's error, because collecting tests loads no framework."""
+    with pytest.raises(error or tf.errors.InvalidArgumentError, match=message):
         call()
 
 

@@ -142,6 +142,11 @@ def test_a_norm_that_is_not_finite_can_be_an_error() -> None:
     assert float(faithful.clip_grad_norm([tf.constant([3.0])], 1.0, error_if_nonfinite=True)[1]) == 3.0
 
 
+def test_how_torch_runs_it_is_refused() -> None:
+    with pytest.raises(TypeError, match="foreach says how PyTorch runs the formula, which is the same; leave it out"):
+        faithful.clip_grad_value([tf.constant([3.0])], 1.0, foreach=True)
+
+
 def test_clipping_by_a_norm_that_is_known_already() -> None:
     grads = [tf.constant([3.0]), tf.constant([4.0])]
     total = faithful.get_total_norm(grads)

@@ -129,12 +129,56 @@ def test_random_state_is_copied_not_averaged() -> None:
         assert mine.dtype == theirs.dtype
 
 
+def test_an_average_goes_on_where_it_was_saved_and_before_an_update_is_the_model() -> None:
+    model = keras_model("float32")
+    averaged = faithful.AveragedModel(model)
+    for mine, theirs in zip(averaged.module.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for value in (2.0, 4.0):
+        model.layers[0].bias.assign([value, value])
+        averaged.update_parameters(model)
+    again = faithful.AveragedModel(model)
+    again.load_state_dict(averaged.state_dict())
+    model.layers[0].bias.assign([9.0, 9.0])
+    for average in (averaged, again):
+        average.update_parameters(model)
+        assert average.module.layers[0].bias.numpy().tolist() == [5.0, 5.0]
+
+
+def test_a_callback_updates_the_average_in_fit() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+
+    def mean_output(_target: Any, output: Any) -> Any:
+        return tf.reduce_mean(output)
+
+    model.compile(faithful.SGD(0.5), loss=mean_output)
+    averaged = faithful.AveragedModel(model)
+    update = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: averaged.update_parameters(model))  # noqa: ARG005
+    model.fit(np.ones((3, 1), "f4"), np.ones((3, 1), "f4"), batch_size=1, verbose=0, callbacks=[update])
+    assert averaged.module.get_weights()[0].item() == (0.5 + 0.0 - 0.5) / 3
+
+
 def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"takes no device: .* make it inside tf\.device"):
+        faithful.AveragedModel(keras_model("float32"), "cpu")
     with pytest.raises(ValueError, match=r"decay is 1\.5; it must lie between 0 and 1"):
         faithful.get_ema_multi_avg_fn(1.5)
+
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    model = Subclassed()
+    model(np.ones((1, 2), np.float32))
+    with pytest.raises(TypeError, match="Keras cannot copy a Subclassed; make a second one, call it once, and give it"):
+        faithful.AveragedModel(model)
     model = keras_model("float32")
     with pytest.raises(ValueError, match="give one of them"):
-        faithful.AveragedModel(model, faithful.get_swa_avg_fn(), faithful.get_swa_multi_avg_fn())
+        faithful.AveragedModel(model, None, faithful.get_swa_avg_fn(), faithful.get_swa_multi_avg_fn())
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     with pytest.raises(ValueError, match="the copy has other weights than the model"):
         faithful.AveragedModel(model, module=other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lazily import faithful, tf, torch
+from lazily import faithful, keras, tf, torch
 
-few = settings(max_examples=15, deadline=None, derandomize=True)
+few = settings(max_examples=12, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**16)
 flags = st.booleans()
 
@@ -91,6 +92,7 @@ def layers_agree(
     eps=st.sampled_from([1e-5, 0.125]),
     momentum=st.sampled_from([0.1, 0.75, None]),
     affine=flags,
+    bias=flags,
     tracked=flags,
     training=flags,
     first=flags,
@@ -102,6 +104,7 @@ def test_batch_norm(
     eps: float,
     momentum: float | None,
     affine: bool,
+    bias: bool,
     tracked: bool,
     training: bool,
     first: bool,
@@ -109,7 +112,7 @@ def test_batch_norm(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     kind = {2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm1d, 4: torch.nn.BatchNorm2d}[rank]
-    module = kind(3, eps, momentum, affine, tracked).train(training)
+    module = kind(3, eps, momentum, affine, tracked, bias=bias).train(training)
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.is_floating_point():
@@ -120,7 +123,7 @@ def test_batch_norm(
     layers_agree(
         "BatchNorm",
         module,
-        lambda dtype: faithful.BatchNorm(3, eps, momentum, affine, tracked, axis=axis, dtype=dtype),
+        lambda dtype: faithful.BatchNorm(3, eps, momentum, affine, tracked, bias=bias, axis=axis, dtype=dtype),
         {"x": x},
         torch_call=lambda layer, t: layer(t["x"].movedim(axis, 1)).movedim(1, axis),
         tensorflow_call=lambda layer, t: layer(t["x"], training=training),
@@ -144,6 +147,15 @@ def test_batch_norm_refuses_a_single_value_per_feature() -> None:
         faithful.BatchNorm(2)(np.zeros((1, 2), "f4"), training=True)
 
 
+def test_batch_norm_refuses_a_single_value_that_shows_in_a_traced_call_only() -> None:
+    layer = faithful.BatchNorm(2)
+    traced = tf.function(lambda x: layer(x, training=True), input_signature=[tf.TensorSpec((None, 2))])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="torch needs two"):
+        traced(tf.ones((1, 2)))
+    assert np.asarray(layer.running_var).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @few
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 @given(
@@ -154,6 +166,7 @@ def test_batch_norm_refuses_a_single_value_per_feature() -> None:
     bias=flags,
     stateful=flags,
     lengths=st.none() | st.permutations([5, 3, 1]),
+    project=flags,
 )
 def test_recurrent(
     kind: str,
@@ -164,14 +177,24 @@ def test_recurrent(
     bias: bool,
     stateful: bool,
     lengths: list[int] | None,
+    project: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    options = {"num_layers": layers, "bidirectional": bidirectional, "batch_first": batch_first, "bias": bias}
+    options: dict[str, Any] = {
+        "num_layers": layers,
+        "bidirectional": bidirectional,
+        "batch_first": batch_first,
+        "bias": bias,
+    }
     theirs, ours = getattr(torch.nn, kind), getattr(faithful, kind)
+    if kind == "LSTM":
+        options["proj_size"] = 3 * project
+    elif kind == "RNN":
+        options["nonlinearity"] = "relu" if project else "tanh"
     x = {"x": floats(rng, *((3, 5, 2) if batch_first else (5, 3, 2)))}
     if stateful:
-        x["h"] = floats(rng, layers * (1 + bidirectional), 3, 4)
+        x["h"] = floats(rng, layers * (1 + bidirectional), 3, options.get("proj_size") or 4)
         if kind == "LSTM":
             x["c"] = floats(rng, layers * (1 + bidirectional), 3, 4)
 
@@ -204,6 +227,7 @@ def test_recurrent(
     other_sizes=flags,
     need_weights=flags,
     average=flags,
+    extra=st.tuples(flags, flags),
     padding=st.sampled_from([None, "bool", "all", "float"]),
     mask=st.sampled_from([None, "causal", "float", "heads"]),
 )
@@ -215,12 +239,14 @@ def test_multihead_attention(
     other_sizes: bool,
     need_weights: bool,
     average: bool,
+    extra: tuple[bool, bool],
     padding: str | None,
     mask: str | None,
 ) -> None:
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    sizes = {"kdim": 3, "vdim": 5} if cross and other_sizes else {}
+    sizes: dict[str, Any] = {"kdim": 3, "vdim": 5} if cross and other_sizes else {}
+    sizes |= {"add_bias_kv": extra[0], "add_zero_attn": extra[1]}
     module = torch.nn.MultiheadAttention(4, 2, bias=bias, batch_first=batch_first, **sizes)
     if bias:
         torch.nn.init.normal_(module.in_proj_bias)
@@ -313,16 +339,25 @@ def test_dropout_without_a_mask_draws_one_in_each_call() -> None:
 
 
 @few
-@given(seed=seeds, padding=st.sampled_from([None, 0, 2, -1]))
-def test_embedding(seed: int, padding: int | None) -> None:
+@given(
+    seed=seeds,
+    padding=st.sampled_from([None, 0, 2, -1]),
+    max_norm=st.none() | st.floats(0.5, 2.0, width=32),
+    norm_type=st.sampled_from([2.0, 1.0]),
+    by_frequency=flags,
+)
+def test_embedding(
+    seed: int, padding: int | None, max_norm: float | None, norm_type: float, by_frequency: bool
+) -> None:
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    module = torch.nn.Embedding(5, 3, padding)
+    arguments = (5, 3, padding, max_norm, norm_type, by_frequency)
+    module = torch.nn.Embedding(*arguments)
     torch.nn.init.normal_(module.weight)  # the padding row too: it is looked up as it is, and only its gradient is cut
     layers_agree(
         "Embedding",
         module,
-        lambda dtype: faithful.Embedding(5, 3, padding, dtype=dtype),
+        lambda dtype: faithful.Embedding(*arguments, dtype=dtype),
         {"x": floats(rng, 1), "ids": rng.integers(0, 5, (4, 6))},
         torch_call=lambda layer, t: layer(t["ids"]) * t["x"],
         tensorflow_call=lambda layer, t: layer(t["ids"]) * t["x"],
@@ -335,6 +370,35 @@ def test_an_embedding_starts_with_a_zero_row_and_gets_a_dense_gradient() -> None
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(layer(tf.constant([0, 0, 1])))
     assert isinstance(tape.gradient(total, layer.weight.value), tf.Tensor)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_sparse_embedding_learns_by_sparse_adam_as_in_torch(traced: bool) -> None:
+    """The padding row and the rows that do not occur stay as they are, moments included."""
+    batches = [[1, 1, 0, 3], [0, 0, 4, 4]]
+    module = torch.nn.Embedding(5, 2, padding_idx=0, sparse=True)
+    layer = faithful.Embedding(5, 2, padding_idx=0, sparse=True)
+    layer.weight.assign(module.weight.detach().numpy())
+    reference, optimizer = torch.optim.SparseAdam(module.parameters(), 0.125), faithful.SparseAdam(0.125)
+    optimizer.build([layer.weight])
+
+    def step_eagerly(ids: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(layer(ids)))
+        gradient = tape.gradient(loss, layer.weight.value)
+        optimizer.apply([gradient], [layer.weight])
+        return gradient.indices
+
+    step_once = tf.function(step_eagerly)
+    for ids in batches:
+        reference.zero_grad()
+        module(torch.tensor(ids)).square().sum().backward()
+        reference.step()
+        indices = (step_once if traced else step_eagerly)(tf.constant(ids))
+        assert sorted(indices.numpy()) == sorted(i for i in ids if i)
+    np.testing.assert_allclose(layer.weight, module.weight.detach(), rtol=1e-5)
+    moments = reference.state[module.weight]["exp_avg_sq"]
+    np.testing.assert_allclose(optimizer.exp_avg_sq[0].numpy(), moments, rtol=1e-5)
 
 
 def swapped(axis: int, call: Any) -> Forward:
@@ -352,6 +416,7 @@ def swapped(axis: int, call: Any) -> Forward:
     ceil_mode=flags,
     include=flags,
     override=st.sampled_from([None, 5]),
+    dilation=st.sampled_from([1, 1, 2, (1, 2)]),
     axis=st.sampled_from([-1, 1]),
 )
 def test_pooling(
@@ -363,15 +428,20 @@ def test_pooling(
     ceil_mode: bool,
     include: bool,
     override: int | None,
+    dilation: Any,
     axis: int,
 ) -> None:
     x = floats(np.random.default_rng(seed), 2, *size, 2) - 3.0
     x = np.moveaxis(x, -1, axis)
     padding = (kernel // 2 if isinstance(kernel, int) else (1, 1)) if padded else 0
+    spans = [(k - 1) * d + 1 for k, d in zip(np.broadcast_to(kernel, 2), np.broadcast_to(dilation, 2), strict=True)]
+    if min(np.array(size) + 2 * np.array(padding) - spans) < 0:
+        dilation = 1
+    arguments = (kernel, stride, padding, dilation, False, ceil_mode)
     layers_agree(
         "MaxPool2d",
-        torch.nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil_mode),
-        lambda dtype: faithful.MaxPool2d(kernel, stride, padding, ceil_mode, axis=axis, dtype=dtype),
+        torch.nn.MaxPool2d(*arguments),
+        lambda dtype: faithful.MaxPool2d(*arguments, axis=axis, dtype=dtype),
         {"x": x},
         torch_call=swapped(axis, lambda layer, x: layer(x)),
     )
@@ -413,7 +483,7 @@ def test_interpolate(
     layers_agree(
         f"interpolate {mode}",
         torch.nn.Identity(),
-        lambda dtype: faithful.Upsample(**where, mode=mode, align_corners=bool(corners), axis=axis, dtype=dtype),
+        lambda dtype: faithful.Upsample(**where, mode=mode, align_corners=corners, axis=axis, dtype=dtype),
         {"x": x},
         torch_call=swapped(axis, lambda _, x: interpolate(x, **where, mode=mode, align_corners=corners)),
     )
@@ -475,14 +545,15 @@ def test_conv_transpose(
     activation=st.sampled_from(["relu", "gelu"]),
     batch_first=flags,
     norm_first=flags,
+    bias=flags,
     padded=flags,
     causal=flags,
 )
 def test_transformer_encoder_layer(
-    seed: int, activation: str, batch_first: bool, norm_first: bool, padded: bool, causal: bool
+    seed: int, activation: str, batch_first: bool, norm_first: bool, bias: bool, padded: bool, causal: bool
 ) -> None:
     torch.manual_seed(seed)
-    arguments = (4, 2, 8, 0.0, activation, 1e-5, batch_first, norm_first)
+    arguments = (4, 2, 8, 0.0, activation, 1e-5, batch_first, norm_first, bias)
     x = {"x": floats(np.random.default_rng(seed), *((2, 3, 4) if batch_first else (3, 2, 4)))}
     if padded:
         x["padding"] = np.arange(3) >= np.array([[3], [2]])
@@ -500,3 +571,106 @@ def test_transformer_encoder_layer(
         torch_call=call,
         tensorflow_call=call,
     )
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_maximum_with_nan_is_nan(compiled: bool) -> None:
+    x = np.arange(16, dtype="f4").reshape(1, 4, 4, 1)
+    x[0, 1, 2, 0] = np.nan
+    pool = tf.function(faithful.MaxPool2d(2), jit_compile=compiled)
+    expected = torch.nn.MaxPool2d(2)(torch.tensor(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(pool(tf.constant(x)), expected)
+
+
+def test_conv_transpose_finds_the_padding_for_an_output_size() -> None:
+    layer, x = faithful.ConvTranspose2d(2, 3, 3, 2, 1), np.ones((1, 4, 5, 2), "f4")
+    assert layer(x, output_size=(8, 9)).shape == (1, 8, 9, 3)
+    with pytest.raises(ValueError, match="must be below stride or dilation"):
+        layer(x, output_size=(9, 9))
+
+
+zeros, pixels, mask = np.zeros((3, 2, 4), "f4"), np.zeros((1, 4, 4, 2), "f4"), np.zeros((3, 3), "f4")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: faithful.LeakyReLU(inplace=True), TypeError, "LeakyReLU takes no inplace: .* leave it out"),
+        (lambda: faithful.Embedding(4, 2, device="cpu"), TypeError, r"Embedding takes no device: .* inside tf\.device"),
+        (lambda: faithful.PReLU(3)(zeros), ValueError, "4 channels along axis -1, not 3"),
+        (lambda: faithful.BatchNorm(1)(zeros), ValueError, "4 features along axis -1, not 1"),
+        (lambda: faithful.GRU(4, 3, proj_size=2), TypeError, "GRU takes no proj_size, only LSTM does"),
+        (lambda: faithful.LSTM(4, 3, proj_size=3), ValueError, "proj_size is 3; it must be below hidden_size 3"),
+        (lambda: faithful.LSTM(4, 0), ValueError, "hidden_size 0 and num_layers 1 must be at least 1"),
+        (
+            lambda: faithful.LSTM(3, 3)(zeros),
+            ValueError,
+            r"a batch of sequences of 3 numbers, of rank 3, not \(3, 2, 4\)",
+        ),
+        (lambda: faithful.LSTM(4, 3)(zeros[0]), ValueError, r"of rank 3, not \(2, 4\)"),
+        (lambda: faithful.LSTM(4, 3)(zeros[:0]), ValueError, r"not \(0, 2, 4\)"),
+        (lambda: faithful.GRU(4, 3)(zeros, np.zeros((2, 2, 3), "f4")), ValueError, r"states of shape \(1, 2, 3\), not"),
+        (
+            lambda: faithful.GRU(4, 3)(zeros, lengths=[0, 2]),
+            None,
+            "a length is not at least 1",
+        ),
+        (lambda: faithful.GRU(4, 3)(zeros, lengths=[4, 2]), None, "beyond the sequences"),
+        (lambda: faithful.MultiheadAttention(4, 3), ValueError, "embed_dim 4 is not a multiple of num_heads 3"),
+        (lambda: faithful.MultiheadAttention(4, 2)(zeros[0]), ValueError, r"query of rank 3 and width 4, not \(2, 4\)"),
+        (
+            lambda: faithful.MultiheadAttention(4, 2)(zeros, is_causal=True),
+            ValueError,
+            "give the causal mask as attn_mask",
+        ),
+        (
+            lambda: faithful.MultiheadAttention(4, 2)(zeros, attn_mask=mask[:1]),
+            ValueError,
+            r"attn_mask has shape \(1, 3\), not \(3, 3\) or \(4, 3, 3\)",
+        ),
+        (
+            lambda: faithful.MultiheadAttention(4, 2)(zeros, key_padding_mask=mask[:1]),
+            ValueError,
+            r"key_padding_mask has shape \(1, 3\), not \(2, 3\)",
+        ),
+        (
+            lambda: faithful.MultiheadAttention(4, 2)(zeros, attn_mask=mask.astype("i4")),
+            TypeError,
+            "attn_mask is int32; make it bool, True where attention is forbidden",
+        ),
+        (lambda: faithful.MaxPool2d(2, return_indices=True), TypeError, "tf.nn.max_pool_with_argmax does"),
+        (lambda: faithful.MaxPool2d(2, padding=2), ValueError, r"padding \(2, 2\) is more than half of the kernel"),
+        (lambda: faithful.MaxPool2d(5)(pixels), ValueError, "an image of size 4 has no room for a window of 5"),
+        (lambda: faithful.AvgPool2d(2)(pixels[0]), ValueError, r"of rank 4, not \(4, 4, 2\); add an axis"),
+        (lambda: faithful.AvgPool2d(2, divisor_override=0), ValueError, "divisor_override is 0"),
+        (
+            lambda: faithful.ConvTranspose2d(3, 2, 3, groups=2),
+            ValueError,
+            "in_channels 3 is not a multiple of groups 2",
+        ),
+        (lambda: faithful.ConvTranspose2d(2, 2, 3, padding_mode="reflect"), ValueError, '"zeros" only, in torch too'),
+        (lambda: faithful.ConvTranspose2d(2, 2, 3, 1, 0, 1)(pixels), ValueError, "must be below stride or dilation"),
+        (
+            lambda: faithful.interpolate(pixels, 5, recompute_scale_factor=True),
+            ValueError,
+            "there is a size; leave it out",
+        ),
+        (lambda: faithful.interpolate(pixels, 5, align_corners=False), ValueError, "bilinear and bicubic only"),
+        (lambda: faithful.interpolate(pixels, 2, mode="bicubic", antialias=True), ValueError, "antialias is not here"),
+        (lambda: faithful.interpolate(pixels, scale_factor=0.1), ValueError, "a side of 4 cannot become one of 0"),
+        (lambda: faithful.Upsample(4)(keras.Input((None, 4, 2))), ValueError, "needs the height and width"),
+    ],
+)
+def test_what_torch_refuses_is_refused(call: Callable[[], Any], error: type[Exception] | None, message: str) -> None:
+    """`None` stands for TensorFlow's error, because collecting tests loads no framework."""
+    with pytest.raises(error or tf.errors.InvalidArgumentError, match=message):
+        call()
+
+
+def test_arguments_stand_where_torch_has_them() -> None:
+    assert faithful.RNN(4, 3, 1, "relu").nonlinearity == "relu"
+    assert faithful.MaxPool2d(3, 2, 1, 2).dilation == (2, 2)
+    assert faithful.ConvTranspose2d(2, 2, 3, bias=False).named_parameters()[0][0] == "weight"
+    for part, page in (("MultiheadAttention", "forward"), ("TransformerEncoderLayer", "forward")):
+        theirs = list(inspect.signature(getattr(getattr(torch.nn, part), page)).parameters)
+        assert list(inspect.signature(getattr(faithful, part).call).parameters)[: len(theirs)] == theirs

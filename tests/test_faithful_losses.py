@@ -56,7 +56,7 @@ def test_bce(seed: int, reduction: str, saturated: bool, weighted: bool) -> None
     losses_agree(
         "BCELoss",
         reference,
-        lambda t: faithful.BCELoss(weight, reduction)(t["Y"], t["p"]),
+        lambda t: faithful.BCELoss(weight, reduction=reduction)(t["Y"], t["p"]),
         {"p": p, "Y": y},
     )
 
@@ -75,7 +75,7 @@ def test_bce_with_logits(seed: int, reduction: str, scale: float, positive: bool
     losses_agree(
         "BCEWithLogitsLoss",
         reference,
-        lambda t: faithful.BCEWithLogitsLoss(weight, reduction, pos_weight)(t["y"], t["x"]),
+        lambda t: faithful.BCEWithLogitsLoss(weight, reduction=reduction, pos_weight=pos_weight)(t["y"], t["x"]),
         {"x": floats(rng, 4, 3, scale=scale), "y": probabilities(rng, 4, 3)},
     )
 
@@ -117,7 +117,9 @@ def test_cross_entropy(
     losses_agree(
         "CrossEntropyLoss",
         reference,
-        lambda t: faithful.CrossEntropyLoss(weight, -100, reduction, smoothing, axis=axis)(t["Y"], t["x"]),
+        lambda t: faithful.CrossEntropyLoss(weight, reduction=reduction, label_smoothing=smoothing, axis=axis)(
+            t["Y"], t["x"]
+        ),
         {"x": x, "Y": y},
     )
 
@@ -135,7 +137,7 @@ def test_nll(seed: int, reduction: str, ignore: int, weighted: bool) -> None:
     losses_agree(
         "NLLLoss",
         reference,
-        lambda t: faithful.NLLLoss(weight, ignore, reduction)(t["y"], t["x"]),
+        lambda t: faithful.NLLLoss(weight, ignore_index=ignore, reduction=reduction)(t["y"], t["x"]),
         {"x": -np.abs(floats(rng, 6, 3)), "y": np.array([0, 1, 2, 0, 1, 2])},
     )
 
@@ -154,7 +156,7 @@ def test_kl_div(seed: int, reduction: str, log_target: bool) -> None:
     losses_agree(
         "KLDivLoss",
         lambda t: torch.nn.KLDivLoss(reduction=reduction, log_target=log_target)(t["x"], t[target]),
-        lambda t: faithful.KLDivLoss(reduction, log_target)(t[target], t["x"]),
+        lambda t: faithful.KLDivLoss(reduction=reduction, log_target=log_target)(t[target], t["x"]),
         inputs,
     )
 
@@ -168,7 +170,7 @@ def test_smooth_l1_and_huber(seed: int, reduction: str, bend: float) -> None:
     losses_agree(
         "SmoothL1Loss",
         lambda t: torch.nn.SmoothL1Loss(reduction=reduction, beta=bend)(t["x"], t["y"]),
-        lambda t: faithful.SmoothL1Loss(reduction, bend)(t["y"], t["x"]),
+        lambda t: faithful.SmoothL1Loss(reduction=reduction, beta=bend)(t["y"], t["x"]),
         inputs,
     )
     if bend:
@@ -178,31 +180,47 @@ def test_smooth_l1_and_huber(seed: int, reduction: str, bend: float) -> None:
             lambda t: faithful.HuberLoss(reduction, bend)(t["y"], t["x"]),
             inputs,
         )
+        weighted = {"reduction": reduction, "delta": bend}
+        losses_agree(
+            "huber_loss with weights",
+            lambda t: torch.nn.functional.huber_loss(t["x"], t["y"], weight=t["w"], **weighted),
+            lambda t: faithful.huber_loss(t["x"], t["y"], weight=t["w"], **weighted),
+            inputs | {"w": probabilities(rng, 4, 3)},
+        )
 
 
 @few
-@given(seed=seeds, reduction=reductions, full=flags, tiny=flags)
-def test_gaussian_nll(seed: int, reduction: str, full: bool, tiny: bool) -> None:
+@given(
+    seed=seeds,
+    reduction=reductions,
+    full=flags,
+    tiny=flags,
+    eps=st.sampled_from([1e-6, 0.25]),
+    shape=st.sampled_from([(4, 4), (4, 1), (1, 4), (4,)]),
+)
+def test_gaussian_nll(seed: int, reduction: str, full: bool, tiny: bool, eps: float, shape: tuple[int, ...]) -> None:
+    """A variance of shape (4,) belongs to the rows of (4, 4), where broadcasting alone would give it to the columns."""
     rng = np.random.default_rng(seed)
-    var = probabilities(rng, 4, 3)
+    var = probabilities(rng, *shape)
     if tiny:
         var[0] = 2.0**-30
+    options = {"full": full, "eps": eps, "reduction": reduction}
     losses_agree(
         "GaussianNLLLoss",
-        lambda t: torch.nn.GaussianNLLLoss(full=full, reduction=reduction)(t["x"], t["y"], t["var"]),
-        lambda t: faithful.GaussianNLLLoss(full=full, reduction=reduction)(t["y"], (t["x"], t["var"])),
-        {"x": floats(rng, 4, 3), "y": floats(rng, 4, 3), "var": var},
+        lambda t: torch.nn.GaussianNLLLoss(**options)(t["x"], t["y"], t["var"]),
+        lambda t: faithful.GaussianNLLLoss(**options)(t["y"], (t["x"], t["var"])),
+        {"x": floats(rng, 4, 4), "y": floats(rng, 4, 4), "var": var},
     )
 
 
 @few
-@given(seed=seeds, reduction=reductions, full=flags, log_input=flags)
-def test_poisson_nll(seed: int, reduction: str, full: bool, log_input: bool) -> None:
+@given(seed=seeds, reduction=reductions, full=flags, log_input=flags, eps=st.sampled_from([1e-8, 0.25]))
+def test_poisson_nll(seed: int, reduction: str, full: bool, log_input: bool, eps: float) -> None:
     rng = np.random.default_rng(seed)
     losses_agree(
         "PoissonNLLLoss",
-        lambda t: torch.nn.PoissonNLLLoss(log_input, full, reduction=reduction)(t["x"], t["Y"]),
-        lambda t: faithful.PoissonNLLLoss(log_input, full, reduction=reduction)(t["Y"], t["x"]),
+        lambda t: torch.nn.PoissonNLLLoss(log_input, full, eps=eps, reduction=reduction)(t["x"], t["Y"]),
+        lambda t: faithful.PoissonNLLLoss(log_input, full, eps=eps, reduction=reduction)(t["Y"], t["x"]),
         {"x": np.abs(floats(rng, 4, 3)), "Y": rng.integers(0, 5, (4, 3)).astype("f8")},
     )
 
@@ -217,7 +235,7 @@ def test_cosine_embedding_and_similarity(seed: int, reduction: str, margin: floa
     losses_agree(
         "CosineEmbeddingLoss",
         lambda t: torch.nn.CosineEmbeddingLoss(margin, reduction=reduction)(t["a"], t["b"], t["y"]),
-        lambda t: faithful.CosineEmbeddingLoss(margin, reduction)(t["y"], (t["a"], t["b"])),
+        lambda t: faithful.CosineEmbeddingLoss(margin, reduction=reduction)(t["y"], (t["a"], t["b"])),
         inputs,
     )
     losses_agree(
@@ -248,12 +266,14 @@ def test_distances_and_triplets(seed: int, reduction: str, p: float, swap: bool,
         lambda t: faithful.pairwise_distance(t["a"], t["b"], p, eps, keepdim=swap),
         {"a": inputs["a"], "b": inputs["b"]},
     )
-    losses_agree(
-        "normalize",
-        lambda t: torch.nn.functional.normalize(t["a"], p, eps=0.5),
-        lambda t: faithful.normalize(t["a"], p, eps=0.5),
-        {"a": inputs["a"] * (0.1 if swap else 1.0)},
-    )
+    inputs["a"][1, 0] = 0.0
+    for order in (p, *((0.0, 0.5, -np.inf) if swap else ())):
+        losses_agree(
+            "normalize",
+            lambda t, order=order: torch.nn.functional.normalize(t["a"], order, eps=0.5),
+            lambda t, order=order: faithful.normalize(t["a"], order, eps=0.5),
+            {"a": inputs["a"] * (0.1 if swap else 1.0)},
+        )
 
 
 @few
@@ -262,7 +282,7 @@ def test_distances_and_triplets(seed: int, reduction: str, p: float, swap: bool,
     reduction=reductions,
     blank=st.sampled_from([0, 3]),
     zero_infinity=flags,
-    shape=st.sampled_from(["full", "lengths", "impossible", "empty", "one row"]),
+    shape=st.sampled_from(["full", "lengths", "impossible", "empty", "one row", "no batch"]),
     normalized=flags,
 )
 def test_ctc(seed: int, reduction: str, blank: int, zero_infinity: bool, shape: str, normalized: bool) -> None:
@@ -273,6 +293,9 @@ def test_ctc(seed: int, reduction: str, blank: int, zero_infinity: bool, shape: 
     target_lengths = {"full": [3, 3, 3], "impossible": [3, 3, 1], "empty": [0, 3, 2]}.get(shape, [1, 3, 2])
     if shape == "one row":
         targets = np.concatenate([row[:length] for row, length in zip(targets, target_lengths, strict=True)])
+    x = floats(rng, 7, 3, 4)
+    if shape == "no batch":
+        x, targets, input_lengths, target_lengths = x[:, 1], targets[1], input_lengths[1], target_lengths[1]
 
     def reference(t: Any) -> Any:
         x = t["x"].log_softmax(-1) if normalized else t["x"]
@@ -283,4 +306,63 @@ def test_ctc(seed: int, reduction: str, blank: int, zero_infinity: bool, shape: 
         x = tf.nn.log_softmax(t["x"]) if normalized else t["x"]
         return faithful.CTCLoss(blank, reduction, zero_infinity)((t["y"], input_lengths, target_lengths), x)
 
-    losses_agree("CTCLoss", reference, port, {"x": floats(rng, 7, 3, 4), "y": targets})
+    losses_agree("CTCLoss", reference, port, {"x": x, "y": targets})
+
+
+def test_normalize_does_not_overflow_in_half_precision() -> None:
+    x = tf.fill((2, 3), tf.constant(300.0, tf.float16))
+    expected = torch.nn.functional.normalize(torch.full((2, 3), 300.0, dtype=torch.float16))
+    np.testing.assert_array_equal(faithful.normalize(x), expected.numpy())
+
+
+x, y = np.zeros((4, 3), "f4"), np.full((4, 3), 0.5, "f4")
+log_probs, lengths = np.full((5, 2, 3), -1.0, "f4"), [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: faithful.BCELoss(size_average=True), TypeError, "BCELoss takes neither size_average nor reduce"),
+        (lambda: faithful.kl_div(x, y, reduce=False), TypeError, 'write reduction="mean", "sum" or "none"'),
+        (lambda: faithful.SmoothL1Loss(beta=-1.0)(y, x), ValueError, r"beta is -1\.0; it must be at least 0"),
+        (lambda: faithful.HuberLoss(delta=0.0)(y, x), ValueError, r"delta is 0\.0; it must be above 0"),
+        (lambda: faithful.huber_loss(x, y, weight=[1.0]), ValueError, r"weight has shape \(1,\), not the prediction's"),
+        (lambda: faithful.TripletMarginLoss(margin=0.0), ValueError, r"margin is 0\.0; it must be above 0"),
+        (lambda: faithful.cross_entropy(x, y, label_smoothing=1.5), ValueError, r"label_smoothing is 1\.5"),
+        (lambda: faithful.cross_entropy(x, y, ignore_index=1), ValueError, "float32 have no index; leave it out"),
+        (
+            lambda: faithful.gaussian_nll_loss(x, y, y[:, :2]),
+            ValueError,
+            r"var has shape \(4, 2\), the prediction \(4, 3\)",
+        ),
+        (lambda: faithful.gaussian_nll_loss(x, y, -1.0), ValueError, r"var is -1\.0"),
+        (lambda: faithful.gaussian_nll_loss(x, y, -y), None, "var has a negative element"),
+        (lambda: faithful.nll_loss(x, np.zeros((4, 1), int)), ValueError, r"indices have shape \(4, 1\), not \(4,\)"),
+        (lambda: faithful.nll_loss(x, [0, 1, 2, 0], [1.0] * 4), ValueError, r"weight has shape \(4,\), .* 3 classes"),
+        (lambda: faithful.cross_entropy(x, y, [1.0]), ValueError, r"weight has shape \(1,\), .* 3 classes"),
+        (lambda: faithful.cosine_embedding_loss(x, y, y), ValueError, "it takes one number per vector"),
+        (lambda: faithful.ctc_loss(log_probs, lengths, [5, 5], [2, 2], 3), ValueError, "one of the 3 classes"),
+        (
+            lambda: faithful.ctc_loss(log_probs, lengths, [6, 5], [2, 2]),
+            None,
+            "an input length is longer than log_probs",
+        ),
+        (
+            lambda: faithful.ctc_loss(log_probs, lengths, [5, 5], [3, 2]),
+            None,
+            "a target length is longer than targets",
+        ),
+    ],
+)
+def test_what_torch_refuses_is_refused(call: Callable[[], Any], error: type[Exception] | None, message: str) -> None:
+    """`None` stands for TensorFlow's error, because collecting tests loads no framework."""
+    with pytest.raises(error or tf.errors.InvalidArgumentError, match=message):
+        call()
+
+
+def test_arguments_of_a_loss_cannot_be_mistaken_for_those_that_torch_has_there() -> None:
+    """Torch's second argument of these is size_average, so what follows it is given by name."""
+    with pytest.raises(TypeError, match="positional"):
+        faithful.CrossEntropyLoss(None, -100)
+    with pytest.raises(TypeError, match="positional"):
+        faithful.KLDivLoss("batchmean")

@@ -603,8 +603,37 @@ def test_a_gradient_that_only_broadcasts_is_refused(mode: str) -> None:
         (lambda: faithful.SGD(nesterov=True), "nesterov needs a momentum"),
         (lambda: faithful.RMSprop(eps=-1.0), "eps is -1.0"),
         (lambda: faithful.Rprop(etas=(1.5, 0.5)), "the first must lie between 0 and 1"),
+        (lambda: faithful.Adadelta(rho=1.5), r"rho is 1\.5; it must lie between 0 and 1"),
+        (lambda: faithful.SparseAdam(lr=0.0), r"lr is 0\.0; it must be above 0"),
+        (lambda: faithful.SparseAdam(eps=0.0), r"eps is 0\.0; it must be above 0"),
     ],
 )
 def test_what_torch_refuses_is_refused(build: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_that_say_nothing_about_the_formula_are_refused(name: str) -> None:
+    make = getattr(faithful, name)
+    with pytest.raises(TypeError, match=f"{name} takes no foreach: it says how PyTorch runs the formula"):
+        make(foreach=True)
+    with pytest.raises(TypeError, match=f"{name} takes no differentiable"):
+        make(differentiable=True)
+    with pytest.raises(TypeError, match=rf"{name} takes no clipnorm, it takes lr, .*maximize.*; clip gradients before"):
+        make(clipnorm=1.0)
+    with pytest.raises(TypeError, match="lr is a function; give a number"):
+        make(lambda: 0.1)
+    make(foreach=None)  # the default says nothing
+
+
+def test_an_argument_that_a_traced_step_would_not_see_cannot_be_assigned_once_there_is_state() -> None:
+    optimizer = faithful.AdamW(weight_decay=0.5)
+    optimizer.weight_decay = 0.25
+    optimizer.build([keras.Variable(np.ones(2, np.float32))])
+    optimizer.weight_decay = 0.25
+    for name, value in (("weight_decay", 0.0), ("eps", 1e-7), ("maximize", True), ("amsgrad", True)):
+        with pytest.raises(
+            ValueError, match=f"{name} is .* for good, because a step that is already traced would not see"
+        ):
+            setattr(optimizer, name, value)

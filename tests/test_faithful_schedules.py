@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lazily import faithful, keras, tf, torch
+from lazily import faithful, keras, swa_utils, tf, torch
 
 STEPS = 24
 few = settings(max_examples=10, deadline=None, derandomize=True)
@@ -25,7 +25,7 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "LinearLR": {"start_factor": gammas, "end_factor": st.floats(0.0, 1.0), "total_iters": small},
     "ExponentialLR": {"gamma": gammas},
     "PolynomialLR": {"total_iters": small, "power": st.floats(0.5, 3.0)},
-    "CosineAnnealingLR": {"T_max": st.integers(2, 9), "eta_min": floors},
+    "CosineAnnealingLR": {"T_max": st.integers(1, 9), "eta_min": floors},
     "CosineAnnealingWarmRestarts": {"T_0": small, "T_mult": st.integers(1, 3), "eta_min": floors},
     "OneCycleLR": {
         "max_lr": st.floats(0.1, 1.0),
@@ -45,6 +45,13 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "gamma": st.floats(0.8, 1.0),
         "max_momentum": st.floats(0.85, 0.95),
     },
+}
+
+
+SWALR: dict[str, st.SearchStrategy[Any]] = {
+    "swa_lr": st.floats(1e-3, 0.5),
+    "anneal_epochs": st.integers(0, 9),
+    "anneal_strategy": st.sampled_from(["cos", "linear"]),
 }
 
 
@@ -100,6 +107,13 @@ def test_a_rate_from_a_function_is_its_namesake(name: str) -> None:
         return 1.0 / (1.0 + 0.1 * step)
 
     run(pair, getattr(torch.optim.lr_scheduler, name)(pair.torch, factor), getattr(faithful, name)(pair.ours, factor))
+
+
+@few
+@given(arguments=st.fixed_dictionaries(SWALR), lr=st.floats(1e-3, 1.0))
+def test_swa_lr_is_its_namesake(arguments: dict[str, Any], lr: float) -> None:
+    pair = Pair(lr=lr)
+    run(pair, swa_utils.SWALR(pair.torch, **arguments), faithful.SWALR(pair.ours, **arguments))
 
 
 @few
@@ -222,6 +236,26 @@ def test_a_table_has_the_rates_of_the_scheduler() -> None:
     assert again.get_config() == table.get_config()
 
 
+def test_a_list_for_the_only_group_is_its_element() -> None:
+    pair = Pair()
+    theirs = torch.optim.lr_scheduler.LambdaLR(pair.torch, [lambda step: 0.5**step])
+    run(pair, theirs, faithful.LambdaLR(pair.ours, [lambda step: 0.5**step]))
+    cycle = {"base_lr": [0.1], "max_lr": [0.5], "step_size_up": 3, "base_momentum": [0.8], "max_momentum": [0.9]}
+    pair = Pair()
+    run(pair, torch.optim.lr_scheduler.CyclicLR(pair.torch, **cycle), faithful.CyclicLR(pair.ours, **cycle))
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+def test_a_sequence_resumes_at_the_step_it_is_told() -> None:
+    pair = Pair()
+
+    def resumed(library: Any, optimizer: Any) -> Any:
+        parts = [library.ConstantLR(optimizer, 0.5, 3), library.ExponentialLR(optimizer, 0.9)]
+        return library.SequentialLR(optimizer, parts, [6], last_epoch=4)
+
+    run(pair, resumed(torch.optim.lr_scheduler, pair.torch), resumed(faithful, pair.ours))
+
+
 def mean_output(_target: Any, output: Any) -> Any:
     """A loss whose gradient for a weight on inputs of 1 is 1 at every step, so that the weight falls by the rate."""
     return tf.reduce_mean(output)
@@ -299,8 +333,14 @@ def test_a_momentum_that_a_traced_step_would_not_see_is_refused() -> None:
         (lambda o: faithful.ReduceLROnPlateau(o, factor=1.0), r"factor is 1\.0; it must be below 1"),
         (lambda o: faithful.SequentialLR(o, [faithful.StepLR(o, 1)], [3]), "1 schedulers take 0 milestones, not 1"),
         (lambda o: faithful.ChainedScheduler([faithful.StepLR(o, 1), faithful.StepLR(faithful.SGD(), 1)]), "another"),
+        (lambda o: faithful.ChainedScheduler([faithful.StepLR(o, 1)], faithful.SGD()), "another"),
+        (lambda _: faithful.ChainedScheduler([]), "needs at least one scheduler"),
+        (lambda o: faithful.SequentialLR(o, [], []), "needs at least one scheduler"),
+        (lambda o: faithful.LambdaLR(o, [float, float]), "lr_lambda has 2 values, and one optimizer is one parameter"),
+        (lambda o: faithful.SWALR(o, 0.1, -1), "anneal_epochs is -1; it must be a whole number, at least 0"),
+        (lambda _: faithful.StepLR(faithful.SGD(faithful.LRTable([0.1])), 1), "is a schedule of Keras"),
     ],
 )
 def test_what_torch_refuses_is_refused(build: Callable[[Any], Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         build(faithful.SGD(0.1, momentum=0.9))

@@ -14,16 +14,19 @@ from lazily import faithful, keras, tf
 sequence, image, vector = (6, 4), (5, 6, 4), (4,)
 layers: dict[str, tuple[tuple[int, ...], Any]] = {
     "AvgPool2d": (image, lambda: faithful.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)),
-    "BatchNorm": (vector, lambda: faithful.BatchNorm(4, momentum=None)),
-    "ConvTranspose2d": (image, lambda: faithful.ConvTranspose2d(4, 2, 3, 2, 1, 1, 2, dilation=2)),
+    "BatchNorm": (vector, lambda: faithful.BatchNorm(4, momentum=None, bias=False)),
+    "ConvTranspose2d": (image, lambda: faithful.ConvTranspose2d(4, 2, 3, 2, 1, 1, 2, False, dilation=2)),
     "Dropout": (vector, lambda: faithful.Dropout(0.25, seed=3)),
-    "Embedding": (sequence[:1], lambda: faithful.Embedding(5, 3, padding_idx=1)),
+    "Embedding": (sequence[:1], lambda: faithful.Embedding(5, 3, padding_idx=1, max_norm=1.5)),
     "GELU": (vector, lambda: faithful.GELU("tanh")),
     "GRU": (sequence, lambda: faithful.GRU(4, 3, 2, batch_first=True, dropout=0.5)),
-    "LSTM": (sequence, lambda: faithful.LSTM(4, 3, bidirectional=True, batch_first=True)),
+    "LSTM": (sequence, lambda: faithful.LSTM(4, 3, bidirectional=True, batch_first=True, proj_size=2)),
     "LeakyReLU": (vector, lambda: faithful.LeakyReLU(0.2)),
-    "MaxPool2d": (image, lambda: faithful.MaxPool2d(3, 2, 1)),
-    "MultiheadAttention": (sequence, lambda: faithful.MultiheadAttention(4, 2, 0.5, batch_first=True)),
+    "MaxPool2d": (image, lambda: faithful.MaxPool2d(3, 2, 1, 2)),
+    "MultiheadAttention": (
+        sequence,
+        lambda: faithful.MultiheadAttention(4, 2, 0.5, add_bias_kv=True, batch_first=True),
+    ),
     "PReLU": (vector, lambda: faithful.PReLU(4)),
     "RNN": (sequence, lambda: faithful.RNN(4, 3, batch_first=True, nonlinearity="relu")),
     "Softplus": (vector, lambda: faithful.Softplus(2.0)),
@@ -57,16 +60,24 @@ def model_of(name: str, dtype: str = "float32") -> tuple[Any, np.ndarray]:
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )  # Keras' saving
 @pytest.mark.parametrize("name", layers)
-def test_a_layer_is_saved_fitted_and_loaded(name: str, tmp_path: Path) -> None:
+def test_a_layer_is_fitted_saved_loaded_and_trained_on_as_if_never_saved(name: str, tmp_path: Path) -> None:
     model, x = model_of(name)
-    model.compile("sgd", faithful.SmoothL1Loss(beta=0.5), jit_compile=False)
+    model.compile(faithful.SGD(0.125, 0.5), faithful.SmoothL1Loss(beta=0.5), jit_compile=False)
     model.fit(x, np.ones((8, 1), "f4"), batch_size=4, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    for ours, theirs in zip(model.weights, loaded.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(model(x), loaded(x))
     assert loaded.loss.get_config() == model.loss.get_config()
+    for ours, theirs in zip(model.layers, loaded.layers, strict=True):
+        assert theirs.get_config() == ours.get_config()
+    for one in (model, loaded):  # one more step, eager because a second trace would take a second
+        with tf.GradientTape() as tape:
+            loss = one.loss(np.ones((8, 1), "f4"), one(x, training=True))
+        one.optimizer.apply(tape.gradient(loss, [v.value for v in one.trainable_variables]), one.trainable_variables)
+    for left, right in zip(
+        model.weights + model.optimizer.variables, loaded.weights + loaded.optimizer.variables, strict=True
+    ):
+        assert left.dtype == right.dtype
+        np.testing.assert_array_equal(left.numpy(), right.numpy())
 
 
 @pytest.mark.parametrize("name", layers)
@@ -85,13 +96,19 @@ def test_a_layer_answers_the_same_in_a_graph_and_under_xla(name: str) -> None:
             np.testing.assert_allclose(theirs, ours, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", layers)
-def test_a_layer_runs_in_mixed_precision(name: str) -> None:
+def test_a_layer_runs_in_mixed_precision(name: str, policy: str) -> None:
     full, x = model_of(name)
-    mixed, _ = model_of(name, "mixed_bfloat16")
+    mixed, _ = model_of(name, policy)
     mixed.set_weights(full.get_weights())
-    np.testing.assert_allclose(mixed(x), full(x), atol=0.1)
+    with tf.GradientTape() as tape:
+        answer = mixed(x)
+        total = tf.reduce_sum(answer)
+    np.testing.assert_allclose(answer, full(x), atol=0.1 if policy == "mixed_bfloat16" else 0.01)
     assert all(weight.dtype in ("float32", "int64", "uint32") for weight in mixed.weights)
+    gradients = tape.gradient(total, [v.value for v in mixed.trainable_variables])
+    assert {gradient.dtype for gradient in gradients} == {tf.float32}
 
 
 def test_a_recurrent_layer_takes_sequences_of_unknown_length_in_a_graph() -> None:
@@ -112,13 +129,13 @@ losses: dict[str, tuple[Any, Any, Any]] = {
     ),
     "CosineEmbeddingLoss": (lambda: faithful.CosineEmbeddingLoss(0.1), np.array([1, -1, 1]), (numbers, numbers[::-1])),
     "CrossEntropyLoss": (
-        lambda: faithful.CrossEntropyLoss([1.0, 2.0, 3.0, 4.0], 1, label_smoothing=0.1),
+        lambda: faithful.CrossEntropyLoss([1.0, 2.0, 3.0, 4.0], ignore_index=1, label_smoothing=0.1),
         labels,
         numbers,
     ),
     "GaussianNLLLoss": (lambda: faithful.GaussianNLLLoss(full=True), numbers, (numbers[::-1], numbers)),
     "HuberLoss": (lambda: faithful.HuberLoss(delta=0.25), numbers, numbers[::-1]),
-    "KLDivLoss": (lambda: faithful.KLDivLoss("batchmean", log_target=True), numbers, numbers[::-1]),
+    "KLDivLoss": (lambda: faithful.KLDivLoss(reduction="batchmean", log_target=True), numbers, numbers[::-1]),
     "NLLLoss": (lambda: faithful.NLLLoss(reduction="sum"), labels, numbers),
     "PoissonNLLLoss": (lambda: faithful.PoissonNLLLoss(full=True), numbers, numbers[::-1]),
     "SmoothL1Loss": (lambda: faithful.SmoothL1Loss(beta=0.25), numbers, numbers[::-1]),
@@ -151,6 +168,21 @@ def test_a_loss_takes_class_labels_in_fit_and_ignores_masks() -> None:
     np.testing.assert_allclose(history.history["loss"], [expected], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "count"), [("GaussianNLLLoss", 2), ("CosineEmbeddingLoss", 2), ("TripletMarginLoss", 3)]
+)
+def test_a_loss_of_several_predictions_takes_them_side_by_side_in_fit(name: str, count: int) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4 * count, activation="softplus")])
+    loss = getattr(faithful, name)()
+    model.compile("sgd", loss, jit_compile=False)
+    y = numbers if name == "GaussianNLLLoss" else np.array([1.0, -1.0, 1.0], "f4")
+    expected = loss(y, tuple(tf.split(model(numbers), count, -1)))
+    history = model.fit(numbers, y, verbose=0)
+    np.testing.assert_allclose(history.history["loss"], [expected], rtol=1e-5)
+    with pytest.raises(ValueError, match=f"a last axis of 5 does not hold {count} predictions"):
+        loss(y, tf.ones((3, 5)))
+
+
 def test_a_loss_refuses_sample_weights_and_shapes_that_torch_refuses() -> None:
     with pytest.raises(ValueError, match="BCELoss takes no sample weights"):
         faithful.BCELoss()(numbers, numbers, sample_weight=labels)
@@ -168,7 +200,9 @@ def test_importing_the_package_loads_no_framework() -> None:
     code = """
 import sys, harness.faithful, harness.faithful.table
 assert not {"torch", "tensorflow", "keras"} & sys.modules.keys(), sorted(sys.modules)
-harness.faithful.GELU
-assert "keras" in sys.modules
+assert "harness.faithful.plateau" not in sys.modules
+harness.faithful.ReduceLROnPlateau
+assert "harness.faithful.plateau" in sys.modules
+assert not {"torch", "tensorflow", "keras"} & sys.modules.keys(), "schedulers are plain Python"
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], capture_output=True)  # noqa: S603

@@ -31,11 +31,18 @@ def slightly(value: float) -> float:
 RATES = (1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25)
 
 
-def gradients(dtype: str) -> list[list[Array]]:
-    """Per step and parameter; their scale varies so that a norm of 2 is above some of them and below others."""
+def gradients(dtype: str, *, at_bound: bool) -> list[list[Array]]:
+    """Per step and parameter; their scale varies so that a norm of 2 is above some of them and below others.
+
+    With `at_bound` the first has exactly that norm.
+    """
     rng = np.random.default_rng(0)
     scales = (1.0, 2.0, 0.125, 1.0, 0.25, 4.0, 0.0625)
-    return [[(rng.standard_normal(s) * scale).astype(np.float32).astype(dtype) for s in SHAPES] for scale in scales]
+    drawn = [[(rng.standard_normal(s) * scale).astype(np.float32).astype(dtype) for s in SHAPES] for scale in scales]
+    if at_bound:
+        drawn[0] = [np.zeros(shape, dtype) for shape in SHAPES]
+        drawn[0][0][1, 2] = MAX_NORM
+    return drawn
 
 
 def starts(dtype: str) -> list[Array]:
@@ -491,6 +498,7 @@ MUTANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("clip", "every variable by its own norm", {"clip": "each by its norm"}),
     ("clip", "without the 1e-6", {"tiny": 0.0}),
     ("clip", "with 1e-7 for 1e-6", {"tiny": 1e-7}),
+    ("clip", "norm compared without the 1e-6", {"clip": "compared without the constant"}),
     ("clip", "scaled up below the bound", {"clip": "always"}),
     ("clip", "by the sum of the norms", {"clip": "sum of norms"}),
     ("clip", "by the largest element", {"clip": "largest element"}),
@@ -518,8 +526,6 @@ EQUAL: list[tuple[str, str, dict[str, Any]]] = [
     ("adamw", "decay and update at once", {"decay": "decoupled, at once"}),
     # min(f, 1) is f exactly where its denominator is above its numerator.
     ("clip", "the minimum as two branches", {"clip": "in two branches"}),
-    # Where the norm lies between the bound less 1e-6 and the bound the two differ, by 1e-6 relatively; none here does.
-    ("clip", "norm compared without the 1e-6", {"clip": "compared without the constant"}),
 ]
 
 
@@ -534,7 +540,7 @@ def torch_run(setting: str, dtype: str) -> list[Record]:
             model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(short(0.99))
         )
         records = []
-        for rate, grads in zip(RATES, gradients(dtype), strict=True):
+        for rate, grads in zip(RATES, gradients(dtype, at_bound=setting == "clip"), strict=True):
             for param, grad in zip(params, grads, strict=True):
                 param.grad = torch.tensor(grad)
             if setting == "clip":
@@ -556,7 +562,9 @@ def numpy_run(setting: str, change: dict[str, Any], dtype: str) -> list[Record]:
     states: list[dict[str, Any]] = [{} for _ in params]
     averages: list[Any] = [None] * len(params)
     records = []
-    for step, (rate, grads) in enumerate(zip(RATES, gradients(dtype), strict=True), start=1):
+    for step, (rate, grads) in enumerate(
+        zip(RATES, gradients(dtype, at_bound=setting == "clip"), strict=True), start=1
+    ):
         h = SimpleNamespace(
             **{**hyper, "lr": hyper["lr"] * (1.0 if constant else rate), "first_lr": hyper["lr"], "t": step}
         )

@@ -64,6 +64,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "fit_schedules": ("LRTable", "StepScheduler", "tabulate"),
     "plateau": ("ReduceLROnPlateau",),
+    "swa": ("SWALR",),
     "schedules": (
         "ChainedScheduler",
         "ConstantLR",

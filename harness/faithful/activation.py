@@ -67,7 +67,12 @@ class PReLU(Part):
 
     def call(self, inputs: Any) -> Any:
         along = [1] * inputs.shape.rank
-        along[self.axis] = self.num_parameters
+        if self.num_parameters > 1:
+            if inputs.shape[self.axis] not in (None, self.num_parameters):
+                raise ValueError(
+                    f"{self.name}: {inputs.shape[self.axis]} channels along axis {self.axis}, not {self.num_parameters}"
+                )
+            along[self.axis] = self.num_parameters
         slope = tf.reshape(self.weight, along)
         return tf.where(inputs > 0, inputs, slope * inputs)
 

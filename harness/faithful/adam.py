@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from harness.faithful.arithmetic import lerp
-from harness.faithful.torch_optimizer import TorchOptimizer, at_least_zero, filled
+from harness.faithful.torch_optimizer import TorchOptimizer, above_zero, at_least_zero, filled
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"]
 
@@ -73,6 +73,7 @@ class Adam(_Betas):
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
             lr,
@@ -83,6 +84,7 @@ class Adam(_Betas):
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
             name=name,
+            others=others,
         )
         self.slots = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if amsgrad else ()))
 
@@ -111,9 +113,10 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
-            lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, name=name
+            lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, name=name, **others
         )
         self._arguments = tuple(name for name in self._arguments if name != "decoupled_weight_decay")
 
@@ -138,6 +141,7 @@ class NAdam(_Betas):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
             lr,
@@ -148,6 +152,7 @@ class NAdam(_Betas):
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
             name=name,
+            others=others,
         )
 
     def slot_form(self, name: str) -> dict[str, Any]:
@@ -185,6 +190,7 @@ class RAdam(_Betas):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
             lr,
@@ -194,6 +200,7 @@ class RAdam(_Betas):
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
             name=name,
+            others=others,
         )
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
@@ -226,9 +233,10 @@ class Adamax(_Betas):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         decay = at_least_zero("weight_decay", weight_decay)
-        super().__init__(lr, betas, eps, weight_decay=decay, maximize=maximize, name=name)
+        super().__init__(lr, betas, eps, weight_decay=decay, maximize=maximize, name=name, others=others)
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         if now.decay:
@@ -254,11 +262,15 @@ class SparseAdam(_Betas):
         lr: Any = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        *,
         maximize: bool = False,
+        *,
         name: str | None = None,
+        **others: Any,
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay=0.0, maximize=maximize, name=name)
+        if isinstance(lr, int | float):
+            above_zero("lr", lr)
+        above_zero("eps", eps)
+        super().__init__(lr, betas, eps, weight_decay=0.0, maximize=maximize, name=name, others=others)
         self._arguments = tuple(name for name in self._arguments if name != "weight_decay")
 
     def inputs(self, gradient: Any, variable: Any) -> dict[str, Any]:

@@ -17,20 +17,26 @@ __all__ = ["clip_grad_norm", "clip_grad_value", "clip_grads_with_norm", "get_tot
 
 
 def clip_grad_norm(
-    grads: Sequence[Any], max_norm: float, norm_type: float = 2.0, *, error_if_nonfinite: bool = False
+    grads: Sequence[Any],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> tuple[list[Any], Any]:
     """Return the gradients scaled so that their joint norm is at most about `max_norm`, and the norm they had.
 
     Gradients that are None stay None; a `tf.IndexedSlices` comes back dense. All are multiplied by
     `min(max_norm / (norm + 1e-6), 1)`: an infinite norm makes finite gradients 0, a NaN makes all of them NaN.
     """
+    _refuse(foreach)
     grads = [dense_gradient(grad) for grad in grads]
     total_norm = get_total_norm(grads, norm_type, error_if_nonfinite=error_if_nonfinite)
     return clip_grads_with_norm(grads, max_norm, total_norm), total_norm
 
 
-def clip_grad_value(grads: Sequence[Any], clip_value: float) -> list[Any]:
+def clip_grad_value(grads: Sequence[Any], clip_value: float, foreach: bool | None = None) -> list[Any]:
     """Return the gradients with every element brought into [-clip_value, clip_value]; NaN stays NaN."""
+    _refuse(foreach)
     clipped: list[Any] = []
     for grad in map(dense_gradient, grads):
         if grad is None:
@@ -41,14 +47,17 @@ def clip_grad_value(grads: Sequence[Any], clip_value: float) -> list[Any]:
     return clipped
 
 
-def get_total_norm(grads: Sequence[Any], norm_type: float = 2.0, *, error_if_nonfinite: bool = False) -> Any:
-    """Return the `norm_type`-norm of all gradients as one vector, a scalar of their dtype (0.0 for no gradients).
+def get_total_norm(
+    tensors: Sequence[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Any:
+    """Return the `norm_type`-norm of all tensors as one vector, a scalar of their dtype (0.0 for no tensors).
 
     It is the norm of the norms of the single gradients, which is how torch adds up. With `error_if_nonfinite` a norm
     that is infinite or NaN raises `tf.errors.InvalidArgumentError` (except under XLA, which drops assertions).
     """
+    _refuse(foreach)
     norm_type = float(norm_type)
-    norms = [_vector_norm(dense_gradient(grad), norm_type) for grad in grads if grad is not None]
+    norms = [_vector_norm(dense_gradient(tensor), norm_type) for tensor in tensors if tensor is not None]
     if not norms:
         return tf.constant(0.0)
     total_norm = _vector_norm(tf.stack([tf.cast(norm, norms[0].dtype) for norm in norms]), norm_type)
@@ -58,11 +67,20 @@ def get_total_norm(grads: Sequence[Any], norm_type: float = 2.0, *, error_if_non
     return total_norm
 
 
-def clip_grads_with_norm(grads: Sequence[Any], max_norm: float, total_norm: Any) -> list[Any]:
+def clip_grads_with_norm(
+    grads: Sequence[Any], max_norm: float, total_norm: Any, foreach: bool | None = None
+) -> list[Any]:
     """Return the gradients times `min(max_norm / (total_norm + 1e-6), 1)`, for a norm that is known already."""
+    _refuse(foreach)
+    total_norm = tf.convert_to_tensor(total_norm)
     one = tf.constant(1.0, total_norm.dtype)
     factor = tf.minimum(tf.constant(max_norm, total_norm.dtype) / (total_norm + tf.constant(1e-6, one.dtype)), one)
     return [None if grad is None else grad * tf.cast(factor, grad.dtype) for grad in map(dense_gradient, grads)]
+
+
+def _refuse(foreach: bool | None) -> None:
+    if foreach is not None:
+        raise TypeError("foreach says how PyTorch runs the formula, which is the same; leave it out")
 
 
 def _vector_norm(tensor: Any, order: float) -> Any:

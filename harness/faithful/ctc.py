@@ -24,18 +24,34 @@ def ctc_loss(
 ) -> Any:
     """`torch.nn.functional.ctc_loss`: minus the log-probability of all alignments of each target.
 
-    `log_probs` (time, batch, classes), `targets` (batch, longest) padded with anything, or all of them in one row;
-    both lengths (batch,). "mean" divides each loss by its target's length first. A target that does not fit gives
-    infinity and a NaN gradient, or zero and zero with `zero_infinity`. The gradient is torch's, which takes
-    `log_probs` for the output of a log-softmax and already holds the softmax term.
+    `log_probs` (time, batch, classes), `targets` (batch, longest) padded with anything, or all in one row, without a
+    blank among them; both lengths (batch,). Without a batch, (time, classes) with one target and two scalars. "mean"
+    divides each loss by its target's length first. A target that does not fit gives infinity and a NaN gradient, or
+    zero and zero with `zero_infinity`. The gradient is torch's, which takes `log_probs` for the output of a log-softmax
+    and already holds the softmax term. Raises ValueError for a `blank` that is no class,
+    `tf.errors.InvalidArgumentError` for lengths beyond their tensors (not under XLA, which drops assertions).
     """
     logp = prediction(log_probs)
-    steps, batch = tf.shape(logp)[0], tf.shape(logp)[1]
     input_lengths, target_lengths = (_integers(lengths) for lengths in (input_lengths, target_lengths))
     targets = _integers(targets)
+    if logp.shape.rank == 2:
+        one = (logp[:, None], targets[None], input_lengths[None], target_lengths[None])
+        loss = ctc_loss(*one, blank, reduction, zero_infinity)
+        return tf.squeeze(loss, 0) if reduction == "none" else loss
+    if logp.shape[2] is not None and not 0 <= blank < logp.shape[2]:
+        raise ValueError(f"blank is {blank}; it must be one of the {logp.shape[2]} classes, counted from 0")
+    steps, batch = tf.shape(logp)[0], tf.shape(logp)[1]
+    with tf.control_dependencies(
+        [tf.debugging.assert_less_equal(input_lengths, steps, "an input length is longer than log_probs")]
+    ):
+        input_lengths = tf.identity(input_lengths)
     if targets.shape.rank == 1:
         targets = tf.RaggedTensor.from_row_lengths(targets, target_lengths).to_tensor()
     longest = tf.shape(targets)[1]
+    with tf.control_dependencies(
+        [tf.debugging.assert_less_equal(target_lengths, longest, "a target length is longer than targets")]
+    ):
+        target_lengths = tf.identity(target_lengths)
     targets = tf.where(tf.range(longest) < target_lengths[:, None], targets, blank)
 
     # Blanks between the labels and around them: state 2k + 1 is label k. Of a label's predecessors the one before the

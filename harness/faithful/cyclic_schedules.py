@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-from harness.faithful.schedules import LRScheduler
+from harness.faithful.schedules import LRScheduler, of_the_group
 
 __all__ = ["CyclicLR", "OneCycleLR"]
 
@@ -37,15 +37,15 @@ class OneCycleLR(LRScheduler):
     def __init__(
         self,
         optimizer: Any,
-        max_lr: float,
+        max_lr: float | list[float],
         total_steps: int | None = None,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
         pct_start: float = 0.3,
         anneal_strategy: Literal["cos", "linear"] = "cos",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        base_momentum: float | list[float] = 0.85,
+        max_momentum: float | list[float] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -61,20 +61,23 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"pct_start is {pct_start}; it must lie between 0 and 1")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f'anneal_strategy is {anneal_strategy!r}; there are "cos" and "linear"')
+        top: float = of_the_group("max_lr", max_lr)
+        low: float = of_the_group("base_momentum", base_momentum)
+        high: float = of_the_group("max_momentum", max_momentum)
         self.total_steps = total_steps
         self.anneal_strategy = anneal_strategy
-        first = max_lr / div_factor
+        first = top / div_factor
         last = first / final_div_factor
         peak, end = float(pct_start * total_steps) - 1, total_steps - 1
         # Per phase: its last step, the rates between which it moves, and the momenta.
         self._phases: list[tuple[float, float, float, float, float]] = [
-            (peak, first, max_lr, max_momentum, base_momentum),
-            (end, max_lr, last, base_momentum, max_momentum),
+            (peak, first, top, high, low),
+            (end, top, last, low, high),
         ]
         if three_phase:
             self._phases[1:] = [
-                (float(2 * pct_start * total_steps) - 2, max_lr, first, base_momentum, max_momentum),
-                (end, first, last, max_momentum, max_momentum),
+                (float(2 * pct_start * total_steps) - 2, top, first, low, high),
+                (end, first, last, high, high),
             ]
         self._momentum = _MomentumCycle(optimizer) if cycle_momentum else None
         if last_epoch == -1:
@@ -112,8 +115,8 @@ class CyclicLR(LRScheduler):
     def __init__(
         self,
         optimizer: Any,
-        base_lr: float,
-        max_lr: float,
+        base_lr: float | list[float],
+        max_lr: float | list[float],
         step_size_up: int = 2000,
         step_size_down: int | None = None,
         mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
@@ -121,8 +124,8 @@ class CyclicLR(LRScheduler):
         scale_fn: Callable[[float], float] | None = None,
         scale_mode: Literal["cycle", "iterations"] = "cycle",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.8,
-        max_momentum: float = 0.9,
+        base_momentum: float | list[float] = 0.8,
+        max_momentum: float | list[float] = 0.9,
         last_epoch: int = -1,
     ) -> None:
         modes: dict[str, Callable[[float], float]] = {
@@ -139,13 +142,13 @@ class CyclicLR(LRScheduler):
         up = float(step_size_up)
         self.total_size = up + (up if step_size_down is None else float(step_size_down))
         self.step_ratio = up / self.total_size
-        self.max_lr = max_lr
-        self.base_momentum = base_momentum
-        self.max_momentum = max_momentum
+        self.max_lr: float = of_the_group("max_lr", max_lr)
+        self.base_momentum: float = of_the_group("base_momentum", base_momentum)
+        self.max_momentum: float = of_the_group("max_momentum", max_momentum)
+        self._low: float = of_the_group("base_lr", base_lr)
         self._momentum = _MomentumCycle(optimizer) if cycle_momentum else None
         if last_epoch == -1:
-            optimizer.learning_rate = base_lr
-        self._low = base_lr
+            optimizer.learning_rate = self._low
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> float:

@@ -13,8 +13,9 @@ class Dropout(Part):
     """`torch.nn.Dropout`: in training, zero with probability `p` and the rest divided by 1 - p.
 
     `keep` (True or 1 where a value stays; any shape that broadcasts to the input, so one per channel is Dropout2d) says
-    which; without it they are drawn anew in each call. No random generator is common to torch and TensorFlow, so a
-    mask drawn once and given to both sides is the only dropout that can be compared.
+    which; without it they are drawn anew in each call, and a saved layer goes on drawing where it was. No random
+    generator is common to torch and TensorFlow, so a mask drawn once and given to both sides is the only dropout that
+    can be compared.
     """
 
     ARGUMENTS = ("p", "seed")
@@ -34,6 +35,14 @@ class Dropout(Part):
         if keep is None:
             keep = keras.random.uniform(tf.shape(inputs), seed=self._draws) >= self.p
         return inputs * tf.cast(keep, inputs.dtype) / (1.0 - self.p)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Save where the draws are, which Keras does not."""
+        store["draws"] = self._draws.state.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Go on drawing from there."""
+        self._draws.state.assign(store["draws"])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -1,4 +1,4 @@
-"""`torch.optim.swa_utils.AveragedModel` for Keras models: running averages of weights, beside the model.
+"""`torch.optim.swa_utils` for Keras models: running averages of weights, beside the model.
 
 Keras' `use_ema` puts the average into the model itself when `fit` ends, and starts it from zeros or the initial
 weights. Here, as in torch, the average is a model of its own and its first update copies.
@@ -72,21 +72,26 @@ class AveragedModel:
     `use_buffers` has them averaged too. `n_averaged`, an int64 variable, counts the updates.
 
     The copy is made with `keras.models.clone_model`; a subclassed model without a config needs a second instance,
-    built, as `module`. Calling the averaged model calls the copy. `variables` is everything that a checkpoint needs.
+    built, as `module`. Calling the averaged model calls the copy. `variables` is everything that a checkpoint needs, and
+    `state_dict` has their values. In `fit` it is updated by a callback:
+    `keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: averaged.update_parameters(model))`.
     """
 
     def __init__(
         self,
         model: Any,
+        device: Any = None,
         avg_fn: AverageOne | None = None,
         multi_avg_fn: AverageAll | None = None,
         use_buffers: bool = False,
         *,
         module: Any = None,
     ) -> None:
+        if device is not None:
+            raise TypeError("AveragedModel takes no device: the copy lies where it is made; make it inside tf.device")
         if avg_fn is not None and multi_avg_fn is not None:
             raise ValueError("avg_fn and multi_avg_fn are two ways to say the same; give one of them")
-        self.module = module if module is not None else keras.models.clone_model(model)
+        self.module = module if module is not None else _copy(model)
         if not self.module.built:
             self.module.build(model.input_shape)
         if [v.shape for v in self.module.weights] != [v.shape for v in model.weights]:
@@ -105,6 +110,15 @@ class AveragedModel:
         """The averaged weights and the count."""
         return [*self.module.weights, self.n_averaged]
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the count and the averages, arrays in the order of `module.weights`, to go on from here."""
+        return {"n_averaged": int(self.n_averaged.numpy()), "module": self.module.get_weights()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.module.set_weights(state_dict["module"])
+        self.n_averaged.assign(state_dict["n_averaged"])
+
     def update_parameters(self, model: Any) -> None:
         """Take the present weights of `model` into the averages; works in a `tf.function` too."""
         trainable = {id(weight) for weight in model.trainable_weights}
@@ -121,6 +135,19 @@ class AveragedModel:
         for average, value, new in zip(averages, values, self._average(before, values, count), strict=True):
             average.assign(tf.where(count == 0, value, new))
         self.n_averaged.assign(count + 1)
+
+
+def _copy(model: Any) -> Any:
+    # Keras would compile the copy as well, which fails on a loss that is not registered and makes a second optimizer.
+    compiled, model.compiled = model.compiled, False
+    try:
+        return keras.models.clone_model(model)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise TypeError(
+            f"Keras cannot copy a {type(model).__name__}; make a second one, call it once, and give it as `module`"
+        ) from error
+    finally:
+        model.compiled = compiled
 
 
 def _for_all(avg_fn: AverageOne) -> AverageAll:

@@ -12,14 +12,19 @@ from harness.faithful import ctc, distance, functional
 class TorchLoss(keras.losses.Loss):
     """A Keras loss that answers what the PyTorch module of its name answers: the whole reduction is torch's.
 
-    Called `loss(y_true, y_pred)`, target before prediction, because Keras does; several predictions come as a tuple.
+    Called `loss(y_true, y_pred)`, target before prediction, because Keras does. Several predictions come as a tuple, or
+    side by side along the last axis of one tensor, which is what `fit` needs (`keras.layers.Concatenate`).
     Computes in the precision of the prediction, at least float32. `reduction` is torch's word. Masks that Keras would
-    apply by itself are ignored, and sample weights refused, since no torch loss knows either.
+    apply by itself are ignored, and sample weights refused, since no torch loss knows either. Arguments stand in
+    torch's order; those behind torch's old `size_average` and `reduce`, which are refused, are given by name.
     """
 
     ARGUMENTS: tuple[str, ...] = ()
 
-    def __init__(self, reduction: str = "mean", name: str | None = None) -> None:
+    def __init__(
+        self, reduction: str = "mean", name: str | None = None, *, size_average: Any = None, reduce: Any = None
+    ) -> None:
+        functional.refuse_old_reductions(type(self).__name__, size_average, reduce)
         super().__init__(name=name)
         self.reduction = reduction
 
@@ -40,18 +45,30 @@ def plain(value: Any) -> Any:
     return np.asarray(value).tolist() if isinstance(value, np.ndarray | tf.Tensor | list | tuple) else value
 
 
+def several(predictions: Any, count: int) -> list[Any]:
+    """The predictions of a loss that takes `count` of them."""
+    if isinstance(predictions, tuple | list):
+        return list(predictions)
+    width = predictions.shape[-1]
+    if width is None or width % count:
+        raise ValueError(
+            f"a last axis of {width} does not hold {count} predictions side by side; give a tuple of {count}"
+        )
+    return tf.split(predictions, count, -1)
+
+
 @keras.saving.register_keras_serializable(package="twinloop")
 class BCELoss(TorchLoss):
     """`torch.nn.BCELoss`, from probabilities; see `functional.binary_cross_entropy`."""
 
     ARGUMENTS = ("weight",)
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(self, weight: Any = None, *, reduction: str = "mean", name: str | None = None, **old: Any) -> None:
+        super().__init__(reduction, name, **old)
         self.weight = weight
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.binary_cross_entropy(y_pred, y_true, self.weight, self.reduction)
+        return functional.binary_cross_entropy(y_pred, y_true, self.weight, reduction=self.reduction)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -61,14 +78,20 @@ class BCEWithLogitsLoss(TorchLoss):
     ARGUMENTS = ("weight", "pos_weight")
 
     def __init__(
-        self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None, name: str | None = None
+        self,
+        weight: Any = None,
+        *,
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.weight, self.pos_weight = weight, pos_weight
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return functional.binary_cross_entropy_with_logits(
-            y_pred, y_true, self.weight, self.reduction, pos_weight=self.pos_weight
+            y_pred, y_true, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
 
 
@@ -81,19 +104,26 @@ class CrossEntropyLoss(TorchLoss):
     def __init__(
         self,
         weight: Any = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
-        *,
         axis: int = -1,
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.weight, self.ignore_index, self.label_smoothing, self.axis = weight, ignore_index, label_smoothing, axis
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return functional.cross_entropy(
-            y_pred, y_true, self.weight, self.ignore_index, self.reduction, self.label_smoothing, axis=self.axis
+            y_pred,
+            y_true,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+            axis=self.axis,
         )
 
 
@@ -106,17 +136,20 @@ class NLLLoss(TorchLoss):
     def __init__(
         self,
         weight: Any = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
         axis: int = -1,
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.weight, self.ignore_index, self.axis = weight, ignore_index, axis
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.nll_loss(y_pred, y_true, self.weight, self.ignore_index, self.reduction, axis=self.axis)
+        return functional.nll_loss(
+            y_pred, y_true, self.weight, ignore_index=self.ignore_index, reduction=self.reduction, axis=self.axis
+        )
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -125,12 +158,14 @@ class KLDivLoss(TorchLoss):
 
     ARGUMENTS = ("log_target",)
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False, name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(
+        self, *, reduction: str = "mean", log_target: bool = False, name: str | None = None, **old: Any
+    ) -> None:
+        super().__init__(reduction, name, **old)
         self.log_target = log_target
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.kl_div(y_pred, y_true, self.reduction, self.log_target)
+        return functional.kl_div(y_pred, y_true, reduction=self.reduction, log_target=self.log_target)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -139,12 +174,12 @@ class SmoothL1Loss(TorchLoss):
 
     ARGUMENTS = ("beta",)
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0, name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(self, *, reduction: str = "mean", beta: float = 1.0, name: str | None = None, **old: Any) -> None:
+        super().__init__(reduction, name, **old)
         self.beta = beta
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.smooth_l1_loss(y_pred, y_true, self.reduction, self.beta)
+        return functional.smooth_l1_loss(y_pred, y_true, reduction=self.reduction, beta=self.beta)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -174,7 +209,7 @@ class GaussianNLLLoss(TorchLoss):
         self.full, self.eps = full, eps
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        mean, var = y_pred
+        mean, var = several(y_pred, 2)
         return functional.gaussian_nll_loss(mean, y_true, var, self.full, self.eps, self.reduction)
 
 
@@ -188,15 +223,19 @@ class PoissonNLLLoss(TorchLoss):
         self,
         log_input: bool = True,
         full: bool = False,
+        *,
         eps: float = 1e-8,
         reduction: str = "mean",
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
         self.log_input, self.full, self.eps = log_input, full, eps
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return functional.poisson_nll_loss(y_pred, y_true, self.log_input, self.full, self.eps, self.reduction)
+        return functional.poisson_nll_loss(
+            y_pred, y_true, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -205,18 +244,18 @@ class CosineEmbeddingLoss(TorchLoss):
 
     ARGUMENTS = ("margin",)
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean", name: str | None = None) -> None:
-        super().__init__(reduction, name)
+    def __init__(self, margin: float = 0.0, *, reduction: str = "mean", name: str | None = None, **old: Any) -> None:
+        super().__init__(reduction, name, **old)
         self.margin = margin
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        x1, x2 = y_pred
-        return distance.cosine_embedding_loss(x1, x2, y_true, self.margin, self.reduction)
+        x1, x2 = several(y_pred, 2)
+        return distance.cosine_embedding_loss(x1, x2, y_true, self.margin, reduction=self.reduction)
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
 class TripletMarginLoss(TorchLoss):
-    """`torch.nn.TripletMarginLoss`, called `loss(None, (anchor, positive, negative))`; there is no target.
+    """`torch.nn.TripletMarginLoss`, called `loss(None, (anchor, positive, negative))`; a target is not looked at.
 
     See `distance.triplet_margin_loss`.
     """
@@ -229,16 +268,19 @@ class TripletMarginLoss(TorchLoss):
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
+        *,
         reduction: str = "mean",
         name: str | None = None,
+        **old: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **old)
+        distance.check_margin(margin)
         self.margin, self.p, self.eps, self.swap = margin, p, eps, swap
 
     def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ARG002  (Keras passes a target to every loss)
-        anchor, positive, negative = y_pred
+        anchor, positive, negative = several(y_pred, 3)
         return distance.triplet_margin_loss(
-            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
+            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, reduction=self.reduction
         )
 
 

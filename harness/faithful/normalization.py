@@ -20,7 +20,9 @@ class BatchNorm(Part):
 
     Input of any rank with `num_features` along `axis` (last unless told; 1 for N, C, H, W); output of the same shape.
     Weights: `weight`, `bias` (num_features,); buffers `running_mean`, `running_var`, `num_batches_tracked` (int64).
-    Raises ValueError in training if there is a single value per feature, which has no unbiased variance.
+    Raises ValueError for another number of features, and in training if there is a single value per feature, which has
+    no unbiased variance (`tf.errors.InvalidArgumentError` where the batch is not known before; not under XLA, which
+    drops assertions).
     """
 
     ARGUMENTS = ("num_features", "eps", "momentum", "affine", "track_running_stats", "axis")
@@ -34,26 +36,34 @@ class BatchNorm(Part):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         axis: int = -1,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
-        self.affine, self.track_running_stats = affine, track_running_stats
+        self.affine, self.track_running_stats, self.has_bias = affine, track_running_stats, affine and bias
         # Not autocast: in mixed precision the statistics and the affine map stay float32, as under torch's autocast.
         wide: dict[str, Any] = {"autocast": False}
         shape = (num_features,)
         if affine:
             self.parameter("weight", shape, "ones", **wide)
+        if self.has_bias:
             self.parameter("bias", shape, "zeros", **wide)
         if track_running_stats:
             self.parameter("running_mean", shape, "zeros", trainable=False, **wide)
             self.parameter("running_var", shape, "ones", trainable=False, **wide)
             self.parameter("num_batches_tracked", (), "zeros", dtype="int64", trainable=False)
 
+    def get_config(self) -> dict[str, Any]:
+        # The attribute `bias` is the variable, as in torch.
+        return {**super().get_config(), "bias": self.has_bias}
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = widened(inputs)
         axis = self.axis % x.shape.rank
+        if x.shape[axis] not in (None, self.num_features):
+            raise ValueError(f"{self.name}: {x.shape[axis]} features along axis {self.axis}, not {self.num_features}")
         others = [other for other in range(x.shape.rank) if other != axis]
         along = [1] * x.shape.rank
         along[axis] = self.num_features
@@ -67,14 +77,16 @@ class BatchNorm(Part):
             centred = x - mean
             variance = tf.reshape(tf.cast(self.running_var, x.dtype), along)
         if training:
-            self._refuse_single_values([x.shape[other] for other in others])
+            values = self._several_values(x, [x.shape[other] for other in others])
             if self.track_running_stats:
-                count = tf.cast(tf.size(x) // self.num_features, x.dtype)
+                count = tf.cast(values, x.dtype)
                 self._record(tf.reshape(mean, [-1]), tf.reshape(variance, [-1]) * (count / (count - 1)))
 
         normalized = centred * tf.math.rsqrt(variance + self.eps)
         if self.affine:
-            normalized = normalized * tf.reshape(self.weight, along) + tf.reshape(self.bias, along)
+            normalized = normalized * tf.reshape(self.weight, along)
+        if self.has_bias:
+            normalized = normalized + tf.reshape(self.bias, along)
         return tf.cast(normalized, inputs.dtype)
 
     def _record(self, mean: Any, unbiased_variance: Any) -> None:
@@ -86,12 +98,19 @@ class BatchNorm(Part):
             old = tf.convert_to_tensor(running)
             running.assign((1.0 - new) * old + new * tf.cast(tf.stop_gradient(value), old.dtype))
 
-    def _refuse_single_values(self, sizes: list[int | None]) -> None:
+    def _several_values(self, x: Any, sizes: list[int | None]) -> Any:
+        """How many values each feature has, not being one."""
+        message = (
+            f"{self.name}: one value per feature in training, and torch needs two; "
+            "drop the last partial batch, or call the layer with training=False"
+        )
         if all(size == 1 for size in sizes):
-            raise ValueError(
-                f"{self.name}: one value per feature in training, and torch needs two; "
-                "drop the last partial batch, or call the layer with training=False"
-            )
+            raise ValueError(message)
+        values = tf.size(x) // self.num_features
+        if None not in sizes:
+            return values
+        with tf.control_dependencies([tf.debugging.assert_none_equal(values, 1, message=message)]):
+            return tf.identity(values)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

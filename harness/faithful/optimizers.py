@@ -56,6 +56,7 @@ class SGD(_Momentum):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         if nesterov and (momentum <= 0.0 or dampening != 0.0):
             raise ValueError(f"nesterov needs a momentum and no dampening; they are {momentum} and {dampening}")
@@ -67,6 +68,7 @@ class SGD(_Momentum):
             nesterov=nesterov,
             maximize=maximize,
             name=name,
+            others=others,
         )
         self.slots = ("momentum_buffer",) if self._has_momentum else ()
         # Without dampening a buffer of zeros takes the first gradient whole by itself.
@@ -103,6 +105,7 @@ class RMSprop(_Momentum):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
             lr,
@@ -113,6 +116,7 @@ class RMSprop(_Momentum):
             centered=centered,
             maximize=maximize,
             name=name,
+            others=others,
         )
         self.slots = (
             "square_avg",
@@ -155,6 +159,7 @@ class Adagrad(TorchOptimizer):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
             lr,
@@ -164,6 +169,7 @@ class Adagrad(TorchOptimizer):
             eps=at_least_zero("eps", eps),
             maximize=maximize,
             name=name,
+            others=others,
         )
 
     def slot_form(self, name: str) -> dict[str, Any]:
@@ -192,7 +198,10 @@ class Adadelta(TorchOptimizer):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
+        if not 0.0 <= rho <= 1.0:
+            raise ValueError(f"rho is {rho}; it must lie between 0 and 1")
         super().__init__(
             lr,
             rho=at_least_zero("rho", rho),
@@ -200,6 +209,7 @@ class Adadelta(TorchOptimizer):
             weight_decay=at_least_zero("weight_decay", weight_decay),
             maximize=maximize,
             name=name,
+            others=others,
         )
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
@@ -227,6 +237,7 @@ class ASGD(TorchOptimizer):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         super().__init__(
             lr,
@@ -236,6 +247,7 @@ class ASGD(TorchOptimizer):
             weight_decay=at_least_zero("weight_decay", weight_decay),
             maximize=maximize,
             name=name,
+            others=others,
         )
 
     def slot_form(self, name: str) -> dict[str, Any]:
@@ -269,10 +281,13 @@ class Rprop(TorchOptimizer):
         *,
         maximize: bool = False,
         name: str | None = None,
+        **others: Any,
     ) -> None:
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"etas are {tuple(etas)}; the first must lie between 0 and 1, the second above 1")
-        super().__init__(lr, etas=tuple(etas), step_sizes=tuple(step_sizes), maximize=maximize, name=name)
+        super().__init__(
+            lr, etas=tuple(etas), step_sizes=tuple(step_sizes), maximize=maximize, name=name, others=others
+        )
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         size = xp.where(now.step == 1.0, xp.number(now.lr), now.step_size)

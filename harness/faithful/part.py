@@ -5,6 +5,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+NOT_HERE = {
+    "inplace": "a tensor of TensorFlow cannot change in place; leave it out, the values are the same",
+    "device": "a layer's weights lie where it is made; make it inside tf.device",
+}
+"""Arguments of many modules of PyTorch that are refused, with what to do instead; their default values pass."""
+
 
 class Part(keras.layers.Layer):
     """A Keras layer whose weights have the names and axis orders of a PyTorch module's.
@@ -20,6 +26,9 @@ class Part(keras.layers.Layer):
     """Weights that no optimizer moves."""
 
     def __init__(self, **options: Any) -> None:
+        for name, instead in NOT_HERE.items():
+            if options.pop(name, None):
+                raise TypeError(f"{type(self).__name__} takes no {name}: {instead}")
         super().__init__(**options)
         self.supports_masking = True
         self.built = True

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from harness.faithful.schedules import rate_of
+from harness.faithful.schedules import of_the_group, rate_of
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -24,7 +24,7 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4,
         threshold_mode: Literal["rel", "abs"] = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | list[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
         if factor >= 1.0:
@@ -40,7 +40,7 @@ class ReduceLROnPlateau:
         self.threshold = threshold
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
-        self.min_lr = min_lr
+        self.min_lr = of_the_group("min_lr", min_lr)
         self.eps = eps
         self.last_epoch = 0
         self.best = math.inf if mode == "min" else -math.inf

@@ -22,12 +22,12 @@ class Window:
     """One axis of a pooling: how many windows there are, and how much padding they need on either side."""
 
     def __init__(self, size: int, kernel: int, stride: int, padding: int, ceil_mode: bool) -> None:
-        if 2 * padding > kernel:
-            raise ValueError(f"padding {padding} is more than half of the kernel {kernel}; torch refuses this too")
         steps = (size + 2 * padding - kernel) / stride
         self.count = (math.ceil(steps) if ceil_mode else math.floor(steps)) + 1
         if ceil_mode and (self.count - 1) * stride >= size + padding:
             self.count -= 1  # a window has to start inside the image or the padding in front of it
+        if self.count < 1:
+            raise ValueError(f"an image of size {size} has no room for a window of {kernel}; make the kernel smaller")
         self.size, self.kernel, self.stride, self.padding = size, kernel, stride, padding
 
     @property
@@ -49,21 +49,20 @@ class Pool2d(Part):
     FILL = 0.0
 
     def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        ceil_mode: bool = False,
-        *,
-        axis: int = -1,
-        **options: Any,
+        self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool, axis: int, **options: Any
     ) -> None:
         super().__init__(**options)
         self.kernel_size, self.padding = pair(kernel_size), pair(padding)
         self.stride = self.kernel_size if stride is None else pair(stride)
         self.ceil_mode, self.axis = ceil_mode, axis
+        if any(2 * padded > kernel for padded, kernel in zip(self.padding, self.kernel_size, strict=True)):
+            raise ValueError(
+                f"padding {self.padding} is more than half of the kernel {self.kernel_size}; pad the images first"
+            )
 
     def call(self, inputs: Any) -> Any:
+        if inputs.shape.rank != 4:
+            raise ValueError(f"{self.name} takes batches of images, of rank 4, not {inputs.shape}; add an axis of 1")
         first = self.axis % 4 == 1
         x = tf.transpose(inputs, (0, 2, 3, 1)) if first else inputs
         windows = self._windows(x.shape[1], x.shape[2])
@@ -75,8 +74,12 @@ class Pool2d(Part):
     def _windows(self, height: int | None, width: int | None) -> list[Window]:
         if height is None or width is None:
             raise ValueError(f"{self.name} needs the height and width of its images when it is traced")
-        shape = zip((height, width), self.kernel_size, self.stride, self.padding, strict=True)
+        shape = zip((height, width), self._spans(), self.stride, self.padding, strict=True)
         return [Window(*numbers, self.ceil_mode) for numbers in shape]
+
+    def _spans(self) -> tuple[int, int]:
+        """From the first to the last element of a window."""
+        return self.kernel_size
 
     def _pool(self, padded: Any, windows: list[Window]) -> Any:
         raise NotImplementedError
@@ -91,12 +94,49 @@ class Pool2d(Part):
 
 @keras.saving.register_keras_serializable(package="twinloop")
 class MaxPool2d(Pool2d):
-    """`torch.nn.MaxPool2d`: padding never wins; without a stride the windows touch. See Pool2d for the shapes."""
+    """`torch.nn.MaxPool2d`: padding never wins, NaN always does; without a stride the windows touch.
 
+    See Pool2d for the shapes. `return_indices` is refused with a TypeError.
+    """
+
+    ARGUMENTS = (*Pool2d.ARGUMENTS, "dilation")
     FILL = -math.inf
 
-    def _pool(self, padded: Any, windows: list[Window]) -> Any:  # noqa: ARG002  (as the other poolings)
-        return tf.nn.max_pool2d(padded, self.kernel_size, self.stride, "VALID")
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+        *,
+        axis: int = -1,
+        **options: Any,
+    ) -> None:
+        if return_indices:
+            raise TypeError(
+                "MaxPool2d returns no indices; tf.nn.max_pool_with_argmax does, for windows without padding"
+            )
+        super().__init__(kernel_size, stride, padding, ceil_mode, axis, **options)
+        self.dilation = pair(dilation)
+
+    def _spans(self) -> tuple[int, int]:
+        down, across = ((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        return down, across
+
+    def _pool(self, padded: Any, windows: list[Window]) -> Any:
+        # TensorFlow's kernel passes over NaN, so where they are is pooled too.
+        lost = self._largest(tf.cast(tf.math.is_nan(padded), padded.dtype), windows) > 0
+        return tf.where(lost, tf.constant(math.nan, padded.dtype), self._largest(padded, windows))
+
+    def _largest(self, padded: Any, windows: list[Window]) -> Any:
+        if self.dilation == (1, 1):
+            return tf.nn.max_pool2d(padded, self.kernel_size, self.stride, "VALID")
+        # TensorFlow dilates at stride 1 only; of those windows every stride-th is wanted.
+        every = tf.nn.pool(padded, self.kernel_size, "MAX", padding="VALID", dilations=self.dilation)
+        rows, columns = (slice(0, (w.count - 1) * w.stride + 1, w.stride) for w in windows)
+        return every[:, rows, columns, :]
 
 
 @keras.saving.register_keras_serializable(package="twinloop")
@@ -120,7 +160,9 @@ class AvgPool2d(Pool2d):
         axis: int = -1,
         **options: Any,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, ceil_mode, axis=axis, **options)
+        if divisor_override == 0:
+            raise ValueError("divisor_override is 0; give another number, or None for the size of the window")
+        super().__init__(kernel_size, stride, padding, ceil_mode, axis, **options)
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def _pool(self, padded: Any, windows: list[Window]) -> Any:

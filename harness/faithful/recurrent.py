@@ -14,7 +14,7 @@ from harness.faithful.part import Part, symmetric_uniform
 class Recurrent(Part):
     """What the three share: the weights, the stack of layers and directions, and what lengths mean.
 
-    Called as torch's modules are: `layer(x, initial_state)` with x of shape (time, batch, input_size), or
+    Called as torch's modules are: `layer(x, hx)` with x of shape (time, batch, input_size), or
     (batch, time, input_size) with `batch_first=True`; the answer is `(output, last state)`. Output is
     (time, batch, directions * hidden_size), batch first if told; every state is (num_layers * directions, batch,
     hidden_size) whatever `batch_first` says, layer by layer, forward before backward; zeros if not given.
@@ -26,6 +26,9 @@ class Recurrent(Part):
     Weights, per layer k, the backward direction's ending in `_reverse`: `weight_ih_lk` (gates * hidden, inputs),
     `weight_hh_lk` (gates * hidden, hidden), `bias_ih_lk`, `bias_hh_lk` (gates * hidden,). There are two biases because
     each gets the whole gradient: their sum learns twice as fast as the one bias that Keras has.
+
+    Raises ValueError for sizes that are not the layer's and for sequences without a batch axis or without a step, and
+    `tf.errors.InvalidArgumentError` for lengths below 1 or beyond the sequences (not under XLA).
     """
 
     ARGUMENTS: tuple[str, ...] = (
@@ -49,39 +52,62 @@ class Recurrent(Part):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         **options: Any,
     ) -> None:
+        if proj_size and self.STATES == 1:
+            raise TypeError(f"{type(self).__name__} takes no proj_size, only LSTM does")
+        if min(input_size, hidden_size, num_layers) < 1:
+            raise ValueError(
+                f"input_size {input_size}, hidden_size {hidden_size} and num_layers {num_layers} must be at least 1"
+            )
         super().__init__(**options)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
+        self.proj_size = proj_size
         self._between = Dropout(dropout, dtype=self.dtype_policy)
         self._suffixes = [
             [f"_l{layer}{way}" for way in ("", "_reverse")[: 1 + bidirectional]] for layer in range(num_layers)
         ]
         bound, rows = 1.0 / math.sqrt(hidden_size), self.GATES * hidden_size
         for layer, suffixes in enumerate(self._suffixes):
-            inputs = input_size if layer == 0 else hidden_size * len(suffixes)
+            inputs = input_size if layer == 0 else self._sizes[0] * len(suffixes)
             for suffix in suffixes:
                 self.parameter(f"weight_ih{suffix}", (rows, inputs), symmetric_uniform(bound))
-                self.parameter(f"weight_hh{suffix}", (rows, hidden_size), symmetric_uniform(bound))
+                self.parameter(f"weight_hh{suffix}", (rows, self._sizes[0]), symmetric_uniform(bound))
                 if bias:
                     self.parameter(f"bias_ih{suffix}", (rows,), symmetric_uniform(bound))
                     self.parameter(f"bias_hh{suffix}", (rows,), symmetric_uniform(bound))
+                if proj_size:
+                    self.parameter(f"weight_hr{suffix}", (proj_size, hidden_size), symmetric_uniform(bound))
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """The width of each state; the first one is the output's."""
+        return (self.proj_size or self.hidden_size, self.hidden_size)[: self.STATES]
 
     def call(
         self,
         inputs: Any,
-        initial_state: Any = None,
+        hx: Any = None,
         lengths: Any = None,
         keep: Any = None,
         training: bool | None = None,
     ) -> tuple[Any, Any]:
+        if inputs.shape.rank != 3 or inputs.shape[2] != self.input_size or 0 in inputs.shape[:2]:
+            raise ValueError(
+                f"{self.name} takes a batch of sequences of {self.input_size} numbers, of rank 3, not {inputs.shape}"
+            )
         x = tf.transpose(inputs, (1, 0, 2)) if self.batch_first else inputs
-        given = self._given(initial_state, x)
+        given = self._given(hx, x)
         within = None
         if lengths is not None:
             lengths = tf.cast(lengths, tf.int32)
             steps = x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
+            short = tf.debugging.assert_positive(lengths, f"{self.name}: a length is not at least 1")
+            long = tf.debugging.assert_less_equal(lengths, steps, f"{self.name}: a length is beyond the sequences")
+            with tf.control_dependencies([short, long]):
+                lengths = tf.identity(lengths)
             within = tf.range(steps)[:, None, None] < lengths[None, :, None]
 
         finals: list[State] = []
@@ -102,11 +128,15 @@ class Recurrent(Part):
         last = tuple(tf.stack(states) for states in zip(*finals, strict=True))
         return output, (last if self.STATES > 1 else last[0])
 
-    def _given(self, initial_state: Any, x: Any) -> list[Any]:
-        if initial_state is None:
-            rows = sum(map(len, self._suffixes))
-            return [tf.zeros((rows, tf.shape(x)[1], self.hidden_size), x.dtype)] * self.STATES
-        return list(initial_state) if self.STATES > 1 else [initial_state]
+    def _given(self, hx: Any, x: Any) -> list[Any]:
+        rows = sum(map(len, self._suffixes))
+        if hx is None:
+            return [tf.zeros((rows, tf.shape(x)[1], size), x.dtype) for size in self._sizes]
+        states = list(hx) if self.STATES > 1 else [hx]
+        for state, size in zip(states, self._sizes, strict=True):
+            if not tf.TensorShape((rows, x.shape[1], size)).is_compatible_with(state.shape):
+                raise ValueError(f"{self.name} takes states of shape {(rows, x.shape[1], size)}, not {state.shape}")
+        return states
 
     @staticmethod
     def _reversed(x: Any, lengths: Any) -> Any:
@@ -125,15 +155,20 @@ class Recurrent(Part):
             projected = projected + weight("bias_ih")
         projected = tf.reshape(projected, (*self._leading(x), self.GATES * self.hidden_size))
         recurrent, bias = weight("weight_hh"), weight("bias_hh") if self.bias else None
+        project = weight("weight_hr") if self.proj_size else None
 
         def step(values: State, state: State) -> State:
             after = self._cell(values[0], tf.matmul(state[0], recurrent, transpose_b=True), bias, state)
+            if project is not None:
+                after = (tf.matmul(after[0], project, transpose_b=True), *after[1:])
             if len(values) == 1:
                 return after
             return tuple(tf.where(values[1], new, old) for new, old in zip(after, state, strict=True))
 
-        static = (x.shape[1], self.hidden_size)
-        start = tuple(tf.ensure_shape(tf.cast(state, x.dtype), static) for state in start)
+        start = tuple(
+            tf.ensure_shape(tf.cast(state, x.dtype), (x.shape[1], size))
+            for state, size in zip(start, self._sizes, strict=True)
+        )
         output, last = over_time(step, (projected,) if within is None else (projected, within), start)
         if within is not None:
             output = tf.where(within, output, tf.zeros_like(output))
@@ -156,8 +191,19 @@ class RNN(Recurrent):
 
     ARGUMENTS = (*Recurrent.ARGUMENTS, "nonlinearity")
 
-    def __init__(self, *sizes: Any, nonlinearity: str = "tanh", **options: Any) -> None:
-        super().__init__(*sizes, **options)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f'nonlinearity is "tanh" or "relu", not {nonlinearity!r}')
         self.nonlinearity = nonlinearity
@@ -192,11 +238,30 @@ class GRU(Recurrent):
 class LSTM(Recurrent):
     """`torch.nn.LSTM`: gates in the order input, forget, cell, output; the state is the pair (h, c).
 
-    No forget bias is added. See Recurrent for the call and the weights.
+    No forget bias is added. With `proj_size` h, and so the output, is what `weight_hr_lk` (proj_size, hidden_size)
+    makes of it, and has that width. See Recurrent for the call and the other weights.
     """
 
+    ARGUMENTS = (*Recurrent.ARGUMENTS, "proj_size")
     GATES = 4
     STATES = 2
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        **options: Any,
+    ) -> None:
+        if proj_size and not 0 < proj_size < hidden_size:
+            raise ValueError(f"proj_size is {proj_size}; it must be below hidden_size {hidden_size}, and 0 for none")
+        sizes = (input_size, hidden_size, num_layers)
+        super().__init__(*sizes, bias, batch_first, dropout, bidirectional, proj_size, **options)
 
     def _cell(self, from_input: Any, from_state: Any, bias: Any, state: State) -> State:
         total = from_input + from_state

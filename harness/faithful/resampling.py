@@ -13,12 +13,13 @@ MODES = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
 
 def interpolate(
-    x: Any,
+    input: Any,  # noqa: A002
     size: int | tuple[int, int] | None = None,
     scale_factor: float | tuple[float, float] | None = None,
     mode: str = "nearest",
-    align_corners: bool = False,
-    recompute_scale_factor: bool = False,
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
     *,
     axis: int = -1,
 ) -> Any:
@@ -28,14 +29,21 @@ def interpolate(
     `recompute_scale_factor`. Height and width must be static. Each axis is one product with a matrix that is mostly
     zero: fine for the images of a test, wasteful for large ones.
     """
+    x = tf.convert_to_tensor(input)
     if mode not in MODES:
         raise ValueError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
     if (size is None) == (scale_factor is None):
         raise ValueError("give either size or scale_factor")
-    if align_corners and mode.startswith("nearest"):
-        raise ValueError("align_corners is for bilinear and bicubic only, as in torch")
+    if align_corners is not None and mode.startswith("nearest"):
+        raise ValueError("align_corners is for bilinear and bicubic only, as in torch; leave it out")
+    if recompute_scale_factor and size is not None:
+        raise ValueError("recompute_scale_factor needs a scale_factor, and there is a size; leave it out")
+    if antialias:
+        raise ValueError("antialias is not here; blur the images before they are made smaller, on both sides")
     for place, spatial in enumerate((2, 3) if axis % 4 == 1 else (1, 2)):
         length = x.shape[spatial]
+        if length is None:
+            raise ValueError("interpolate needs the height and width of its images when it is traced")
         factor = None
         if scale_factor is not None:
             factor = float(scale_factor[place] if isinstance(scale_factor, tuple | list) else scale_factor)
@@ -43,10 +51,12 @@ def interpolate(
             factor = None if recompute_scale_factor else factor
         else:
             target = size[place] if isinstance(size, tuple | list) else size
+        if min(length, target) < 1:
+            raise ValueError(f"a side of {length} cannot become one of {target}; both must be at least 1")
         if mode.startswith("nearest"):
             x = tf.gather(x, nearest(length, target, factor, exact=mode.endswith("exact")), axis=spatial)
         else:
-            matrix = tf.constant(mixing(length, target, factor, mode, align_corners), x.dtype)
+            matrix = tf.constant(mixing(length, target, factor, mode, bool(align_corners)), x.dtype)
             equation = ("bchw,oh->bcow", "bchw,ow->bcho") if axis % 4 == 1 else ("bhwc,oh->bowc", "bhwc,ow->bhoc")
             x = tf.einsum(equation[place], x, matrix)
     return x
@@ -109,8 +119,8 @@ class Upsample(Part):
         size: int | tuple[int, int] | None = None,
         scale_factor: float | tuple[float, float] | None = None,
         mode: str = "nearest",
-        align_corners: bool = False,
-        recompute_scale_factor: bool = False,
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
         *,
         axis: int = -1,
         **options: Any,

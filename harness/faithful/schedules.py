@@ -31,6 +31,18 @@ __all__ = [
 ]
 
 
+def of_the_group(name: str, value: Any) -> Any:
+    """Return what torch would take for its only parameter group: the value, or the one element of a list."""
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) != 1:
+        raise ValueError(
+            f"{name} has {len(value)} values, and one optimizer is one parameter group; give one, and each group's "
+            "optimizer its own scheduler"
+        )
+    return value[0]
+
+
 def rate_of(optimizer: Any) -> float:
     """Return the optimizer's present rate as a Python float."""
     rate = optimizer.learning_rate
@@ -81,7 +93,12 @@ class LRScheduler:
         self._assign(rate)
 
     def _assign(self, rate: float) -> None:
-        self.optimizer.learning_rate = rate
+        try:
+            self.optimizer.learning_rate = rate
+        except TypeError as error:
+            raise TypeError(
+                "the optimizer's lr is a schedule of Keras, which none can assign; give it a number"
+            ) from error
         self._last_lr = [rate]
 
     def get_lr(self) -> float:
@@ -108,8 +125,10 @@ class LRScheduler:
 class LambdaLR(LRScheduler):
     """The first rate times `lr_lambda(step)`."""
 
-    def __init__(self, optimizer: Any, lr_lambda: Callable[[int], float], last_epoch: int = -1) -> None:
-        self.lr_lambda = lr_lambda
+    def __init__(
+        self, optimizer: Any, lr_lambda: Callable[[int], float] | list[Callable[[int], float]], last_epoch: int = -1
+    ) -> None:
+        self.lr_lambda = of_the_group("lr_lambda", lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> float:
@@ -119,8 +138,10 @@ class LambdaLR(LRScheduler):
 class MultiplicativeLR(LRScheduler):
     """The present rate times `lr_lambda(step)`, at every step but the first."""
 
-    def __init__(self, optimizer: Any, lr_lambda: Callable[[int], float], last_epoch: int = -1) -> None:
-        self.lr_lambda = lr_lambda
+    def __init__(
+        self, optimizer: Any, lr_lambda: Callable[[int], float] | list[Callable[[int], float]], last_epoch: int = -1
+    ) -> None:
+        self.lr_lambda = of_the_group("lr_lambda", lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> float:
@@ -320,7 +341,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class SequentialLR(LRScheduler):
     """One scheduler after the other; `milestones[i]` is the step at which scheduler `i + 1` starts at its step 0."""
 
-    def __init__(self, optimizer: Any, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
+    def __init__(
+        self, optimizer: Any, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ) -> None:
+        if not schedulers:
+            raise ValueError("SequentialLR needs at least one scheduler")
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 f"{len(schedulers)} schedulers take {len(schedulers) - 1} milestones, not {len(milestones)}"
@@ -329,7 +354,7 @@ class SequentialLR(LRScheduler):
         self.optimizer = optimizer
         self._schedulers = list(schedulers)
         self._milestones = list(milestones)
-        self.last_epoch = 0
+        self.last_epoch = last_epoch + 1
         # Each scheduler has set its first rate when it was made; that is taken back and the first one starts again.
         optimizer.learning_rate = optimizer.initial_lr
         for scheduler in self._schedulers:
@@ -358,9 +383,11 @@ class SequentialLR(LRScheduler):
 class ChainedScheduler(LRScheduler):
     """All schedulers at every step, each on the rate that the one before it has left."""
 
-    def __init__(self, schedulers: Sequence[LRScheduler]) -> None:
-        _of_one_optimizer(schedulers[0].optimizer, schedulers)
-        self.optimizer = schedulers[0].optimizer
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Any = None) -> None:
+        if not schedulers:
+            raise ValueError("ChainedScheduler needs at least one scheduler")
+        self.optimizer = schedulers[0].optimizer if optimizer is None else optimizer
+        _of_one_optimizer(self.optimizer, schedulers)
         self._schedulers = list(schedulers)
         self._last_lr = [self.lr]
 

@@ -320,6 +320,30 @@ LOSSES = (
     ),
     Row("nn.PoissonNLLLoss()", "faithful.PoissonNLLLoss()", "the prediction is the log of the rate", "chance"),
     Row(
+        "lambda x, y: nn.GaussianNLLLoss()(x, y, x.exp())",
+        "lambda y, x: faithful.GaussianNLLLoss()(y, (x, tf.exp(x)))",
+        "not in Keras; mean and variance as a tuple, or side by side along the last axis",
+        "target",
+    ),
+    Row(
+        "lambda x, y: nn.TripletMarginLoss()(x, y, x.flip(0))",
+        "lambda y, x: faithful.TripletMarginLoss()(None, (x, y, tf.reverse(x, [0])))",
+        "not in Keras; 1e-6 is added to every component of a distance",
+        "target",
+    ),
+    Row(
+        "lambda x, y: nn.CosineEmbeddingLoss()(x, y, torch.ones(6))",
+        "lambda y, x: faithful.CosineEmbeddingLoss()([1.0] * 6, (x, y))",
+        "Keras' CosineSimilarity is minus the cosine, without a margin",
+        "target",
+    ),
+    Row(
+        "lambda x: nn.CTCLoss()(x.log_softmax(2), torch.full((5, 1), 2), torch.full((5,), 3), torch.full((5,), 1))",
+        "lambda x: faithful.CTCLoss()(([[2]] * 5, [3] * 5, [1] * 5), tf.nn.log_softmax(x))",
+        "Keras' is float32 only, and its mean does not divide by the lengths",
+        "sequence",
+    ),
+    Row(
         "nn.HingeEmbeddingLoss()",
         "lambda y, x: tf.reduce_mean(tf.where(y > 0, x, tf.maximum(1.0 - x, 0.0)))",
         "Keras' Hinge is another loss",

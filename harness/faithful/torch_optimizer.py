@@ -1,5 +1,6 @@
 """What the optimizers share: float64 scalars, a step count per variable, and torch's names for arguments and state."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,16 @@ import tensorflow as tf
 from harness.faithful.arithmetic import Graph, Host, runs_on_host
 from harness.faithful.gradients import dense_gradient
 
-__all__ = ["TorchOptimizer", "at_least_zero", "filled"]
+__all__ = ["TorchOptimizer", "above_zero", "at_least_zero", "filled"]
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+_HOW = {
+    "foreach": "it says how PyTorch runs the formula, which is the same",
+    "fused": "it says how PyTorch runs the formula, which is the same",
+    "capturable": "it says where PyTorch keeps the step count, and tf.function needs no such thing",
+    "differentiable": "no gradient passes through an update of variables",
+}
 
 
 class TorchOptimizer(keras.optimizers.Optimizer):
@@ -36,13 +44,24 @@ class TorchOptimizer(keras.optimizers.Optimizer):
     `keras.optimizers.OptimizerMap` by variable path and wrap that in `keras.optimizers.MultiOptimizer`. Each then
     serialises by itself, which variables inside a config could not. `exclude_from_weight_decay` works too, but like
     Keras' own it is not saved.
+
+    PyTorch's `foreach`, `fused` and `capturable` say how the same formula is run, and are refused like `differentiable`.
+    What is neither the rate nor a momentum cannot be assigned once there is state, because a step that is already traced
+    would not see it.
     """
 
     # State per variable beside the step count; an instance may need fewer.
     slots: tuple[str, ...] = ()
     counts_steps = True
 
-    def __init__(self, lr: Any, *, name: str | None, maximize: bool, **arguments: Any) -> None:
+    def __init__(
+        self, lr: Any, *, name: str | None, maximize: bool, others: dict[str, Any] | None = None, **arguments: Any
+    ) -> None:
+        self._refuse(others or {})
+        if callable(lr) and not isinstance(lr, _Schedule):
+            raise TypeError(
+                "lr is a function; give a number, a schedule of Keras, or a number and a scheduler like LambdaLR"
+            )
         # A callable keeps Keras from creating its own variable for the rate, which would have the dtype of floatx.
         super().__init__(learning_rate=lr if isinstance(lr, _Schedule) else float, name=name)
         self._moving: dict[str, Any] = {}
@@ -52,6 +71,26 @@ class TorchOptimizer(keras.optimizers.Optimizer):
         self._arguments = ("maximize", *arguments)
         for argument, value in arguments.items():
             setattr(self, argument, value)
+
+    def _refuse(self, others: dict[str, Any]) -> None:
+        """Refuse the arguments of PyTorch's optimizers and of Keras' that are not those of this one."""
+        name = type(self).__name__
+        for argument, value in others.items():
+            if argument not in _HOW:
+                known = [own for own in inspect.signature(type(self)).parameters if own not in ("name", "others")]
+                clip = "; clip gradients before they are applied, by clip_grad_norm or clip_grad_value"
+                raise TypeError(f"{name} takes no {argument}, it takes {', '.join(known)}{clip * ('clip' in argument)}")
+            if value:
+                raise TypeError(f"{name} takes no {argument}: {_HOW[argument]}; leave it out")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        if name in own.get("_arguments", ()) and name in own and own.get("built") and own[name] != value:
+            raise ValueError(
+                f"{name} is {own[name]} for good, because a step that is already traced would not see {value}; "
+                "make another optimizer, or one for each group of variables"
+            )
+        super().__setattr__(name, value)
 
     def _float64_variable(self, value: float, name: str) -> Any:
         variable = self.add_variable(shape=(), dtype="float64", name=name, aggregation="only_first_replica")
@@ -160,6 +199,13 @@ class TorchOptimizer(keras.optimizers.Optimizer):
 
 def _raw(variable: Any) -> Any:
     return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def above_zero(name: str, value: float) -> float:
+    """Return `value` as a float, or say that torch would refuse it."""
+    if not value > 0.0:
+        raise ValueError(f"{name} is {value}; it must be above 0")
+    return float(value)
 
 
 def at_least_zero(name: str, value: float) -> float:

@@ -18,11 +18,13 @@ class TransformerEncoderLayer(Part):
 
     Input (time, batch, d_model), or (batch, time, d_model) with `batch_first=True`; output alike. The norms come after
     the sums unless `norm_first`. `src_mask` and `src_key_padding_mask` are MultiheadAttention's `attn_mask` and
-    `key_padding_mask`. `keep` may give the four dropout masks: of the attention, of its output, between the dense
-    layers, and of their output.
+    `key_padding_mask`, and `is_causal` is its hint. `activation` is a name, since a function cannot be saved. `keep`
+    may give the four dropout masks: of the attention, of its output, between the dense layers, and of their output.
+    A query that may look nowhere gets zeros from the attention; torch's fast path, taken after `eval()` inside
+    `no_grad`, has NaN for it, and torch itself zeros everywhere else.
 
     Weights: `self_attn.` those of MultiheadAttention; `linear1.weight` (dim_feedforward, d_model), `linear2.weight`
-    (d_model, dim_feedforward), `norm1.weight`, `norm2.weight` (d_model,), each with its `.bias`.
+    (d_model, dim_feedforward), `norm1.weight`, `norm2.weight` (d_model,), each with its `.bias` unless `bias=False`.
     """
 
     ARGUMENTS = (
@@ -34,6 +36,7 @@ class TransformerEncoderLayer(Part):
         "layer_norm_eps",
         "batch_first",
         "norm_first",
+        "bias",
     )
 
     def __init__(
@@ -46,30 +49,34 @@ class TransformerEncoderLayer(Part):
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
+        bias: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         if activation not in ("relu", "gelu"):
-            raise ValueError(f'activation is "relu" or "gelu", not {activation!r}')
+            raise ValueError(f'activation is "relu" or "gelu", by name, not {activation!r}')
         self.d_model, self.nhead, self.dim_feedforward, self.dropout = d_model, nhead, dim_feedforward, dropout
         self.activation, self.layer_norm_eps = activation, layer_norm_eps
-        self.batch_first, self.norm_first = batch_first, norm_first
+        self.batch_first, self.norm_first, self.bias = batch_first, norm_first, bias
         policy = {"dtype": self.dtype_policy}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, batch_first=batch_first, **policy)
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **policy)
         self._drops = [Dropout(dropout, **policy) for _ in range(3)]
         self._activate = tf.nn.relu if activation == "relu" else GELU(**policy)
         for name, rows, columns in (("linear1", dim_feedforward, d_model), ("linear2", d_model, dim_feedforward)):
             self.parameter(f"{name}.weight", (rows, columns), symmetric_uniform(1.0 / math.sqrt(columns)))
-            self.parameter(f"{name}.bias", (rows,), symmetric_uniform(1.0 / math.sqrt(columns)))
+            if bias:
+                self.parameter(f"{name}.bias", (rows,), symmetric_uniform(1.0 / math.sqrt(columns)))
         for name in ("norm1", "norm2"):
             self.parameter(f"{name}.weight", (d_model,), "ones", autocast=False)
-            self.parameter(f"{name}.bias", (d_model,), "zeros", autocast=False)
+            if bias:
+                self.parameter(f"{name}.bias", (d_model,), "zeros", autocast=False)
 
     def call(
         self,
         src: Any,
         src_mask: Any = None,
         src_key_padding_mask: Any = None,
+        is_causal: bool = False,
         keep: Any = None,
         training: bool | None = None,
     ) -> Any:
@@ -81,16 +88,16 @@ class TransformerEncoderLayer(Part):
                 key_padding_mask=src_key_padding_mask,
                 attn_mask=src_mask,
                 need_weights=False,
+                is_causal=is_causal,
                 keep=masks[0],
                 training=training,
             )
             return self._drops[0](x, keep=masks[1], training=training)
 
         def fed_forward(x: Any) -> Any:
-            x = self._activate(tf.matmul(x, self._tensor("linear1_weight"), transpose_b=True) + self.linear1_bias)
+            x = self._activate(self._linear(x, "linear1"))
             x = self._drops[1](x, keep=masks[2], training=training)
-            x = tf.matmul(x, self._tensor("linear2_weight"), transpose_b=True) + self.linear2_bias
-            return self._drops[2](x, keep=masks[3], training=training)
+            return self._drops[2](self._linear(x, "linear2"), keep=masks[3], training=training)
 
         if self.norm_first:
             x = src + attended(self._normalized(src, "norm1"))
@@ -101,11 +108,16 @@ class TransformerEncoderLayer(Part):
     def _tensor(self, name: str) -> Any:
         return tf.convert_to_tensor(getattr(self, name))
 
+    def _linear(self, x: Any, name: str) -> Any:
+        x = tf.matmul(x, self._tensor(f"{name}_weight"), transpose_b=True)
+        return x + self._tensor(f"{name}_bias") if self.bias else x
+
     def _normalized(self, inputs: Any, name: str) -> Any:
         x = widened(inputs)
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + self.layer_norm_eps)
-        return tf.cast(centred * scale * self._tensor(f"{name}_weight") + self._tensor(f"{name}_bias"), inputs.dtype)
+        normalized = centred * scale * self._tensor(f"{name}_weight")
+        return tf.cast(normalized + self._tensor(f"{name}_bias") if self.bias else normalized, inputs.dtype)
 
     def named_parameters(self, prefix: str = "") -> list[tuple[str, Any]]:
         attention = self.self_attn.named_parameters(f"{prefix}self_attn.")

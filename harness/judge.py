@@ -96,7 +96,7 @@ def judge(
             TensorSummary(name, t.excess, t.excess_step, t.relative, t.noise, t.scale)
             for name, t in ((name, oracle.tracks[name]) for name in oracle.order if name in oracle.tracks)
         ),
-        series={name: tuple(values) for name, values in oracle.series.items()},
+        series={name: tuple(values) for name, values in oracle.series.curves.items()},
         unmoved=tuple(sorted(standing(seen))),
         digests=hashes,
         seconds=round(time.perf_counter() - began, 3),

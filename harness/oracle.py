@@ -20,18 +20,18 @@ weaker rule. What a loop rounds to bfloat16 or float16 may come out one unit apa
 halfway between two; there the verdict stops.
 """
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.arrays import Record, causal, stage_of
 from harness.compare import Worst, gap, magnitude, unlike, worst
+from harness.fields import unlike_fields, unlike_precisions
 from harness.recipes import Array
 from harness.relations import Relations
 from harness.rounding import (
+    FILL,
     NARROW,
     SHRINK,
     UNIT32,
@@ -43,7 +43,8 @@ from harness.rounding import (
     stands_apart,
     unlike_infinities,
 )
-from harness.verdict import LARGEST, Cause, Difference, Rule
+from harness.track import Lonely, Series, Track, group_of
+from harness.verdict import LARGEST, Difference, Rule
 
 THRESHOLD = 1000.0
 """An excess above this is a difference. Valid ports stay below 100, mistakes begin at a million: the README's evidence."""
@@ -63,71 +64,11 @@ GROSS = 0.01
 """A float32 run this far, relatively, from its float64 run, and no other one, is another computation."""
 BETTER = 100.0
 """So many times closer must the other side's float32 run be, for the first to stand alone."""
-CALM = 2.0**-16
-"""A tensor whose float32 noise is no larger part of it has no part in any chaos: a rate, a batch, a count."""
-
 DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")
 """Stages in which a float32 run may stand alone: a relu that rounding tips changes gradients by as much, for a step."""
 SIDES_NOISE = ("noise_torch", "noise_tensorflow")
 TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
 """Stages in which infinity is never a fill value, and NaN never a number that is not there yet."""
-
-
-LONGEST = 400
-"""Points in a series; a longer run has the largest value of every stretch of steps, so that memory does not grow."""
-
-
-@dataclass
-class Track:
-    """What is kept of one tensor: running maxima, and its first disagreement."""
-
-    noise_torch: float = 0.0
-    noise_tensorflow: float = 0.0
-    scale: float = 0.0
-    noise: float = 0.0
-    recent: float = 0.0
-    relative_noise: float = 0.0
-    excess: float = 0.0
-    excess_step: int = 0
-    relative: float = 0.0
-    first: Difference | None = None
-    apart: str = ""
-    relations: Relations | None = None
-    floats: set[str] = field(default_factory=set)
-    narrow: set[str] = field(default_factory=set)
-    steps: int = 0
-    tipped: bool = False
-
-    def remember(self, here: float, size: float, unit: float, floor: float) -> None:
-        """Take in this step's noise and size. Noise is the largest so far, but no more than it ever was of the tensor."""
-        self.recent = max(size, self.recent / 2)  # a number that passes through zero is still as large as it was
-        self.scale = max(self.scale, size)
-        if self.recent:
-            self.relative_noise = max(self.relative_noise, here / self.recent)
-        most = min(max(self.noise, here), self.relative_noise * self.recent)
-        self.noise = max(here, most, unit * self.recent, floor)
-
-    @property
-    def calm(self) -> bool:
-        """Whether float32 computes this tensor to nearly all its digits, at every step so far."""
-        return not self.tipped and max(self.noise_torch, self.noise_tensorflow) <= CALM * self.scale
-
-    @property
-    def cause(self) -> Cause | None:
-        """The relation that explains the disagreement at every step; None for none."""
-        return self.relations.kind if self.relations else None
-
-
-@dataclass
-class Lonely:
-    """One side's float32 run far from all others in a tensor: where first, and at how many steps.
-
-    Another computation, or a decision that rounding tipped in this one run: that is heard on appeal.
-    """
-
-    side: str
-    first: Difference
-    steps: int = 0
 
 
 class Oracle:
@@ -148,10 +89,10 @@ class Oracle:
         self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
-        self.series: dict[str, list[float]] = {"excess": [], "noise": [], "gap": []}
-        self._stretch, self._stride = 0, 1
+        self.series = Series()
         self._before: Record | None = None
-        self._now: Record = {}
+        self._size: dict[str, float] = {}
+        self._groups: dict[str, str] = {}
         self._previous: tuple[Record, Record] | None = None
 
     def observe(self, step: int, records: Sequence[Record]) -> None:
@@ -162,10 +103,7 @@ class Oracle:
         left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[-1])
         order = self._names(step, records, left, right)
         self.steps = step + 1
-        if order is None:
-            return
         worst_here = 0.0
-        self._now = left
         with np.errstate(invalid="ignore", over="ignore"):
             self._scales(left)
             for name in order:
@@ -176,8 +114,13 @@ class Oracle:
                 arrays = self._comparable(step, name, [column for column in columns if column is not None])
                 if arrays:
                     worst_here = max(worst_here, self._values(step, name, arrays))
-        self._series(worst_here)
-        self._watch(step)
+        losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
+        self.series.add(
+            excess=worst_here,
+            noise=max((track.noise for track in losses), default=0.0),
+            gap=max((track.relative * track.scale for track in losses), default=0.0),
+        )
+        self._watch(step, losses)
         self._previous = (left, right)
 
     @property
@@ -237,55 +180,32 @@ class Oracle:
         """
         return shrinking(left, right, WEAKER_THRESHOLD / THRESHOLD) if self.rule == "four runs" else 1.0
 
-    def _names(self, step: int, records: Sequence[Record], left: Record, right: Record) -> list[str] | None:
+    def _names(self, step: int, records: Sequence[Record], left: Record, right: Record) -> list[str]:
+        """The fields that both sides record, in causal order; a field that some run lacks is a disagreement."""
         if list(left) == self.order and all(record.keys() == left.keys() for record in records):
             return self.order
-        if left.keys() == right.keys():
-            self.order = causal(list(left))
-            if self.rule == "four runs":
-                self._halves(step, records)
-            return self.order
-        missing = [name for name in left if name not in right]
-        extra = [name for name in right if name not in left]
-        name = causal([*missing, *extra])[0]
-        kind = "missing" if name in left else "extra"
-        near = difflib.get_close_matches(name, extra if kind == "missing" else missing, n=1)
-        hint = f" (which recorded {near[0]})" if near else ""
-        here = Difference(step, stage_of(name), name, kind)
-        here = replace(here, tensorflow=hint) if kind == "missing" else replace(here, torch=hint)
-        self.structural = self.structural or here
+        self.structural = self.structural or unlike_fields(step, left, right)
+        if self.rule == "four runs":
+            t32, t64, f32, f64, *_ = records
+            one = unlike_precisions(step, "torch", t32, t64) or unlike_precisions(step, "tensorflow", f32, f64)
+            self.structural = self.structural or one
         self.order = [name for name in causal(list(left)) if name in right]
         return self.order
 
-    def _halves(self, step: int, records: Sequence[Record]) -> None:
-        """A field that a side records in one precision only."""
-        for side, narrow, wide in (("torch", records[0], records[1]), ("tensorflow", records[2], records[3])):
-            for name in causal(sorted(narrow.keys() ^ wide.keys()))[:1]:
-                said = "recorded it in float32 only" if name in narrow else "recorded it in float64 only"
-                here = Difference(step, stage_of(name), name, "precision")
-                self.structural = self.structural or (
-                    replace(here, torch=said) if side == "torch" else replace(here, tensorflow=said)
-                )
-
     def _scales(self, left: Record) -> None:
-        """How large the largest tensor of every group is, before any of them is judged."""
+        """How large every tensor is, and the largest of every group, before any of them is judged."""
         now: dict[str, float] = {}
+        self._size = {}
         for name, array in left.items():
-            group = self._group(name, left)
-            if group and array is not None and array.dtype.kind == "f":
-                now[group] = max(now.get(group, 0.0), magnitude(array))
+            if array is None or array.dtype.kind not in "fc":
+                continue
+            size = self._size[name] = magnitude(array)
+            if name not in self._groups:
+                self._groups[name] = group_of(name, left)
+            if group := self._groups[name]:
+                now[group] = max(now.get(group, 0.0), size)
         for group, size in now.items():
             self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / 2)
-
-    @staticmethod
-    def _group(name: str, record: Record) -> str:
-        """What a tensor is measured beside: those of the same kind, one for every parameter or module; "" for none."""
-        stage, _, rest = name.partition("/")
-        if stage in ("grads", "clipped", "params"):
-            return stage
-        if stage == "slots" and f"params/{rest.rpartition('/')[2]}" in record:
-            return name.rpartition("/")[0]
-        return f"buffers/{name.rpartition('.')[2]}" if stage == "buffers" and "." in name else ""
 
     def _absent(self, step: int, name: str, columns: Sequence[Array | None]) -> None:
         """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
@@ -324,8 +244,9 @@ class Oracle:
         if arrays[0].dtype.kind not in "fc":
             self._whole(step, name, arrays)
             return []
-        if stage_of(name) not in TRAINED:
+        if stage_of(name) not in TRAINED and not self._size[name] < FILL:  # NaN is not below
             arrays = compared(arrays, self._both)
+            self._size[name] = magnitude(arrays[self._both[-1][0]])
         for i, j in reversed(self._both):
             a, b = arrays[i], arrays[j]
             if np.isfinite(a).all() and np.isfinite(b).all():
@@ -339,6 +260,7 @@ class Oracle:
             self.blank.setdefault(name, step)
             there = np.isfinite(a)
             arrays = [array[there] for array in arrays]
+            self._size[name] = magnitude(arrays[self._both[-1][0]])
         return arrays if all(np.isfinite(array).all() for array in arrays) else []
 
     def _mark(self, step: int, track: Track, found: Difference) -> None:
@@ -383,11 +305,11 @@ class Oracle:
             left, *nudged, right = arrays
             here_torch, here_tensorflow = max(gap(left, other) for other in nudged), 0.0
             unit, shrink = (UNIT32 if self.rule == "nudged float32" else UNIT64), 1.0
-        between, size = gap(left, right), magnitude(left)
+        between, size = gap(left, right), self._size[name]
         track.floats |= {str(left.dtype), str(right.dtype)}
         track.noise_torch = max(track.noise_torch, here_torch)
         track.noise_tensorflow = max(track.noise_tensorflow, here_tensorflow)
-        group = self.group_scale.get(self._group(name, self._now), 0.0)
+        group = self.group_scale.get(self._groups.get(name, ""), 0.0)
         track.remember(max(here_torch, here_tensorflow, nudged64), size, unit, STAGE_FLOOR / UNIT32 * unit * group)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
@@ -455,7 +377,7 @@ class Oracle:
         lonely.steps += 1
 
     @property
-    def gross(self) -> "Lonely | None":
+    def gross(self) -> Lonely | None:
         """The first place at which a float32 run stands alone for more than half of the steps since then."""
         lasting = [
             lonely
@@ -474,34 +396,13 @@ class Oracle:
         """The reference's parameters after a step, for the next one."""
         self._before = {name: array for name, array in record.items() if stage_of(name) == "params"} or self._before
 
-    def _series(self, excess: float) -> None:
-        """For the plot: the largest excess, and the loss's noise and gap, of every step or stretch of steps."""
-        losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
-        now = {
-            "excess": excess,
-            "noise": max((track.noise for track in losses), default=0.0),
-            "gap": max((track.relative * track.scale for track in losses), default=0.0),
-        }
-        for name, value in now.items():
-            values = self.series[name]
-            if self._stretch % self._stride:
-                values[-1] = max(values[-1], value)
-            else:
-                if len(values) == LONGEST:
-                    values[:] = [max(pair) for pair in zip(values[::2], values[1::2], strict=True)]
-                values.append(value)
-        if self._stretch % self._stride == 0 and self._stretch == LONGEST * self._stride:
-            self._stride *= 2
-        self._stretch += 1
-
-    def _watch(self, step: int) -> None:
+    def _watch(self, step: int, losses: list[Track]) -> None:
         """Set the horizon to the first step from which on rounding alone has taken the loss away, on both sides.
 
         A loss that begins with a sum that cancels has lost nothing: the horizon is taken back when the loss has grown.
         """
         if not self.watches_horizon or self.ties:
             return
-        losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
         scale = max((track.scale for track in losses), default=0.0)
         noise = sorted(max((getattr(track, side) for track in losses), default=0.0) for side in SIDES_NOISE)
         lost = noise[1] > SATURATION * scale > 0 and (self.rule != "four runs" or noise[1] <= BETTER * noise[0])

@@ -31,11 +31,10 @@ def compared(arrays: list[Array], both: list[tuple[int, int]]) -> list[Array]:
 
     both: which arrays are the two sides' of one precision. Returns the arrays themselves where nothing is left out.
     """
-    first, second = both[-1]
-    largest = magnitude(arrays[second])
-    if arrays[first].dtype.kind != "f" or largest < FILL:  # NaN is not below, and no fill value either
+    judged = arrays[both[-1][0]]
+    if judged.dtype.kind != "f":
         return arrays
-    same = np.abs(arrays[first]) >= FILL
+    same = np.abs(judged) >= FILL
     for i, j in both:
         same &= arrays[i] == arrays[j]
     return [array[~same] for array in arrays] if same.any() else arrays

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from edited import judged, notes, port, reference
 
-from harness.oracle import LONGEST, THRESHOLD, Oracle
+from harness.oracle import THRESHOLD, Oracle
 from harness.pairs import Edit, Pair
 from harness.plugin import Twin
+from harness.track import LONGEST, Series
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -247,11 +248,11 @@ def test_memory_does_not_grow_with_the_steps() -> None:
 
 
 def test_a_series_keeps_the_largest_value_of_every_stretch() -> None:
-    oracle = Oracle("four runs")
+    series = Series()
     for step in range(5 * LONGEST):
-        oracle._series(float(step == 3 * LONGEST))
-        assert len(oracle.series["excess"]) <= LONGEST
-    series = oracle.series["excess"]
-    assert len(series) > LONGEST / 2
-    assert series.index(1.0) == pytest.approx(len(series) * 3 / 5, abs=1)
-    assert sum(series) == 1
+        series.add(excess=float(step == 3 * LONGEST), noise=0.0, gap=0.0)
+        assert len(series.curves["excess"]) <= LONGEST
+    curve = series.curves["excess"]
+    assert len(curve) > LONGEST / 2
+    assert curve.index(1.0) == pytest.approx(len(curve) * 3 / 5, abs=1)
+    assert sum(curve) == 1

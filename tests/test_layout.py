@@ -67,7 +67,9 @@ def test_the_search_for_imports_finds_them_wherever_they_hide() -> None:
         ("arrays", {"errors", "port", "recipes"}),
         ("relations", {"arrays", "compare", "recipes", "verdict"}),
         ("rounding", {"compare", "recipes"}),
-        ("oracle", {"arrays", "compare", "recipes", "relations", "rounding", "verdict"}),
+        ("track", {"arrays", "relations", "verdict"}),
+        ("fields", {"arrays", "verdict"}),
+        ("oracle", {"arrays", "compare", "fields", "recipes", "relations", "rounding", "track", "verdict"}),
         ("mistakes", {"rounding", "scenario"}),
     ],
 )

@@ -507,7 +507,8 @@ def test_a_slip_is_followed_by_agreement_once_the_state_is_put_back() -> None:
     assert free.first == again.first
     assert (again.first and again.first.step, again.status) == (2, "DIFFERENT")
     wrong = [
-        [step for step, excess in enumerate(seen.oracle.series["excess"]) if excess > 1e3] for seen in (free, again)
+        [step for step, excess in enumerate(seen.oracle.series.curves["excess"]) if excess > 1e3]
+        for seen in (free, again)
     ]
     assert wrong == [[2, 3, 4, 5, 6, 7, 8], [2]]
 

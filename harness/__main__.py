@@ -170,7 +170,7 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
             line(console, verdict)
 
         try:
-            Pool(jobs, timeout).run(requests, on_event, on_verdict)
+            Pool(jobs, timeout).run(longest_first(requests), on_event, on_verdict)
         except KeyboardInterrupt:
             interrupted = True
     ordered = [verdicts[request.pair.name] for request in requests if request.pair.name in verdicts]
@@ -186,6 +186,19 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
     if ordered and (known := next((v for v in ordered if v.header), None)):
         console.print(terminal.header(known), style="dim", soft_wrap=True)
     return ordered, interrupted
+
+
+def longest_first(requests: Sequence[Any]) -> list[Any]:
+    """The requests by their number of steps, so that no core waits at the end for a long one that began last."""
+
+    def steps(request: Any) -> int:
+        try:
+            problem = request.problem(request.pair.scenario())
+        except UsageError:
+            return 0  # said when it is run
+        return problem.steps or problem.passes * problem.batches_per_epoch
+
+    return sorted(requests, key=steps, reverse=True)
 
 
 def wide() -> "Console":

@@ -83,6 +83,18 @@ def test_named_pairs_are_run_alone(pairs: Path) -> None:
     assert [request.pair.name for request in Pool.requests] == ["b:plain", "a"]
 
 
+def test_the_longest_pair_is_begun_first_and_the_table_is_in_order(pairs: Path) -> None:
+    scenario = pairs / "b" / "scenario.py"
+    scenario.write_text(scenario.read_text(encoding="utf-8").replace("epochs=", "epochs=10 * "), encoding="utf-8")
+    result = twinloop("run", "--pairs", pairs)
+    assert [request.pair.name for request in Pool.requests] == ["b", "a", "c"]
+    assert [line.split()[0] for line in result.output.splitlines() if line.split()[1:2] == ["EQUIVALENT"]] == [
+        "a",
+        "b",
+        "c",
+    ]
+
+
 def test_options_reach_the_worker(pairs: Path) -> None:
     twinloop(
         "run", "a", "--pairs", pairs, "--seed", "3", "--steps", "4", "--epochs", "5", "--batch-size", "6", "--lr", "1e-3",
@@ -326,3 +338,4 @@ def test_the_laws_hold_for_a_new_pair_in_a_repository_of_ones_own(repository: Pa
     names = [case.get("name", "") for case in cases]
     assert "test_trains_the_same[fresh]" in {name.partition("@")[0] for name in names}
     assert len(names) == 10
+    assert {name.partition("@")[2] for name in names} == {"fresh", "plain_one"}, "the laws of a pair share one process"

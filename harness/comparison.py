@@ -52,13 +52,12 @@ class Comparison:
     """One pass over a problem: the oracle and whatever else was seen on the way, kept even if a loop fails."""
 
     oracle: Oracle
-    runs: Sequence[str]
     steps: int = 0
     length: Difference | None = None
     error: LoopError | None = None
     moved: dict[str, set[str]] = field(default_factory=dict)
     first_values: dict[str, dict[str, Array]] = field(default_factory=dict)
-    losses: dict[str, dict[int, "Mean"]] = field(default_factory=dict)
+    losses: dict[str, dict[int, Mean]] = field(default_factory=dict)
     complete: bool = False
     exact: Sequence[object] | None = None
     appeal: bool = False
@@ -73,8 +72,8 @@ def compare_runs(
     """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept.
 
     exact: in float64 runs of TensorFlow, make the constants exact that would go through float32, but for these numbers;
-    None for nothing of the kind. appeal: beside the four
-    runs, run both sides in float64 from weights that are one unit off.
+    None for nothing of the kind. appeal: beside the four runs, run both sides in float64 from weights that are one unit
+    off.
     """
     asked = plan(problem, rule, appeal=appeal)
     runs = [Run(pair, side, made, precision) for _, side, precision, made in asked]
@@ -101,7 +100,7 @@ def watched(
     digests: how many of the first records of each run are hashed.
     """
     oracle = Oracle(rule, horizon=not resync)
-    seen = Comparison(oracle, names)
+    seen = Comparison(oracle)
     hashes = {name: hashlib.blake2b(digest_size=16) for name in names if digests}
     oracle.start_from(dict(problem.weights))
     total = problem.steps or problem.passes * problem.batches_per_epoch
@@ -117,8 +116,6 @@ def watched(
                 break
             steps = [record for record in records if not isinstance(record, End)]
             oracle.observe(step, [record.arrays for record in steps])
-            reference = steps[1] if rule == "four runs" else steps[0]
-            oracle.parameters_after(reference.arrays)
             seen.steps = step + 1
             if step == 0 and not problem.scenario.may_rise:
                 check_curve(problem.scenario.curve, steps)
@@ -127,7 +124,7 @@ def watched(
                 if step < digests:
                     absorb(hashes[name], record.arrays)
             if resync:
-                put_back(names, runs, steps, reference.arrays)
+                put_back(names, runs, steps, oracle.last)
             report(rule, step + 1, total)
             if oracle.structural or oracle.not_finite:
                 break

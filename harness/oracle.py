@@ -66,7 +66,6 @@ BETTER = 100.0
 """So many times closer must the other side's float32 run be, for the first to stand alone."""
 DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")
 """Stages in which a float32 run may stand alone: a relu that rounding tips changes gradients by as much, for a step."""
-SIDES_NOISE = ("noise_torch", "noise_tensorflow")
 TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
 """Stages in which infinity is never a fill value, and NaN never a number that is not there yet."""
 
@@ -80,7 +79,6 @@ class Oracle:
         self.tracks: dict[str, Track] = {}
         self.group_scale: dict[str, float] = {}
         self.order: list[str] = []
-        self.steps = 0
         self.horizon: int | None = None
         self.horizon_why = ""
         self.watches_horizon = horizon
@@ -90,10 +88,10 @@ class Oracle:
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
         self.series = Series()
-        self._before: Record | None = None
+        self._before: Record = {}
         self._size: dict[str, float] = {}
         self._groups: dict[str, str] = {}
-        self._previous: tuple[Record, Record] | None = None
+        self._previous: tuple[Record, Record] = ({}, {})
 
     def observe(self, step: int, records: Sequence[Record]) -> None:
         """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged ..., tensorflow) for a weaker rule.
@@ -102,7 +100,6 @@ class Oracle:
         """
         left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[-1])
         order = self._names(step, records, left, right)
-        self.steps = step + 1
         worst_here = 0.0
         with np.errstate(invalid="ignore", over="ignore"):
             self._scales(left)
@@ -122,21 +119,26 @@ class Oracle:
         )
         self._watch(step, losses)
         self._previous = (left, right)
+        self._before = {name: array for name, array in left.items() if stage_of(name) == "params"} or self._before
 
     @property
     def last(self) -> Record:
         """The reference's record of the last step that was judged."""
-        return self._previous[0] if self._previous else {}
+        return self._previous[0]
 
     @property
     def differences(self) -> list[Difference]:
         """The first disagreement of every tensor that has one, earliest first; past the horizon only what rounding cannot do."""
-        rank = {name: i for i, name in enumerate(causal(list(self.tracks)))}
+        rank = self._rank()
         found = [track.first for track in self.tracks.values() if track.first]
         if self.structural:
             found.append(self.structural)
         kept = [item for item in found if self.horizon is None or item.step < self.horizon or self._lasting(item)]
         return sorted(kept, key=lambda item: (item.step, rank.get(item.tensor, len(rank))))
+
+    def _rank(self) -> dict[str, int]:
+        """The place of every tensor in causal order."""
+        return {name: place for place, name in enumerate(causal(list(self.tracks)))}
 
     def _lasting(self, item: Difference) -> bool:
         """Whether a disagreement past the horizon is one that no chaos explains."""
@@ -339,8 +341,7 @@ class Oracle:
         elif self.rule == "four runs" and track.first is None:
             self._gross(step, name, arrays, here_torch, here_tensorflow)
         if track.relations is not None:
-            previous = self._previous or ({}, {})
-            track.relations.update(left, right, previous, self._before or {}, self.threshold * allowed)
+            track.relations.update(left, right, self._previous, self._before, self.threshold * allowed)
         return excess
 
     def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
@@ -385,16 +386,12 @@ class Oracle:
             if 2 * lonely.steps > self.tracks[name].steps - lonely.first.step
             and (self.horizon is None or lonely.first.step < self.horizon)
         ]
-        rank = {name: i for i, name in enumerate(causal(list(self.tracks)))}
+        rank = self._rank()
         return min(lasting, key=lambda lonely: (lonely.first.step, rank[lonely.first.tensor]), default=None)
 
     def start_from(self, weights: Record) -> None:
         """The parameters before the first step, for relations that involve them."""
         self._before = {f"params/{name}": array for name, array in weights.items()}
-
-    def parameters_after(self, record: Record) -> None:
-        """The reference's parameters after a step, for the next one."""
-        self._before = {name: array for name, array in record.items() if stage_of(name) == "params"} or self._before
 
     def _watch(self, step: int, losses: list[Track]) -> None:
         """Set the horizon to the first step from which on rounding alone has taken the loss away, on both sides.
@@ -404,7 +401,8 @@ class Oracle:
         if not self.watches_horizon or self.ties:
             return
         scale = max((track.scale for track in losses), default=0.0)
-        noise = sorted(max((getattr(track, side) for track in losses), default=0.0) for side in SIDES_NOISE)
+        of_torch = max((track.noise_torch for track in losses), default=0.0)
+        noise = sorted((of_torch, max((track.noise_tensorflow for track in losses), default=0.0)))
         lost = noise[1] > SATURATION * scale > 0 and (self.rule != "four runs" or noise[1] <= BETTER * noise[0])
         if not lost:
             self.horizon = None

@@ -196,7 +196,7 @@ def longest_first(requests: Sequence[Any]) -> list[Any]:
             problem = request.problem(request.pair.scenario())
         except UsageError:
             return 0  # said when it is run
-        return problem.steps or problem.passes * problem.batches_per_epoch
+        return problem.most_steps
 
     return sorted(requests, key=steps, reverse=True)
 

@@ -64,6 +64,11 @@ class Comparison:
     tipped: str = ""
     digests: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def judged(self) -> int:
+        """Steps that the verdict speaks of: all that were made, or those before the horizon."""
+        return self.steps if self.oracle.horizon is None else self.oracle.horizon
+
 
 def compare_runs(
     pair: Pair, problem: Problem, rule: Rule,
@@ -103,7 +108,6 @@ def watched(
     seen = Comparison(oracle)
     hashes = {name: hashlib.blake2b(digest_size=16) for name in names if digests}
     oracle.start_from(dict(problem.weights))
-    total = problem.steps or problem.passes * problem.batches_per_epoch
     try:
         for step, records in lockstep(*runs):
             if any(isinstance(record, End) for record in records):
@@ -125,7 +129,7 @@ def watched(
                     absorb(hashes[name], record.arrays)
             if resync:
                 put_back(names, runs, steps, oracle.last)
-            report(rule, step + 1, total)
+            report(rule, step + 1, problem.most_steps)
             if oracle.structural or oracle.not_finite:
                 break
     except LoopError as error:

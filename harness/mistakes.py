@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from harness.recipes import Array
 from harness.rounding import one_unit_off
 from harness.scenario import Problem, Range, Value, stream, with_hyper
 
@@ -19,11 +20,10 @@ SIZES = (1e-6, 1e-3)
 A millionth is about ten times what float32, in which hyperparameters are handed over, can tell apart.
 """
 
-Kind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
-
-
 LONGEST = 200
 """A mistake that no tensor has shown after so many steps counts as not noticed."""
+
+Kind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Mistake:
 
 
 def mistakes(problem: Problem, size: float, own: Collection[str] = ()) -> Iterator[Mistake]:
-    """Every mistake that this problem has room for; numbers are off by ``size``, relatively. Always as many.
+    """Every mistake that this problem has room for; numbers are off by ``size``, relatively. The same ones for every size.
 
     own: which of ``batch_size`` and ``epochs`` the loop asks for, because it batches by itself.
     """
@@ -62,13 +62,13 @@ def mistakes(problem: Problem, size: float, own: Collection[str] = ()) -> Iterat
             data = {**problem.data, name: moved}
             yield Mistake(f"first example of {name} nudged by {size:g}", "data", replace(problem, data=data))
             break
-    epoch, last = problem.batches_per_epoch, problem.steps or problem.passes * problem.batches_per_epoch
+    epoch = problem.batches_per_epoch
     if epoch >= 2:
         what = "examples in another order" if problem.scenario.shuffle else "first two batches swapped"
         yield Mistake(what, "order", reordered(problem))
     if problem.scenario.noise:
         yield Mistake("noise of another seed", "noise", replace(problem, noise_seed=problem.seed + 1))
-    if 2 <= epoch <= min(last, LONGEST):
+    if 2 <= epoch <= min(problem.most_steps, LONGEST):
         kept = (epoch - 1) * problem.batch_size
         data = {name: array[:kept] for name, array in problem.data.items()}
         yield Mistake("last batch of an epoch left out", "length", replace(problem, data=data))
@@ -117,7 +117,7 @@ def slips(name: str, value: Value, size: float, vary: Range | None = None) -> It
             yield f"{name}={other} for {value}", other
 
 
-def nudged(array: "np.ndarray", size: float, seed: int) -> "np.ndarray":
+def nudged(array: Array, size: float, seed: int) -> Array:
     """Every number of an array off by ``size`` of its scale, up or down."""
     signs = stream(seed, "nudge").choice([-1.0, 1.0], array.shape)
     scale = float(np.abs(array).max()) or 1.0

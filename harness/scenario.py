@@ -140,7 +140,8 @@ class Scenario:
 class Problem:
     """A scenario's arrays for one seed, with all numbers settled. Floating-point arrays hold float32 values.
 
-    ``steps`` is None for as many as the loops make, else where to stop them.
+    ``steps`` is None for as many as the loops make, else where to stop them. ``noise_seed`` draws the noise from another
+    seed than the rest.
     """
 
     scenario: Scenario
@@ -170,6 +171,11 @@ class Problem:
         needed = -(-self.steps // self.batches_per_epoch) if self.steps else 0
         return max(self.epochs, needed)
 
+    @property
+    def most_steps(self) -> int:
+        """Steps after which loops of one step a batch have ended."""
+        return self.steps or self.passes * self.batches_per_epoch
+
     @cached_property
     def order(self) -> Array:
         """int64 (epochs, examples): which example comes when."""
@@ -184,8 +190,7 @@ class Problem:
         """(epoch, arrays by name) for every batch in turn, data first and then noise."""
         drawn = 0
         for epoch in range(self.passes):
-            starts = list(range(0, self.batches_per_epoch * self.batch_size, self.batch_size))
-            for start in starts:
+            for start in range(0, self.batches_per_epoch * self.batch_size, self.batch_size):
                 rows = self.order[epoch, start : start + self.batch_size]
                 batch = {name: array[rows] for name, array in self.data.items()}
                 for name, recipe in self.scenario.noise.items():

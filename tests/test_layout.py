@@ -70,7 +70,7 @@ def test_the_search_for_imports_finds_them_wherever_they_hide() -> None:
         ("track", {"arrays", "relations", "verdict"}),
         ("fields", {"arrays", "verdict"}),
         ("oracle", {"arrays", "compare", "fields", "recipes", "relations", "rounding", "track", "verdict"}),
-        ("mistakes", {"rounding", "scenario"}),
+        ("mistakes", {"recipes", "rounding", "scenario"}),
     ],
 )
 def test_imports_point_one_way(module: str, allowed: set[str]) -> None:

@@ -15,16 +15,18 @@ from harness.frameworks import Precision, Side
 from harness.lockstep import End, Loop, lockstep
 from harness.mistakes import one_unit
 from harness.oracle import GROSS
-from harness.pairs import Step
+from harness.pairs import LoopError, Step
 from harness.rounding import UNIT32
 from harness.scenario import Problem
-from harness.settle import covered
+from harness.settle import unaccepted
+from harness.track import Lonely
 from harness.verdict import Finding
 
 Start = Callable[[Side, Problem, Precision], Loop[Step]]
 """Starts one side's loop on a problem in a precision."""
 
 NUDGES = 2
+"""Float32 runs, from other weights each, in which what stands alone must do so again."""
 LONG = 3
 """Steps that a float32 run must stand alone where every step begins from the reference's state, and cannot be asked twice."""
 
@@ -37,10 +39,10 @@ class Again(Protocol):
 
 def heard(problem: Problem, seen: Comparison, again: Again) -> tuple[Comparison, list[Finding]]:
     """The comparison as it stands once its first difference was heard on appeal, and what came of that."""
-    open_ones = [item for item in seen.oracle.differences if not covered(problem, seen, item)]
-    if seen.oracle.rule != "four runs" or seen.appeal or not open_ones:
+    differences = unaccepted(problem, seen)
+    if seen.oracle.rule != "four runs" or seen.appeal or not differences:
         return seen, []
-    first = open_ones[0]
+    first = differences[0]
     if first.kind not in ("values", "exact") or first.stage in ("batch", "lr"):  # no weight has a part in these
         return seen, []
     short = again(replace(problem, steps=first.step + 1), appeal=True)
@@ -62,7 +64,7 @@ def stands_alone(problem: Problem, seen: Comparison, start: Start, *, resync: bo
     if lonely is None:
         return []
     first, track = lonely.first, seen.oracle.tracks[lonely.first.tensor]
-    if lonely.steps >= LONG if resync else everywhere(problem, seen, start):
+    if lonely.steps >= LONG if resync else everywhere(problem, lonely, track.scale, start):
         if track.first is None:
             track.first, track.apart = first, "mathematics"
         return []
@@ -73,19 +75,23 @@ def stands_alone(problem: Problem, seen: Comparison, start: Start, *, resync: bo
     return [Finding("float32 kernel", said, first.tensor, first.step)]
 
 
-def everywhere(problem: Problem, seen: Comparison, start: Start) -> bool:
-    """Whether the lonely side's float32 is as far from its float64 from other weights, each of them one unit off."""
-    lonely = seen.oracle.gross
-    assert lonely is not None
+def everywhere(problem: Problem, lonely: Lonely, scale: float, start: Start) -> bool:
+    """Whether the lonely side's float32 is far from its float64 from other weights too, each of them one unit off.
+
+    scale: the largest element that its tensor has had. A loop that raises from such weights takes nothing back.
+    """
     side: Side = "torch" if lonely.side == "torch" else "tensorflow"
-    first, scale = lonely.first, seen.oracle.tracks[lonely.first.tensor].scale
+    first = lonely.first
     cut = replace(problem, steps=first.step + 1)
     runs = [start(side, one_unit(cut, UNIT32, number), "float32") for number in range(1, NUDGES + 1)]
     arrays = []
-    for _, records in lockstep(*runs, start(side, cut, "float64")):
-        if any(isinstance(record, End) for record in records):
-            break
-        arrays = [record.arrays.get(first.tensor) for record in records if not isinstance(record, End)]
+    try:
+        for _, records in lockstep(*runs, start(side, cut, "float64")):
+            if any(isinstance(record, End) for record in records):
+                break
+            arrays = [record.arrays.get(first.tensor) for record in records if not isinstance(record, End)]
+    except LoopError:
+        return True
     *narrow, wide = arrays or [None]
     if wide is None or any(array is None or array.shape != wide.shape for array in narrow):
         return True

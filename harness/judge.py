@@ -11,7 +11,7 @@ from harness.frameworks import start
 from harness.mistakes import untried
 from harness.pairs import Pair, Run
 from harness.scenario import Problem
-from harness.settle import covered, settle
+from harness.settle import settle, unaccepted
 from harness.trials import sensitivity
 from harness.verdict import Finding, Rule, Sensitivity, TensorSummary, Verdict
 
@@ -122,7 +122,7 @@ def without_float64(
     pair: Pair, problem: Problem, seen: Comparison, *, resync: bool, report: Report,
 ) -> tuple[Comparison, list[Finding]]:  # fmt: skip
     """Where a float64 run is not what it should be, say so: judge with the leaks made exact, or let float32 decide."""
-    differences = [item for item in seen.oracle.differences if not covered(problem, seen, item)]
+    differences = unaccepted(problem, seen)
     if seen.oracle.rule == "nudged float32" or not differences or differences[0].kind not in ("values", "exact"):
         return seen, []
     first = differences[0]

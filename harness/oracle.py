@@ -82,7 +82,7 @@ class Oracle:
         self.horizon: int | None = None
         self.horizon_why = ""
         self.watches_horizon = horizon
-        self.ties: list[tuple[int, str, str]] = []
+        self.ties: list[tuple[int, str]] = []
         self.lonely: dict[tuple[str, str], Lonely] = {}
         self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
@@ -249,6 +249,8 @@ class Oracle:
         if stage_of(name) not in TRAINED and not self._size[name] < FILL:  # NaN is not below
             arrays = compared(arrays, self._both)
             self._size[name] = magnitude(arrays[self._both[-1][0]])
+        if all(np.isfinite(array).all() for array in arrays):
+            return arrays
         for i, j in reversed(self._both):
             a, b = arrays[i], arrays[j]
             if np.isfinite(a).all() and np.isfinite(b).all():
@@ -293,6 +295,7 @@ class Oracle:
                     self._alone(step, name, side, "exact", t32, f32)
 
     def _values(self, step: int, name: str, arrays: list[Array]) -> float:
+        """Finite numbers: this step's noise, and whether it explains how far the two sides are apart. Returns the excess."""
         track, stage = self.tracks[name], stage_of(name)
         nudged64 = 0.0
         if self.rule == "four runs":
@@ -354,10 +357,10 @@ class Oracle:
         kind = rounded_apart(left, right)
         if not kind or self.horizon is not None or any(track.first for track in self.tracks.values()):
             return False
-        self.ties.append((step, name, kind))
+        why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
+        self.ties.append((step, why))
         if self.watches_horizon:
-            self.horizon = step
-            self.horizon_why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
+            self.horizon, self.horizon_why = step, why
         return True
 
     def _gross(self, step: int, name: str, arrays: list[Array], torch: float, tensorflow: float) -> None:
@@ -369,13 +372,13 @@ class Oracle:
 
     def _alone(self, step: int, name: str, side: str, kind: str, t32: Array, f32: Array) -> None:
         """Remember that one side's float32 run stands alone in a tensor: the first place, and how often it was."""
-        at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].scale
-        sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else ()
-        here = Difference(
-            step, stage_of(name), name, kind, at.index, f"{at.left} (float32)", f"{at.right} (float32)", *sizes
-        )
-        lonely = self.lonely.setdefault((name, side), Lonely(side, here))
-        lonely.steps += 1
+        if (name, side) not in self.lonely:
+            at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].scale
+            sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else ()
+            said = f"{at.left} (float32)", f"{at.right} (float32)"
+            first = Difference(step, stage_of(name), name, kind, at.index, *said, *sizes)
+            self.lonely[name, side] = Lonely(side, first)
+        self.lonely[name, side].steps += 1
 
     @property
     def gross(self) -> Lonely | None:

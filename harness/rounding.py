@@ -5,8 +5,8 @@ import numpy as np
 from harness.compare import gap, magnitude
 from harness.recipes import Array
 
-UNIT32 = 2.0**-24
-UNIT64 = 2.0**-53
+UNIT32, UNIT64 = 2.0**-24, 2.0**-53
+"""The largest relative error of one rounding, half the distance of two neighbours above a power of two."""
 SHRINK = 2.0**-29
 """By how much rounding shrinks from float32 to float64."""
 NARROW = "efF"
@@ -20,7 +20,10 @@ FILL = 1e8
 
 
 def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """float64: every number of the array off by one unit in the last place, up or down; other types as they are."""
+    """float64: every number off by one or two units in the last place, up or down; whole numbers as they are.
+
+    unit: UNIT32 or UNIT64, of the precision whose last place is meant.
+    """
     if array.dtype.kind != "f":
         return array
     return array.astype(np.float64) * (1 + 2 * unit * rng.choice([-1.0, 1.0], array.shape))
@@ -41,7 +44,7 @@ def compared(arrays: list[Array], both: list[tuple[int, int]]) -> list[Array]:
 
 
 def distance(left: Array, right: Array) -> float:
-    """max|left - right|, where the same infinity on both sides is no distance; NaN if any other element is not finite."""
+    """max|left - right|, where the same infinity on both sides is no distance; not finite if any other element is not."""
     with np.errstate(invalid="ignore", over="ignore"):
         between = gap(left, right)
         if np.isfinite(between):
@@ -77,7 +80,7 @@ def rounded_apart(left: Array, right: Array) -> str:
 
 
 def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float, unit: float) -> str:
-    """Which of the four runs is away from the other three, from the six gaps between them.
+    """Which of the four runs is away from the other three, from four of the six gaps between them.
 
     distance: |f64 - t64|; torch: |t32 - t64|; tensorflow: |f32 - f64|; across: |f32 - t32|; noise: what rounding explains
     in float32; unit: one float32 rounding of the largest element.

@@ -17,13 +17,12 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     oracle, findings = seen.oracle, acceptances(problem, seen)
     if seen.error:
         return "ERROR", str(seen.error), None, findings
+    differences = unaccepted(problem, seen)
     if seen.length:
-        early = [item for item in oracle.differences if not covered(problem, seen, item)]
-        first = early[0] if early else seen.length
+        first = differences[0] if differences else seen.length
         return "DIFFERENT", first.sentence(), first, findings
     if not seen.steps:
         return "INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on", None, findings
-    differences = [item for item in oracle.differences if not covered(problem, seen, item)]
     ends = oracle.not_finite
     if oracle.horizon is not None:
         said = f"from step {oracle.horizon} {oracle.horizon_why}; nothing is said past it"
@@ -31,11 +30,9 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
             said, ends = f"{said}, not even of NaN and infinity on both sides at step {ends.step}", None
         findings.append(Finding("horizon", said, step=oracle.horizon))
     elif oracle.ties:
-        step, name, kind = oracle.ties[0]
-        said = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
-        findings.append(
-            Finding("horizon", f"of {len(oracle.ties)} steps nothing is said past this: {said} (step {step})")
-        )
+        step, why = oracle.ties[0]
+        said = f"of {len(oracle.ties)} steps nothing is said past this: {why} (step {step})"
+        findings.append(Finding("horizon", said))
     if seen.tipped:
         said = f"from step {seen.steps} {seen.tipped}; nothing is said past it"
         findings.append(Finding("horizon", said, step=seen.steps))
@@ -50,20 +47,15 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
         said = f"only the first step could be compared: from step 1 {oracle.horizon_why}; --resync judges every step by itself"
         return "INCONCLUSIVE", said, None, findings
     if oracle.horizon == 0:
-        return (
-            "INCONCLUSIVE",
-            f"in the very first step {oracle.horizon_why}, so nothing can be compared",
-            None,
-            findings,
-        )
+        said = f"in the very first step {oracle.horizon_why}, so nothing can be compared"
+        return "INCONCLUSIVE", said, None, findings
     stuck = nothing_moved(seen)
     if stuck:
         return "INCONCLUSIVE", stuck, None, findings
     findings += kernels(seen) + constants(seen) + narrow(seen)
-    judged = oracle.horizon if oracle.horizon is not None else seen.steps
     worst = max(oracle.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
-    text = f"{judged} steps, {len(oracle.tracks)} tensors; worst excess {worst[1].excess:.3g} ({worst[0]})"
+    text = f"{seen.judged} steps, {len(oracle.tracks)} tensors; worst excess {worst[1].excess:.3g} ({worst[0]})"
     return "EQUIVALENT", text + (f"; {len(accepted)} accepted" if accepted else ""), None, findings
 
 
@@ -79,14 +71,15 @@ def different(
     ]
     known = next(((item, text) for item, text in relations if text), None)
     relation = f"; {known[1]}" if known else ""
-    judged = oracle.horizon if oracle.horizon is not None else seen.steps
     state = any(item.stage in ("params", "buffers") for item in differences)
     recorded = any(stage_of(name) == "params" for name in oracle.tracks)
-    later = all(item.step < judged - 1 or item.stage in ("batch", "outputs", "loss", "metrics") for item in differences)
+    later = all(
+        item.step < seen.judged - 1 or item.stage in ("batch", "outputs", "loss", "metrics") for item in differences
+    )
     # What float32 alone computes otherwise is not excused by float64's parameters.
     unlike = any(item.kind not in ("values", "exact") or "(float32)" in item.torch for item in differences)
     if recorded and not state and later and not unlike and not nothing_moved(seen):
-        text = f"parameters and buffers agree at all {judged} steps, but {first.sentence()}{relation}"
+        text = f"parameters and buffers agree at all {seen.judged} steps, but {first.sentence()}{relation}"
         findings.append(
             Finding(
                 "bookkeeping",
@@ -97,6 +90,11 @@ def different(
         )
         return "EQUIVALENT IN EFFECT", text, first, findings
     return "DIFFERENT", first.sentence() + relation, first, findings
+
+
+def unaccepted(problem: Problem, seen: Comparison) -> list[Difference]:
+    """The differences that the scenario does not accept, earliest first."""
+    return [item for item in seen.oracle.differences if not covered(problem, seen, item)]
 
 
 def covered(problem: Problem, seen: Comparison, item: Difference) -> bool:
@@ -188,23 +186,19 @@ def narrow(seen: Comparison) -> list[Finding]:
 
 
 def kernels(seen: Comparison) -> list[Finding]:
-    """A side whose float32 is a thousand times further from its float64 than the other's: a less exact kernel."""
+    """The first tensor in which a side's float32 is a thousand times further from its float64 than the other's."""
     if seen.oracle.rule != "four runs":
         return []
-    findings: list[Finding] = []
     for name, track in seen.oracle.tracks.items():
         floor = UNIT32 * track.scale
         for side, own, other in (
             ("torch", track.noise_torch, track.noise_tensorflow),
             ("tensorflow", track.noise_tensorflow, track.noise_torch),
         ):
-            if 0 < 1000 * max(other, floor) < own and not findings:
-                findings.append(
-                    Finding(
-                        "float32 kernel",
-                        f"{side}'s float32 run is {own / max(other, floor):.0f} times less exact than the other's in {name}: "
-                        "a less exact kernel, or a decision that rounding tipped",
-                        name,
-                    )
+            if 0 < 1000 * max(other, floor) < own:
+                said = (
+                    f"{side}'s float32 run is {own / max(other, floor):.0f} times less exact than the other's in {name}: "
+                    "a less exact kernel, or a decision that rounding tipped"
                 )
-    return findings
+                return [Finding("float32 kernel", said, name)]
+    return []

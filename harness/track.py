@@ -40,8 +40,7 @@ class Track:
         self.scale = max(self.scale, size)
         if self.recent:
             self.relative_noise = max(self.relative_noise, here / self.recent)
-        most = min(max(self.noise, here), self.relative_noise * self.recent)
-        self.noise = max(here, most, unit * self.recent, floor)
+        self.noise = max(here, min(self.noise, self.relative_noise * self.recent), unit * self.recent, floor)
 
     @property
     def calm(self) -> bool:
@@ -83,7 +82,7 @@ class Series:
                 if len(values) == LONGEST:
                     values[:] = [max(pair) for pair in zip(values[::2], values[1::2], strict=True)]
                 values.append(value)
-        if self._taken % self._stride == 0 and self._taken == LONGEST * self._stride:
+        if self._taken == LONGEST * self._stride:
             self._stride *= 2
         self._taken += 1
 

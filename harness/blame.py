@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.arrays import stage_of
 from harness.comparison import Comparison, Report
-from harness.frameworks import Side
+from harness.frameworks import SIDES, Side
 from harness.leaks import Each, Watch
 from harness.lockstep import End, lockstep
 from harness.pairs import LoopError, Pair, Run
@@ -38,9 +38,8 @@ def suspects(
     """The leaks that are made exact, if the difference is gone then, else those that reach it; and whether it is gone."""
     noise = {name: track.noise for name, track in seen.oracle.tracks.items()}
     cut = replace(problem, steps=first.step + 1)
-    sides: tuple[Side, Side] = ("torch", "tensorflow")
-    watches = {side: Watch(harmless) for side in sides}
-    runs = [watched(pair, side, cut, watches[side]) for side in sides]
+    watches = {side: Watch(harmless) for side in SIDES}
+    runs = [inside(watches[side], pair, side, cut) for side in SIDES]
     still: Difference | None = None
     try:
         for step, (a, b) in lockstep(*runs):
@@ -50,7 +49,7 @@ def suspects(
             still = still or seen.oracle.noticed(step, a.arrays, b.arrays, noise)
         constants = [
             f"{side}: {leak.what}, {leak.where}; made exact, the difference is gone"
-            for side in sides
+            for side in SIDES
             for leak in watches[side].constants
             if concerns(first, leak.where)
         ]
@@ -58,7 +57,7 @@ def suspects(
             return constants, True
         lasting = [
             f"{side}: {leak.what}, {leak.where}"
-            for side in sides
+            for side in SIDES
             if watches[side].lasting and (watches[side].fixed or reaches(pair, side, cut, first, harmless))
             for leak in watches[side].lasting
             if concerns(first, leak.where)
@@ -73,7 +72,7 @@ def concerns(first: Difference, where: str) -> bool:
     return "metric" not in where or stage_of(first.tensor) == "metrics"
 
 
-def watched(pair: Pair, side: Side, problem: Problem, watch: Watch) -> Run:
+def inside(watch: Watch, pair: Pair, side: Side, problem: Problem) -> Run:
     """A float64 run inside a watch."""
     run = Run(pair, side, problem, "float64")
     run.watch = Each(watch.torch if side == "torch" else watch.tensorflow)
@@ -82,7 +81,7 @@ def watched(pair: Pair, side: Side, problem: Problem, watch: Watch) -> Run:
 
 def reaches(pair: Pair, side: Side, problem: Problem, first: Difference, harmless: Harmless) -> bool:
     """Whether anything that comes back from float32 has a part in the tensor that differs: it moves if that is moved."""
-    still, moved = (watched(pair, side, problem, Watch(harmless, move=move)) for move in (False, True))
+    still, moved = (inside(Watch(harmless, move=move), pair, side, problem) for move in (False, True))
     was: Array | None = None
     now: Array | None = None
     for _, (a, b) in lockstep(still, moved):

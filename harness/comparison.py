@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.arrays import Record, stage_of
 from harness.errors import UsageError, instead
-from harness.frameworks import Precision, Side
+from harness.frameworks import SIDES, Precision, Side
 from harness.leaks import Each, Watch
 from harness.lockstep import END, End, lockstep
 from harness.mistakes import one_unit
@@ -140,12 +140,11 @@ def watched(
 
 def plan(problem: Problem, rule: Rule, *, appeal: bool = False) -> list[tuple[str, Side, Precision, Problem]]:
     """The runs that a rule compares, in the order in which the oracle takes them: name, side, precision and problem."""
-    sides: tuple[Side, Side] = ("torch", "tensorflow")
     if rule == "four runs":
         precisions: tuple[Precision, Precision] = ("float32", "float64")
-        four = [(f"{side} {precision}", side, precision, problem) for side in sides for precision in precisions]
+        four = [(f"{side} {precision}", side, precision, problem) for side in SIDES for precision in precisions]
         nudged = one_unit(problem, UNIT64, 1)
-        return four + [(f"{side} nudged", side, "float64", nudged) for side in sides if appeal]
+        return four + [(f"{side} nudged", side, "float64", nudged) for side in SIDES if appeal]
     single: Precision = "float32" if rule == "nudged float32" else "float64"
     unit = UNIT32 if single == "float32" else UNIT64
     return [
@@ -160,14 +159,13 @@ def uneven(step: int, names: Sequence[str], records: Sequence[Step | End]) -> Di
     ended = dict(zip(names, (record is END for record in records), strict=True))
     if all(ended.values()):
         return None
-    sides = ("torch", "tensorflow")
-    judged = {side: [n for n in names if n.startswith(f"{side} ") and "nudged" not in n][-1] for side in sides}
-    torch, tensorflow = (ended[judged[side]] for side in sides)
+    judged = {side: [n for n in names if n.startswith(f"{side} ") and "nudged" not in n][-1] for side in SIDES}
+    torch, tensorflow = (ended[judged[side]] for side in SIDES)
     others = [has for name, has in ended.items() if name not in judged.values()]
     if torch == tensorflow or ("torch nudged 1" in ended and tensorflow in others):
         name = next(name for name, has in ended.items() if has)
         return f"the {name} run ends, and others go on, by a decision that rounding tipped"
-    said = {side: f"ended after {step} steps" if ended[judged[side]] else "goes on" for side in sides}
+    said = {side: f"ended after {step} steps" if ended[judged[side]] else "goes on" for side in SIDES}
     return Difference(step, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"])
 
 

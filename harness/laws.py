@@ -11,9 +11,10 @@ from typing import Any
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from harness.oracle import THRESHOLD
 from harness.plugin import RERUN_STEPS, Twin
 from harness.report.terminal import rise, text
-from harness.scenario import Range, Scenario, snap
+from harness.scenario import Range, Scenario, Value, format_value, snap
 
 __all__ = [
     "test_any_draw_trains_the_same",
@@ -56,7 +57,9 @@ def test_float64_is_far_tighter(twin: Twin) -> None:
         return
     assert twin.verdict.float64_everywhere, "some tensors of the float64 runs are float32; see the record's dtypes"
     loose = [
-        t for t in twin.verdict.tensors if t.excess > 1000 and not any(a.covers(t.tensor) for a in twin.scenario.accept)
+        summary
+        for summary in twin.verdict.tensors
+        if summary.excess > THRESHOLD and not any(item.covers(summary.tensor) for item in twin.scenario.accept)
     ]
     assert not loose, f"beyond rounding in float64: {loose}"
 
@@ -102,10 +105,10 @@ def drawn(data: st.DataObject, scenario: Scenario) -> dict[str, Any]:
     ranges.setdefault("epochs", Range(min(2, scenario.epochs), min(4, max(2, scenario.epochs))))
     values = {name: data.draw(strategy(span), label=name) for name, span in ranges.items()}
     own: dict[str, Any] = {name: values.pop(name) for name in ("batch_size", "epochs") if name in values}
-    return {**own, "hyper": {name: written(value) for name, value in values.items()}}
+    return {**own, "hyper": {name: format_value(value) for name, value in values.items()}}
 
 
-def strategy(span: Range) -> "st.SearchStrategy[object]":
+def strategy(span: Range) -> "st.SearchStrategy[Value]":
     """A Hypothesis strategy for a range."""
     if span.options:
         return st.sampled_from(span.options)
@@ -115,14 +118,3 @@ def strategy(span: Range) -> "st.SearchStrategy[object]":
         exponents = st.floats(math.log(span.low), math.log(span.high))
         return exponents.map(lambda exponent: snap(min(max(math.exp(exponent), span.low), span.high)))
     return st.floats(span.low, span.high).map(snap)
-
-
-def written(value: object) -> str:
-    """A drawn value as text that a request carries without loss."""
-    return (
-        ",".join(repr(item) for item in value)
-        if isinstance(value, tuple)
-        else value
-        if isinstance(value, str)
-        else repr(value)
-    )

@@ -69,7 +69,7 @@ def excess_text(verdict: Verdict) -> str:
     """The excess as it stands in a table."""
     if verdict.status == "ERROR" or not verdict.steps:
         return ""
-    return "∞" if verdict.excess >= 1e300 else f"{verdict.excess:.2g}"
+    return "∞" if verdict.excess >= LARGEST else f"{verdict.excess:.2g}"
 
 
 def details(verdict: Verdict) -> Iterable[RenderableType]:

@@ -1,6 +1,7 @@
 """From a pair and a problem to a verdict: compare in lockstep, fall back where float64 cannot be used, settle."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from harness.appeal import heard, stands_alone
@@ -60,18 +61,10 @@ def judge(
     trials: tuple[Sensitivity, ...] = ()
     if thorough and status.startswith("EQUIVALENT"):
         trials = tuple(sensitivity(pair, problem, seen, report))
-        for name in untried(problem):
-            said = f"{name} is a text, and vary= names no other one, so whether the port uses it is not checked"
-            findings.append(Finding("insensitive", said))
-        for trial in trials:
-            if not trial.noticed and trial.shows_in_torch:
-                status, sentence = (
-                    "DIFFERENT",
-                    f"with {trial.mistake}, torch trains differently and tensorflow does not: the port does not use it",
-                )
-            elif not trial.noticed:
-                why = "is refused by torch" if trial.refused else "changes nothing in this scenario"
-                findings.append(Finding("insensitive", f"{trial.mistake} {why}, so it is not checked"))
+        unused, more = overlooked(problem, trials)
+        findings += more
+        if unused:
+            status, sentence = "DIFFERENT", unused
     oracle = seen.oracle
     worst = max(oracle.tracks.items(), key=lambda item: item[1].excess, default=("", None))
     return Verdict(
@@ -104,6 +97,24 @@ def judge(
         side=seen.error.side if seen.error else "",
         header=header,
     )
+
+
+def overlooked(problem: Problem, trials: Sequence[Sensitivity]) -> tuple[str, list[Finding]]:
+    """What mistakes made on purpose have shown: the sentence for one that the port alone overlooks, and what is unchecked."""
+    unused = ""
+    findings = [
+        Finding(
+            "insensitive", f"{name} is a text, and vary= names no other one, so whether the port uses it is not checked"
+        )
+        for name in untried(problem)
+    ]
+    for trial in trials:
+        if not trial.noticed and trial.shows_in_torch:
+            unused = f"with {trial.mistake}, torch trains differently and tensorflow does not: the port does not use it"
+        elif not trial.noticed:
+            why = "is refused by torch" if trial.refused else "changes nothing in this scenario"
+            findings.append(Finding("insensitive", f"{trial.mistake} {why}, so it is not checked"))
+    return unused, findings
 
 
 def reconsidered(

@@ -59,7 +59,7 @@ class Trials:
     pair: Pair
     problem: Problem
     seen: Comparison
-    right: dict[tuple[Side, int], Reference] = field(default_factory=dict)
+    right: dict[tuple[Side, int, int | None], Reference] = field(default_factory=dict)
 
     @property
     def precision(self) -> Precision:
@@ -107,7 +107,7 @@ class Trials:
                     mine, yours = next(reference, None), next(run, None)
                     if mine is None or yours is None:
                         # A run that goes on where it should end ignores what it was told, as it would without a mistake.
-                        return Difference(step, "length", "length", "length") if mine else None
+                        return None if mine is None else Difference(step, "length", "length", "length")
                     shown = oracle.noticed(step, without(known, mine), without(known, yours.arrays), noise)
                     if shown:
                         return shown
@@ -117,7 +117,7 @@ class Trials:
 
     def _reference(self, side: Side, problem: Problem) -> Reference:
         made = Reference(self.pair, side, problem, self.precision, self.seen.exact)
-        return self.right.setdefault((side, problem.epochs), made)
+        return self.right.setdefault((side, problem.epochs, problem.steps), made)
 
 
 def without(known: Collection[str], record: Record) -> Record:

@@ -25,7 +25,7 @@ def gap(left: Array, right: Array) -> float:
 def _gap(left: Array, right: Array) -> float:
     if not left.size:
         return 0.0
-    if left.dtype.kind == "c":
+    if "c" in (left.dtype.kind, right.dtype.kind):
         return float(np.abs(left - right).max())
     if left.dtype.kind in "iub" and right.dtype.kind in "iub" and np.array_equal(left, right):
         return 0.0

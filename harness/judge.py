@@ -81,7 +81,7 @@ def judge(
         excess_tensor=worst[0],
         float64_everywhere=oracle.rule != "nudged float32"
         and bool(oracle.tracks)
-        and all(track.floats <= {"float64"} for track in oracle.tracks.values()),
+        and not any(track.narrow for track in oracle.tracks.values()),
         findings=tuple(findings),
         sensitivity=trials,
         curve=curve(problem, seen),

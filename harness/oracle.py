@@ -39,7 +39,6 @@ from harness.rounding import (
     compared,
     distance,
     rounded_apart,
-    shrinking,
     stands_apart,
     unlike_infinities,
 )
@@ -178,9 +177,11 @@ class Oracle:
     def _shrink(self, left: Array, right: Array) -> float:
         """By how much rounding shrinks from the runs that measure noise to those that are judged.
 
-        Where a tensor is recorded in float32, not at all, and the threshold is the weaker rule's.
+        Not at all where a tensor is recorded in float32; what is returned there makes the threshold the weaker rule's.
         """
-        return shrinking(left, right, WEAKER_THRESHOLD / THRESHOLD) if self.rule == "four runs" else 1.0
+        if self.rule != "four runs":
+            return 1.0
+        return WEAKER_THRESHOLD / THRESHOLD if {left.dtype.char, right.dtype.char} & NARROW else SHRINK
 
     def _names(self, step: int, records: Sequence[Record], left: Record, right: Record) -> list[str]:
         """The fields that both sides record, in causal order; a field that some run lacks is a disagreement."""
@@ -243,9 +244,13 @@ class Oracle:
             shapes = f"{arrays[0].shape} in {kinds[0]}, {arrays[1].shape} in {kinds[1]}"
             self._mark(step, track, Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes))
             return []
-        if arrays[0].dtype.kind not in "fc":
+        if any(array.dtype.kind not in "fc" for array in arrays):
             self._whole(step, name, arrays)
             return []
+        return self._finite(step, name, arrays)
+
+    def _finite(self, step: int, name: str, arrays: list[Array]) -> list[Array]:
+        """The arrays, or of each the elements that are neither a fill value nor NaN; none where that is no number either."""
         if stage_of(name) not in TRAINED and not self._size[name] < FILL:  # NaN is not below
             arrays = compared(arrays, self._both)
             self._size[name] = magnitude(arrays[self._both[-1][0]])
@@ -256,7 +261,7 @@ class Oracle:
             if np.isfinite(a).all() and np.isfinite(b).all():
                 continue
             if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
-                self._mark(step, track, _at(step, name, "not finite", a, b))
+                self._mark(step, self.tracks[name], _at(step, name, "not finite", a, b))
                 return []
             if stage_of(name) in (*TRAINED, "batch", "outputs"):
                 self.not_finite = self.not_finite or _at(step, name, "not finite", a, b)
@@ -296,26 +301,18 @@ class Oracle:
 
     def _values(self, step: int, name: str, arrays: list[Array]) -> float:
         """Finite numbers: this step's noise, and whether it explains how far the two sides are apart. Returns the excess."""
-        track, stage = self.tracks[name], stage_of(name)
-        nudged64 = 0.0
-        if self.rule == "four runs":
-            t32, t64, f32, f64, *nudged = arrays
-            here_torch, here_tensorflow = gap(t32, t64), gap(f32, f64)
-            left, right, unit, shrink = t64, f64, UNIT32, self._shrink(t64, f64)
-            if shrink > SHRINK:
-                track.narrow |= {side for side, a in (("torch", t64), ("tensorflow", f64)) if a.dtype.char in NARROW}
-            if nudged:
-                nudged64 = max(gap(t64, nudged[0]), gap(f64, nudged[1])) / SHRINK * APPEAL_THRESHOLD / THRESHOLD
-        else:
-            left, *nudged, right = arrays
-            here_torch, here_tensorflow = max(gap(left, other) for other in nudged), 0.0
-            unit, shrink = (UNIT32 if self.rule == "nudged float32" else UNIT64), 1.0
-        between, size = gap(left, right), self._size[name]
-        track.floats |= {str(left.dtype), str(right.dtype)}
+        track = self.tracks[name]
+        left, right = (arrays[i] for i in self._both[-1])
+        between, size, shrink = gap(left, right), self._size[name], self._shrink(left, right)
+        here_torch, here_tensorflow, moved = self._noise(arrays)
+        unit = UNIT64 if self.rule == "nudged float64" else UNIT32
+        slow = moved / SHRINK * APPEAL_THRESHOLD / THRESHOLD
+        if self.rule != "nudged float32":
+            track.narrow |= {side for side, a in (("torch", left), ("tensorflow", right)) if a.dtype.char in NARROW}
         track.noise_torch = max(track.noise_torch, here_torch)
         track.noise_tensorflow = max(track.noise_tensorflow, here_tensorflow)
         group = self.group_scale.get(self._groups.get(name, ""), 0.0)
-        track.remember(max(here_torch, here_tensorflow, nudged64), size, unit, STAGE_FLOOR / UNIT32 * unit * group)
+        track.remember(max(here_torch, here_tensorflow, slow), size, unit, STAGE_FLOOR / UNIT32 * unit * group)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
         excess = min(between / allowed, LARGEST) if allowed else LARGEST * bool(between)
@@ -333,11 +330,11 @@ class Oracle:
             at = worst(left, right)
             relative = min(between / track.scale, LARGEST) if track.scale else LARGEST
             track.first = Difference(
-                step, stage, name, "values", at.index, at.left, at.right, between, relative, excess
+                step, stage_of(name), name, "values", at.index, at.left, at.right, between, relative, excess
             )
             track.relations = Relations(name) if left.dtype.kind == "f" else None
             if self.rule == "four runs":
-                across = gap(t32, f32)
+                across = gap(arrays[0], arrays[2])
                 track.apart = stands_apart(
                     between, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
                 )
@@ -346,6 +343,15 @@ class Oracle:
         if track.relations is not None:
             track.relations.update(left, right, self._previous, self._before, self.threshold * allowed)
         return excess
+
+    def _noise(self, arrays: list[Array]) -> tuple[float, float, float]:
+        """How far torch and TensorFlow are from themselves in this step; and, on appeal, by how much a unit moves float64."""
+        if self.rule != "four runs":
+            left, *nudged, _ = arrays
+            return max(gap(left, other) for other in nudged), 0.0, 0.0
+        t32, t64, f32, f64, *nudged = arrays
+        moved = max(gap(t64, nudged[0]), gap(f64, nudged[1])) if nudged else 0.0
+        return gap(t32, t64), gap(f32, f64), moved
 
     def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
         """Whether a number halfway between two of a short type was rounded the other way, in this step and nothing before it.

@@ -9,7 +9,7 @@ UNIT32, UNIT64 = 2.0**-24, 2.0**-53
 """The largest relative error of one rounding, half the distance of two neighbours above a power of two."""
 SHRINK = 2.0**-29
 """By how much rounding shrinks from float32 to float64."""
-NARROW = "efF"
+NARROW = frozenset("efF")
 """Codes of the types that hold float32 or less."""
 SHORT = {"bfloat16": (0xFFFF, 2.0**-7), "float16": (0x1FFF, 2.0**-10)}
 """Types shorter than float32: the bits of a float32 that they lack, and the distance of two neighbours, relatively."""
@@ -58,11 +58,6 @@ def unlike_infinities(left: Array, right: Array) -> bool:
     if left.dtype.kind == "c":
         return unlike_infinities(left.real, right.real) or unlike_infinities(left.imag, right.imag)
     return bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
-
-
-def shrinking(left: Array, right: Array, narrow: float) -> float:
-    """By how much rounding shrinks from the float32 runs to these; ``narrow`` where a tensor is recorded in float32."""
-    return narrow if left.dtype.char in NARROW or right.dtype.char in NARROW else SHRINK
 
 
 def rounded_apart(left: Array, right: Array) -> str:

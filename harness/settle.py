@@ -174,6 +174,8 @@ def constants(seen: Comparison) -> list[Finding]:
 
 def narrow(seen: Comparison) -> list[Finding]:
     """Tensors that a float64 run recorded in float32, so that only what float32 can tell apart was compared in them."""
+    if seen.oracle.rule != "four runs":
+        return []
     found = [(name, " and ".join(sorted(track.narrow))) for name, track in seen.oracle.tracks.items() if track.narrow]
     return [
         Finding(

@@ -29,7 +29,6 @@ class Track:
     first: Difference | None = None
     apart: str = ""
     relations: Relations | None = None
-    floats: set[str] = field(default_factory=set)
     narrow: set[str] = field(default_factory=set)
     steps: int = 0
     tipped: bool = False

@@ -222,6 +222,24 @@ def test_a_shape_that_depends_on_the_precision_is_no_agreement() -> None:
     assert seen.sentence.startswith("step 0, chosen: shape (3,) in float32, (4,) in float64 in torch")
 
 
+def test_a_number_that_is_whole_in_one_precision_only_is_compared_and_ends_nothing() -> None:
+    seen = one_quantity("count", **dict.fromkeys(("torch", "tensorflow"), lambda step, dtype: (
+        np.float32(step) if dtype is np.float32 else np.int64(step)
+    )))  # fmt: skip
+    assert seen.status == "EQUIVALENT", seen.sentence
+
+
+def test_complex_numbers_of_two_float64s_are_not_narrow() -> None:
+    def waves(dtype: Any) -> Any:
+        return lambda record, _step, _dtype: record.update(waves=np.exp(1j * record["outputs"]).astype(dtype))
+
+    wide, narrow = (outcome(*[changed(training, waves(dtype))] * 2) for dtype in (np.complex128, np.complex64))
+    assert (wide.oracle.tracks["waves"].narrow, narrow.oracle.tracks["waves"].narrow) == (
+        set(),
+        {"torch", "tensorflow"},
+    )
+
+
 # Rounding
 
 

@@ -48,8 +48,7 @@ class Twin:
         if not self.known:
             from harness.scenario import make_problem
 
-            problem = make_problem(self.scenario)
-            long = self.most_steps is not None and problem.epochs * problem.batches_per_epoch > self.most_steps
+            long = self.most_steps is not None and make_problem(self.scenario).most_steps > self.most_steps
             self.known.append(self.ask(thorough=True, digests=RERUN_STEPS, steps=self.most_steps if long else None))
         return self.known[0]
 

@@ -39,6 +39,8 @@ def between(low: float, high: float, *, log: bool = False) -> Range:
     """Any number from low to high, both included: whole ones if both ends are; spread over decades with ``log``."""
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise UsageError(f"between({low}, {high}) is empty or not finite; write the smaller number first")
+    if log and low <= 0:
+        raise UsageError(f"between({low}, {high}, log=True) has no decades below {low}; begin above zero")
     return Range(low, high, log)
 
 

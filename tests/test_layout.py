@@ -71,6 +71,10 @@ def test_the_search_for_imports_finds_them_wherever_they_hide() -> None:
         ("fields", {"arrays", "verdict"}),
         ("oracle", {"arrays", "compare", "fields", "recipes", "relations", "rounding", "track", "verdict"}),
         ("mistakes", {"recipes", "rounding", "scenario"}),
+        ("frameworks", {"recipes"}),
+        ("leaks", set()),
+        ("pairs", {"arrays", "errors", "frameworks", "scenario"}),
+        ("settle", {"arrays", "comparison", "rounding", "scenario", "verdict"}),
     ],
 )
 def test_imports_point_one_way(module: str, allowed: set[str]) -> None:
@@ -82,7 +86,10 @@ def test_imports_point_one_way(module: str, allowed: set[str]) -> None:
 
 def test_the_core_uses_nothing_but_numpy() -> None:
     known = {*sys.stdlib_module_names, "numpy", "harness", "einops"}
-    for module in ("compare", "lockstep", "arrays", "port", "scenario", "recipes", "oracle", "relations", "verdict"):
+    for module in (
+        "compare", "lockstep", "arrays", "port", "scenario", "recipes", "relations", "verdict",
+        "rounding", "track", "fields", "oracle", "mistakes", "settle",
+    ):  # fmt: skip
         assert imported((ROOT / "harness" / f"{module}.py").read_text(encoding="utf-8")) <= known, module
 
 

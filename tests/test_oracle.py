@@ -9,10 +9,13 @@ import pytest
 from four_runs import LINE, PlainRun, changed, noisy, outcome, showing, training
 
 from harness import Accepted, Problem, Scenario, UsageError, make_problem, normal
+from harness.appeal import everywhere
 from harness.comparison import watched
 from harness.oracle import Oracle
 from harness.pairs import LoopError
 from harness.rounding import stands_apart
+from harness.track import Lonely
+from harness.verdict import Difference
 
 
 def one_quantity(name: str, **sides: Any) -> Any:
@@ -307,6 +310,16 @@ def test_the_run_that_stands_apart_is_named(torch: Any, tensorflow: Any, apart: 
 )
 def test_four_gaps_say_which_run_stands_apart(gaps: tuple[float, ...], apart: str) -> None:
     assert stands_apart(*gaps) == apart
+
+
+def test_a_lonely_run_that_raises_from_other_weights_takes_nothing_back() -> None:
+    lonely = Lonely("torch", Difference(3, "outputs", "outputs", "values"))
+    for loop, apart in ((raising, True), (training, False)):
+
+        def start(_side: str, problem: Problem, precision: str, loop: Any = loop) -> PlainRun:
+            return PlainRun(iter(loop(problem, np.dtype(precision).type)), problem, precision)
+
+        assert everywhere(make_problem(LINE), lonely, 1.0, start) is apart  # type: ignore[arg-type]
 
 
 # The horizon

@@ -166,6 +166,7 @@ def test_a_scenario_that_cannot_be_gets_a_sentence(change: dict[str, Any], messa
     [
         (lambda: between(2, 1), "between(2, 1) is empty or not finite; write the smaller number first"),
         (lambda: between(0, float("inf")), "between(0, inf) is empty or not finite; write the smaller number first"),
+        (lambda: between(0, 1, log=True), "between(0, 1, log=True) has no decades below 0; begin above zero"),
         (lambda: Accepted("slots/*", 0.1, ""), "Accepted('slots/*') needs a positive bound and a reason"),
         (lambda: Accepted("slots/*", 0.0, "why"), "Accepted('slots/*') needs a positive bound and a reason"),
     ],

@@ -1,6 +1,7 @@
 """Mistakes made on purpose: whoever ignores a hyperparameter is found out, whatever its type; what cannot show is said."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,15 @@ def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(mon
     assert len(list(shared.records())) == KEPT + 2
     assert [float(record["loss"]) for record in shared.records()] == list(range(KEPT + 2))
     assert len(started) == 3
+
+
+def test_a_reference_that_stops_early_is_not_taken_for_one_that_does_not() -> None:
+    """As for one epoch fewer of two, where the comparison itself was stopped by --steps."""
+    shared = trials.Trials(None, None, SimpleNamespace(oracle=SimpleNamespace(rule="four runs"), exact=None))  # type: ignore[arg-type]
+    short, whole = (make_problem(PLAIN, steps=steps) for steps in (1, None))
+    assert shared._reference("torch", short).problem.steps == 1
+    assert shared._reference("torch", whole).problem.steps is None
+    assert shared._reference("torch", short) is shared._reference("torch", short)
 
 
 # The mistakes themselves

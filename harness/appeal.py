@@ -5,13 +5,14 @@ float64; and a float32 run that stands alone, but no longer does with weights on
 tipped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from harness.arrays import Record
 from harness.compare import gap
 from harness.comparison import Comparison
-from harness.frameworks import Precision, Side
+from harness.frameworks import SIDES, Precision, Side
 from harness.lockstep import End, Loop, lockstep
 from harness.mistakes import one_unit
 from harness.oracle import GROSS
@@ -20,7 +21,7 @@ from harness.rounding import UNIT32
 from harness.scenario import Problem
 from harness.settle import unaccepted
 from harness.track import Lonely
-from harness.verdict import Finding
+from harness.verdict import Difference, Finding
 
 Start = Callable[[Side, Problem, Precision], Loop[Step]]
 """Starts one side's loop on a problem in a precision."""
@@ -59,41 +60,79 @@ def heard(problem: Problem, seen: Comparison, again: Again) -> tuple[Comparison,
 
 
 def stands_alone(problem: Problem, seen: Comparison, start: Start, *, resync: bool) -> list[Finding]:
-    """Hear whether a float32 run that is far from all others computes otherwise; if so, that is the tensor's disagreement."""
-    lonely = seen.oracle.gross
-    if lonely is None:
-        return []
-    first, track = lonely.first, seen.oracle.tracks[lonely.first.tensor]
-    if lonely.steps >= LONG if resync else everywhere(problem, lonely, track.scale, start):
-        if track.first is None:
-            track.first, track.apart = first, "mathematics"
-        return []
-    said = (
-        f"{lonely.side}'s float32 run stands alone in {first.tensor} from step {first.step}, "
-        "by a decision that rounding tipped"
-    )
-    return [Finding("float32 kernel", said, first.tensor, first.step)]
+    """Hear whether float32 runs that are far from all others compute otherwise; if so, those are their tensors' disagreements."""
+    found = []
+    for side in SIDES:
+        every = [lonely for lonely in seen.oracle.gross if lonely.side == side]
+        if not every:
+            continue
+        lasting = (
+            [lonely for lonely in every if lonely.steps >= LONG] if resync else everywhere(problem, side, every, start)
+        )
+        for lonely in lasting:
+            track = seen.oracle.tracks[lonely.first.tensor]
+            if track.first is None:
+                track.first, track.apart = lonely.first, "mathematics"
+        tipped = [lonely.first for lonely in every if lonely not in lasting]
+        if tipped:
+            said = (
+                f"{side}'s float32 run stands alone in {tipped[0].tensor} from step {tipped[0].step}, "
+                "by a decision that rounding tipped"
+            )
+            found.append(Finding("float32 kernel", said, tipped[0].tensor, tipped[0].step))
+    return found
 
 
-def everywhere(problem: Problem, lonely: Lonely, scale: float, start: Start) -> bool:
-    """Whether the lonely side's float32 is far from its float64 from other weights too, each of them one unit off.
+def everywhere(problem: Problem, side: Side, every: Sequence[Lonely], start: Start) -> list[Lonely]:
+    """Those places where the side's float32 is far from its float64 from other weights too, each of them one unit off.
 
-    scale: the largest element that its tensor has had. A loop that raises from such weights takes nothing back.
+    A loop that raises or ends from such weights takes nothing back.
     """
-    side: Side = "torch" if lonely.side == "torch" else "tensorflow"
-    first = lonely.first
-    cut = replace(problem, steps=first.step + 1)
+    asked = {lonely.first.step for lonely in every}
+    cut = replace(problem, steps=max(asked) + 1)
     runs = [start(side, one_unit(cut, UNIT32, number), "float32") for number in range(1, NUDGES + 1)]
-    arrays = []
+    taken: dict[int, list[Record]] = {}
     try:
-        for _, records in lockstep(*runs, start(side, cut, "float64")):
+        for step, records in lockstep(*runs, start(side, cut, "float64")):
             if any(isinstance(record, End) for record in records):
                 break
-            arrays = [record.arrays.get(first.tensor) for record in records if not isinstance(record, End)]
+            if step in asked:
+                taken[step] = [record.arrays for record in records if not isinstance(record, End)]
     except LoopError:
-        return True
-    *narrow, wide = arrays or [None]
+        return list(every)
+    return [lonely for lonely in every if far(lonely, taken.get(lonely.first.step, []))]
+
+
+def far(lonely: Lonely, records: Sequence[Record]) -> bool:
+    """Whether each of the nudged float32 records, but for the last, is as far from the last one, of float64."""
+    *narrow, wide = [record.get(lonely.first.tensor) for record in records] or [None]
     if wide is None or any(array is None or array.shape != wide.shape for array in narrow):
         return True
-    limit = GROSS * scale if first.kind == "values" else 0.0
+    limit = GROSS * lonely.scale if lonely.first.kind == "values" else 0.0
     return all(gap(array, wide) > limit for array in narrow if array is not None)
+
+
+def ends_otherwise(problem: Problem, seen: Comparison, start: Start) -> None:
+    """Hear whether a float32 run that alone ended, or alone went on, does so from other weights too: a difference then."""
+    if seen.alone is None or seen.oracle.horizon is not None or seen.oracle.rule != "four runs":
+        return
+    own = steps_made(seen.alone, problem, seen.steps, start)
+    others = [
+        steps_made(seen.alone, one_unit(problem, UNIT32, number), seen.steps, start) for number in range(1, NUDGES + 1)
+    ]
+    if all(made == own for made in others):
+        said = dict.fromkeys(SIDES, "as in float64") | {seen.alone: f"{own} (float32)"}
+        seen.length = Difference(
+            seen.steps, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"]
+        )
+
+
+def steps_made(side: Side, made: Problem, most: int, start: Start) -> str:
+    """Whether a float32 run ends after so many steps, goes on, or ended before."""
+    run = start(side, made, "float32")
+    for step, (record,) in lockstep(run):
+        if isinstance(record, End):
+            return f"ended after {step} steps"
+        if step >= most:
+            return "goes on"
+    return "goes on"

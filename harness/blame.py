@@ -36,7 +36,7 @@ def suspects(
     pair: Pair, problem: Problem, seen: Comparison, first: Difference, report: Report, harmless: Harmless
 ) -> tuple[list[str], bool]:
     """The leaks that are made exact, if the difference is gone then, else those that reach it; and whether it is gone."""
-    noise = {name: track.noise for name, track in seen.oracle.tracks.items()}
+    noise = {name: track.loudest for name, track in seen.oracle.tracks.items()}
     cut = replace(problem, steps=first.step + 1)
     watches = {side: Watch(harmless) for side in SIDES}
     runs = [inside(watches[side], pair, side, cut) for side in SIDES]
@@ -69,7 +69,9 @@ def suspects(
 
 def concerns(first: Difference, where: str) -> bool:
     """Whether a leak in this line can have to do with a difference: one in a metric only with one of a metric."""
-    return "metric" not in where or stage_of(first.tensor) == "metrics"
+    return (" in metric" not in where and "_metric" not in where.partition("(")[2]) or stage_of(
+        first.tensor
+    ) == "metrics"
 
 
 def inside(watch: Watch, pair: Pair, side: Side, problem: Problem) -> Run:

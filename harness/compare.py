@@ -44,6 +44,11 @@ def magnitude(array: Array) -> float:
     return max(float(array.max()), -float(array.min()))
 
 
+def unequal(left: Array, right: Array) -> int:
+    """How many elements of two arrays of equal shape differ."""
+    return int(np.count_nonzero(left != right))
+
+
 @dataclass(frozen=True)
 class Worst:
     """The element that differs most, with both values as text that reads back to the same numbers."""

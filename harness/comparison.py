@@ -27,6 +27,9 @@ NUDGES = 3
 """Runs of the reference from weights that are one unit off, for the weaker rule: one draw of signs may miss a decision that
 rounding tips."""
 
+APPEALS = 2
+"""Runs of each side in float64 from weights and data that are one unit off, on appeal."""
+
 STATE = ("params", "slots", "buffers")
 """The stages that one step hands to the next."""
 
@@ -62,6 +65,7 @@ class Comparison:
     exact: Sequence[object] | None = None
     appeal: bool = False
     tipped: str = ""
+    alone: Side | None = None
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -111,9 +115,10 @@ def watched(
     try:
         for step, records in lockstep(*runs):
             if any(isinstance(record, End) for record in records):
-                found = uneven(step, names, records)
+                found = uneven(step, names, records, chaotic=oracle.horizon is not None)
                 if isinstance(found, str):
                     seen.tipped = found
+                    seen.alone = ends_alone(names, records)
                 else:
                     seen.length = found
                 seen.complete = True
@@ -143,8 +148,10 @@ def plan(problem: Problem, rule: Rule, *, appeal: bool = False) -> list[tuple[st
     if rule == "four runs":
         precisions: tuple[Precision, Precision] = ("float32", "float64")
         four = [(f"{side} {precision}", side, precision, problem) for side in SIDES for precision in precisions]
-        nudged = one_unit(problem, UNIT64, 1)
-        return four + [(f"{side} nudged", side, "float64", nudged) for side in SIDES if appeal]
+        nudged = [one_unit(problem, UNIT64, number, all_of_it=True) for number in range(1, APPEALS + 1) if appeal]
+        return four + [
+            (f"{side} nudged {n}", side, "float64", made) for side in SIDES for n, made in enumerate(nudged, 1)
+        ]
     single: Precision = "float32" if rule == "nudged float32" else "float64"
     unit = UNIT32 if single == "float32" else UNIT64
     return [
@@ -154,19 +161,34 @@ def plan(problem: Problem, rule: Rule, *, appeal: bool = False) -> list[tuple[st
     ]
 
 
-def uneven(step: int, names: Sequence[str], records: Sequence[Step | End]) -> Difference | str | None:
-    """The difference if one side ended before the other; a sentence if only rounding made some of the runs end."""
+def uneven(step: int, names: Sequence[str], records: Sequence[Step | End], *, chaotic: bool) -> Difference | str | None:
+    """The difference if one side ended before the other; a sentence if only rounding made some of the runs end.
+
+    chaotic: past the horizon, where a side's float64 run may end by itself.
+    """
     ended = dict(zip(names, (record is END for record in records), strict=True))
     if all(ended.values()):
         return None
-    judged = {side: [n for n in names if n.startswith(f"{side} ") and "nudged" not in n][-1] for side in SIDES}
+    runs = {side: [name for name in names if name.startswith(f"{side} ")] for side in SIDES}
+    judged = {side: [name for name in runs[side] if "nudged" not in name][-1] for side in SIDES}
     torch, tensorflow = (ended[judged[side]] for side in SIDES)
-    others = [has for name, has in ended.items() if name not in judged.values()]
-    if torch == tensorflow or ("torch nudged 1" in ended and tensorflow in others):
-        name = next(name for name, has in ended.items() if has)
-        return f"the {name} run ends, and others go on, by a decision that rounding tipped"
+    alike = torch == tensorflow
+    # One side's runs do not even agree among themselves: the decision to end hangs on the last bits.
+    split = [side for side in SIDES if len({ended[name] for name in runs[side]}) > 1]
+    first = next(name for name, has in ended.items() if has)
+    if alike or (chaotic and split) or (any("nudged" in name for name in names) and split):
+        return f"the {first} run ends, and others go on, by a decision that rounding tipped"
     said = {side: f"ended after {step} steps" if ended[judged[side]] else "goes on" for side in SIDES}
     return Difference(step, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"])
+
+
+def ends_alone(names: Sequence[str], records: Sequence[Step | End]) -> Side | None:
+    """The side whose float32 run alone ended, or alone goes on."""
+    ended = dict(zip(names, (record is END for record in records), strict=True))
+    four = [ended[f"{side} {kind}"] for side in SIDES for kind in ("float32", "float64") if f"{side} {kind}" in ended]
+    if len(four) == 4 and four[1] == four[3] and four[0] != four[2]:
+        return "torch" if four[0] != four[1] else "tensorflow"
+    return None
 
 
 def note_step(seen: Comparison, name: str, step: Step, problem: Problem) -> None:

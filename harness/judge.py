@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from harness.appeal import heard, stands_alone
+from harness.appeal import ends_otherwise, heard, stands_alone
 from harness.arrays import causal
 from harness.blame import explained
 from harness.comparison import Comparison, Report, compare_runs, curve, standing
@@ -87,7 +87,7 @@ def judge(
         curve=curve(problem, seen),
         tensors=tuple(
             TensorSummary(name, t.excess, t.excess_step, t.relative, t.noise, t.scale)
-            for name, t in ((name, oracle.tracks[name]) for name in oracle.order if name in oracle.tracks)
+            for name, t in ((name, oracle.tracks[name]) for name in causal(list(oracle.tracks)))
         ),
         series={name: tuple(values) for name, values in oracle.series.curves.items()},
         unmoved=tuple(sorted(standing(seen))),
@@ -125,6 +125,7 @@ def reconsidered(
     seen, findings = heard(problem, seen, again)
     seen, more = without_float64(pair, problem, seen, resync=resync, report=report)
     if seen.oracle.rule == "four runs":
+        ends_otherwise(problem, seen, partial(Run, pair))
         more += stands_alone(problem, seen, partial(Run, pair), resync=resync)
     return seen, [*findings, *more]
 
@@ -144,7 +145,7 @@ def without_float64(
         leaks, exact = explained(pair, problem, seen, first, report)
         if not leaks:
             return seen, []
-        narrow = causal([name for name in seen.oracle.order if seen.oracle.tracks[name].narrow])
+        narrow = causal([name for name in seen.oracle.tracks if seen.oracle.tracks[name].narrow])
         if narrow and (first.step or causal([narrow[0], first.tensor])[0] == narrow[0]):
             entered, step = narrow[0], 0
         else:

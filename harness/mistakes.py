@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from harness.recipes import Array
-from harness.rounding import one_unit_off
+from harness.rounding import one_unit_off, unit_off_drawn, unit_off_zero
 from harness.scenario import Problem, Range, Value, stream, with_hyper
 
 SIZES = (1e-6, 1e-3)
@@ -124,13 +124,19 @@ def nudged(array: Array, size: float, seed: int) -> Array:
     return (array + size * scale * signs).astype(np.float32)
 
 
-def one_unit(problem: Problem, unit: float, number: int = 0) -> Problem:
+def one_unit(problem: Problem, unit: float, number: int = 0, *, all_of_it: bool = False) -> Problem:
     """The problem with every weight off by one unit in the last place, up or down: what rounding alone may do.
 
-    Another ``number`` gives other signs.
+    Another ``number`` gives other signs. all_of_it: zeros and the data too.
     """
+    off = unit_off_zero if all_of_it else one_unit_off
     weights = {
-        name: one_unit_off(array, unit, stream(problem.seed, f"unit {number} {name}"))
-        for name, array in problem.weights.items()
+        name: off(array, unit, stream(problem.seed, f"unit {number} {name}")) for name, array in problem.weights.items()
     }
-    return replace(problem, weights=weights)
+    if not all_of_it:
+        return replace(problem, weights=weights)
+    data = {
+        name: unit_off_drawn(array, unit, stream(problem.seed, f"unit {number} data {name}"))
+        for name, array in problem.data.items()
+    }
+    return replace(problem, weights=weights, data=data)

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.arrays import Record, causal, stage_of
-from harness.compare import Worst, gap, magnitude, unlike, worst
+from harness.compare import Worst, gap, magnitude, unequal, unlike, worst
 from harness.fields import unlike_fields, unlike_precisions
 from harness.recipes import Array
 from harness.relations import Relations
@@ -42,7 +42,7 @@ from harness.rounding import (
     stands_apart,
     unlike_infinities,
 )
-from harness.track import Lonely, Series, Track, group_of
+from harness.track import FALL, Lonely, Series, Track, group_of
 from harness.verdict import LARGEST, Difference, Rule
 
 THRESHOLD = 1000.0
@@ -65,6 +65,17 @@ BETTER = 100.0
 """So many times closer must the other side's float32 run be, for the first to stand alone."""
 DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")
 """Stages in which a float32 run may stand alone: a relu that rounding tips changes gradients by as much, for a step."""
+SEVERAL = 3
+"""Steps for which a float32 run stands alone, and not by one decision that rounding tipped."""
+NEAR = 10.0
+"""Both sides have lost the loss if one's noise is no more than so many times the other's."""
+MEMORY = 1e-3
+"""A loss is measured by what it is of late, or by this part of what it ever was."""
+TIPS = 4
+"""So many times as many whole numbers may differ as a unit in the weights tips."""
+UNTIED = ("batch", "loss", "lr", "metrics")
+TIED = 8
+"""Stages, and the least elements of a tensor, in which a number of bfloat16 or float16 is not rounded the other way."""
 TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
 """Stages in which infinity is never a fill value, and NaN never a number that is not there yet."""
 
@@ -95,7 +106,7 @@ class Oracle:
     def observe(self, step: int, records: Sequence[Record]) -> None:
         """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged ..., tensorflow) for a weaker rule.
 
-        On appeal, a further run of torch and one of TensorFlow, both nudged and in float64, come after the four.
+        On appeal, as many further runs of torch and of TensorFlow, nudged and in float64, come after the four.
         """
         left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[-1])
         order = self._names(step, records, left, right)
@@ -208,12 +219,12 @@ class Oracle:
             if group := self._groups[name]:
                 now[group] = max(now.get(group, 0.0), size)
         for group, size in now.items():
-            self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / 2)
+            self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / FALL)
 
     def _absent(self, step: int, name: str, columns: Sequence[Array | None]) -> None:
         """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
         track = self.tracks.setdefault(name, Track())
-        if any(column is not None for column in columns) and track.first is None:
+        if self.structural is None and any(column is not None for column in columns) and track.first is None:
             half = 2 if self.rule == "four runs" else -1
             said = [
                 "None" if all(column is None for column in side)
@@ -267,10 +278,18 @@ class Oracle:
                 self.not_finite = self.not_finite or _at(step, name, "not finite", a, b)
                 return []
             self.blank.setdefault(name, step)
-            there = np.isfinite(a)
-            arrays = [array[there] for array in arrays]
-            self._size[name] = magnitude(arrays[self._both[-1][0]])
-        return arrays if all(np.isfinite(array).all() for array in arrays) else []
+            if (i, j) == self._both[-1]:
+                there = np.isfinite(a)
+                arrays = [np.where(there, array, 0) for array in arrays]
+                self._size[name] = magnitude(arrays[i])
+        left, right = (arrays[i] for i in self._both[-1])
+        # A float32 or nudged run that is no number measures no noise; what is judged is judged without it.
+        if self.rule == "four runs":
+            half = len(arrays) // 2 - 2
+            ours = [left, left, right, right, *[left] * half, *[right] * half]
+        else:
+            ours = [*[left] * (len(arrays) - 1), right]
+        return [np.where(np.isfinite(array), array, own) for array, own in zip(arrays, ours, strict=True)]
 
     def _mark(self, step: int, track: Track, found: Difference) -> None:
         """Remember what is no matter of degree."""
@@ -278,23 +297,29 @@ class Oracle:
         track.first = track.first or found
 
     def _whole(self, step: int, name: str, arrays: list[Array]) -> None:
-        """Whole numbers and truth values: the same in the runs that are judged, and in float32 unless rounding tips them."""
+        """Whole numbers and truth values: the same in the runs that are judged, and in float32 unless rounding tips them.
+
+        Where a unit in the weights tips some of them, as many and a few more may differ.
+        """
         track = self.tracks[name]
         left, right = (arrays[i] for i in self._both[-1])
-        same = not gap(left, right)
-        if self.rule != "four runs":
-            track.tipped = track.tipped or any(gap(left, nudged) for nudged in arrays[1:-1])
-            if not same and not track.tipped:
-                self._mark(step, track, _at(step, name, "exact", left, right))
-            return
-        t32, _, f32, _, *nudged = arrays
-        track.tipped = track.tipped or bool(gap(t32, left) or gap(f32, right))
-        if not same:
-            if nudged and (gap(left, nudged[0]) or gap(right, nudged[1])):
-                return
+        if self.rule == "four runs":
+            t32, _, f32, _, *nudged = arrays
+            half = len(nudged) // 2
+            moved = [unequal(left, other) for other in nudged[:half]] + [
+                unequal(right, other) for other in nudged[half:]
+            ]
+            tipped = max(moved, default=0)
+            track.noise_torch += bool(gap(t32, left) or gap(f32, right))  # not calm
+        else:
+            tipped = max(unequal(left, other) for other in arrays[1:-1])
+        track.tips = max(track.tips, tipped)
+        apart = unequal(left, right)
+        if apart > TIPS * track.tips:
             self._mark(step, track, _at(step, name, "exact", left, right))
-            track.apart = "mathematics" if gap(t32, f32) else "below float32"
-        elif gap(t32, f32):
+            if self.rule == "four runs":
+                track.apart = "mathematics" if gap(t32, f32) else "below float32"
+        elif self.rule == "four runs" and not apart and gap(t32, f32):
             for side, own, other in (("torch", t32, f32), ("tensorflow", f32, t32)):
                 if gap(own, left) and not gap(other, left):
                     self._alone(step, name, side, "exact", t32, f32)
@@ -306,20 +331,19 @@ class Oracle:
         between, size, shrink = gap(left, right), self._size[name], self._shrink(left, right)
         here_torch, here_tensorflow, moved = self._noise(arrays)
         unit = UNIT64 if self.rule == "nudged float64" else UNIT32
-        slow = moved / SHRINK * APPEAL_THRESHOLD / THRESHOLD
+        slow = moved / shrink * APPEAL_THRESHOLD / THRESHOLD
         if self.rule != "nudged float32":
             track.narrow |= {side for side, a in (("torch", left), ("tensorflow", right)) if a.dtype.char in NARROW}
-        track.noise_torch = max(track.noise_torch, here_torch)
-        track.noise_tensorflow = max(track.noise_tensorflow, here_tensorflow)
+        track.separate(here_torch, here_tensorflow)
         group = self.group_scale.get(self._groups.get(name, ""), 0.0)
-        track.remember(max(here_torch, here_tensorflow, slow), size, unit, STAGE_FLOOR / UNIT32 * unit * group)
+        track.remember(max(here_torch, here_tensorflow, slow), size, unit, self._floor(name) / UNIT32 * unit * group)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
         excess = min(between / allowed, LARGEST) if allowed else LARGEST * bool(between)
         if excess > self.threshold:
             if self.rule == "nudged float32" and self._tie(step, name, left, right):
                 return 0.0
-            if self.rule == "four runs" and shrink > SHRINK and rounded_apart(left, right):
+            if self.rule == "four runs" and "e" in {left.dtype.char, right.dtype.char} and rounded_apart(left, right):
                 return 0.0
         if self.horizon is None:
             if excess > track.excess:
@@ -339,7 +363,7 @@ class Oracle:
                     between, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
                 )
         elif self.rule == "four runs" and track.first is None:
-            self._gross(step, name, arrays, here_torch, here_tensorflow)
+            self._gross(step, name, arrays, here_torch, here_tensorflow, between)
         if track.relations is not None:
             track.relations.update(left, right, self._previous, self._before, self.threshold * allowed)
         return excess
@@ -350,8 +374,9 @@ class Oracle:
             left, *nudged, _ = arrays
             return max(gap(left, other) for other in nudged), 0.0, 0.0
         t32, t64, f32, f64, *nudged = arrays
-        moved = max(gap(t64, nudged[0]), gap(f64, nudged[1])) if nudged else 0.0
-        return gap(t32, t64), gap(f32, f64), moved
+        half = len(nudged) // 2
+        moved = [gap(t64, other) for other in nudged[:half]] + [gap(f64, other) for other in nudged[half:]]
+        return gap(t32, t64), gap(f32, f64), max(moved, default=0.0)
 
     def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
         """Whether a number halfway between two of a short type was rounded the other way, in this step and nothing before it.
@@ -360,7 +385,7 @@ class Oracle:
         """
         if self.ties and self.ties[-1][0] == step:
             return True
-        kind = rounded_apart(left, right)
+        kind = rounded_apart(left, right) if stage_of(name) not in UNTIED and left.size >= TIED else ""
         if not kind or self.horizon is not None or any(track.first for track in self.tracks.values()):
             return False
         why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
@@ -369,34 +394,43 @@ class Oracle:
             self.horizon, self.horizon_why = step, why
         return True
 
-    def _gross(self, step: int, name: str, arrays: list[Array], torch: float, tensorflow: float) -> None:
+    def _gross(
+        self, step: int, name: str, arrays: list[Array], torch: float, tensorflow: float, between: float
+    ) -> None:
         """The float64 runs agree, but one float32 run is far from them and from the other: not the loop that is deployed?"""
-        scale = self.tracks[name].scale
+        scale = self.tracks[name].recent
+        # An unstable formula is less exact in float64 too, 2^29 times less so; another computation in float32 is not.
         for side, own, other in (("torch", torch, tensorflow), ("tensorflow", tensorflow, torch)):
-            if own > GROSS * scale > 0 and own > BETTER * other and stage_of(name) in DEPLOYED:
+            if own > GROSS * scale > 0 and own > BETTER * max(other, between / SHRINK) and stage_of(name) in DEPLOYED:
                 self._alone(step, name, side, "values", arrays[0], arrays[2])
 
     def _alone(self, step: int, name: str, side: str, kind: str, t32: Array, f32: Array) -> None:
         """Remember that one side's float32 run stands alone in a tensor: the first place, and how often it was."""
         if (name, side) not in self.lonely:
-            at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].scale
+            at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].recent
             sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else ()
             said = f"{at.left} (float32)", f"{at.right} (float32)"
             first = Difference(step, stage_of(name), name, kind, at.index, *said, *sizes)
-            self.lonely[name, side] = Lonely(side, first)
+            self.lonely[name, side] = Lonely(side, first, scale, self.tracks[name].steps)
         self.lonely[name, side].steps += 1
 
     @property
-    def gross(self) -> Lonely | None:
-        """The first place at which a float32 run stands alone for more than half of the steps since then."""
+    def gross(self) -> list[Lonely]:
+        """Where a float32 run stands alone, for several steps or for most of them since then; earliest first."""
         lasting = [
             lonely
             for (name, _), lonely in self.lonely.items()
-            if 2 * lonely.steps > self.tracks[name].steps - lonely.first.step
+            if (lonely.steps >= SEVERAL or 2 * lonely.steps > self.tracks[name].steps - lonely.before)
             and (self.horizon is None or lonely.first.step < self.horizon)
         ]
         rank = self._rank()
-        return min(lasting, key=lambda lonely: (lonely.first.step, rank[lonely.first.tensor]), default=None)
+        return sorted(lasting, key=lambda lonely: (lonely.first.step, rank[lonely.first.tensor]))
+
+    @staticmethod
+    def _floor(name: str) -> float:
+        """The part of its group's largest tensor below which a tensor's noise is not taken to be; less for moments, some of
+        which are squares."""
+        return STAGE_FLOOR**2 if stage_of(name) == "slots" else STAGE_FLOOR
 
     def start_from(self, weights: Record) -> None:
         """The parameters before the first step, for relations that involve them."""
@@ -409,15 +443,14 @@ class Oracle:
         """
         if not self.watches_horizon or self.ties:
             return
-        scale = max((track.scale for track in losses), default=0.0)
-        of_torch = max((track.noise_torch for track in losses), default=0.0)
-        noise = sorted((of_torch, max((track.noise_tensorflow for track in losses), default=0.0)))
-        lost = noise[1] > SATURATION * scale > 0 and (self.rule != "four runs" or noise[1] <= BETTER * noise[0])
-        if not lost:
-            self.horizon = None
-        elif self.horizon is None:
+        scale = max((max(track.recent, MEMORY * track.scale) for track in losses), default=0.0)
+        of_torch = max((track.late_torch for track in losses), default=0.0)
+        less, more = sorted((of_torch, max((track.late_tensorflow for track in losses), default=0.0)))
+        if self.horizon is None and more > SATURATION * scale > 0 and (self.rule != "four runs" or more <= NEAR * less):
             self.horizon = step
             self.horizon_why = "rounding alone changes the loss by more than 1 %"
+        elif self.horizon is not None and more <= SATURATION / 10 * scale:
+            self.horizon = None
 
 
 def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Difference:

@@ -13,6 +13,8 @@ NARROW = frozenset("efF")
 """Codes of the types that hold float32 or less."""
 SHORT = {"bfloat16": (0xFFFF, 2.0**-7), "float16": (0x1FFF, 2.0**-10)}
 """Types shorter than float32: the bits of a float32 that they lack, and the distance of two neighbours, relatively."""
+BITS = 12
+"""Numbers of so few significant bits were not drawn but set."""
 FEW = 1 / 8
 """Part of a tensor's elements that may be rounded the other way because of numbers that lay halfway between two."""
 FILL = 1e8
@@ -20,17 +22,30 @@ FILL = 1e8
 
 
 def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """float64: every number off by one or two units in the last place, up or down; whole numbers as they are.
-
-    unit: UNIT32 or UNIT64, of the precision whose last place is meant.
-    """
+    """float64: every number of the array off by one unit in the last place, up or down; other types as they are."""
     if array.dtype.kind != "f":
         return array
     return array.astype(np.float64) * (1 + 2 * unit * rng.choice([-1.0, 1.0], array.shape))
 
 
+def unit_off_zero(array: Array, unit: float, rng: np.random.Generator) -> Array:
+    """The same for weights: a zero, which has no last place, is moved by what would be one unit of the largest, or of 1."""
+    if array.dtype.kind != "f":
+        return array
+    step = 2 * unit * (magnitude(array) or 1.0) * rng.choice([-1.0, 1.0], array.shape)
+    return np.where(array == 0, step, one_unit_off(array, unit, rng))
+
+
+def unit_off_drawn(array: Array, unit: float, rng: np.random.Generator) -> Array:
+    """The same for data: numbers of few bits, such as masks, labels and counts, are what they are."""
+    if array.dtype.kind != "f":
+        return array
+    leading = np.ldexp(np.frexp(array)[0], BITS)
+    return np.where(leading == np.rint(leading), array, one_unit_off(array, unit, rng))
+
+
 def compared(arrays: list[Array], both: list[tuple[int, int]]) -> list[Array]:
-    """The arrays without the elements that are the same fill value or infinity on both sides.
+    """The arrays with zeros for the elements that are the same fill value or infinity on both sides.
 
     both: which arrays are the two sides' of one precision. Returns the arrays themselves where nothing is left out.
     """
@@ -40,7 +55,7 @@ def compared(arrays: list[Array], both: list[tuple[int, int]]) -> list[Array]:
     same = np.abs(judged) >= FILL
     for i, j in both:
         same &= arrays[i] == arrays[j]
-    return [array[~same] for array in arrays] if same.any() else arrays
+    return [np.where(same, 0, array) for array in arrays] if same.any() and not same.all() else arrays
 
 
 def distance(left: Array, right: Array) -> float:

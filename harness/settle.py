@@ -46,6 +46,13 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     if oracle.horizon == 1 and seen.steps > 1:
         said = f"only the first step could be compared: from step 1 {oracle.horizon_why}; --resync judges every step by itself"
         return "INCONCLUSIVE", said, None, findings
+    if seen.tipped and seen.steps < 2:
+        return (
+            "INCONCLUSIVE",
+            f"from step {seen.steps} {seen.tipped}, so hardly anything can be compared",
+            None,
+            findings,
+        )
     if oracle.horizon == 0:
         said = f"in the very first step {oracle.horizon_why}, so nothing can be compared"
         return "INCONCLUSIVE", said, None, findings
@@ -67,7 +74,7 @@ def different(
     relations = [
         (item, track.relations.sentence(at_first=item is first))
         for item in differences
-        if (track := oracle.tracks.get(item.tensor)) and track.relations
+        if (track := oracle.tracks.get(item.tensor)) and track.relations and track.says_something
     ]
     known = next(((item, text) for item, text in relations if text), None)
     relation = f"; {known[1]}" if known else ""

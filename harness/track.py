@@ -9,6 +9,13 @@ from harness.verdict import Cause, Difference
 CALM = 2.0**-16
 """A tensor whose float32 noise is no larger part of it has no part in any chaos: a rate, a batch, a count."""
 
+FALL = 4.0
+"""A tensor that is so many times smaller than just before has left its earlier noise behind, as after a first loss of 1e8;
+one that shrinks more slowly, as gradients do, keeps it: it comes from what does not shrink with them."""
+
+LATE = 0.8
+"""What the largest noise of late keeps of itself from step to step."""
+
 LONGEST = 400
 """Points in a series; a longer run has the largest value of every stretch of steps, so that memory does not grow."""
 
@@ -20,9 +27,11 @@ class Track:
     noise_torch: float = 0.0
     noise_tensorflow: float = 0.0
     scale: float = 0.0
+    late_torch: float = 0.0
+    late_tensorflow: float = 0.0
     noise: float = 0.0
+    loudest: float = 0.0
     recent: float = 0.0
-    relative_noise: float = 0.0
     excess: float = 0.0
     excess_step: int = 0
     relative: float = 0.0
@@ -31,20 +40,32 @@ class Track:
     relations: Relations | None = None
     narrow: set[str] = field(default_factory=set)
     steps: int = 0
-    tipped: bool = False
+    tips: int = 0
+
+    def separate(self, torch: float, tensorflow: float) -> None:
+        """Take in how far each side's float32 is from its float64 in this step: the largest so far, and the largest of late."""
+        self.noise_torch = max(self.noise_torch, torch)
+        self.noise_tensorflow = max(self.noise_tensorflow, tensorflow)
+        self.late_torch = max(torch, LATE * self.late_torch)
+        self.late_tensorflow = max(tensorflow, LATE * self.late_tensorflow)
 
     def remember(self, here: float, size: float, unit: float, floor: float) -> None:
-        """Take in this step's noise and size. Noise is the largest so far, but no more than it ever was of the tensor."""
-        self.recent = max(size, self.recent / 2)  # a number that passes through zero is still as large as it was
+        """Take in this step's noise and size. Noise is the largest so far, until the tensor has become much smaller at once."""
+        kept = self.noise / FALL if size < self.recent / FALL else self.noise
+        self.recent = max(size, self.recent / FALL)  # a number that passes through zero is still as large as it was
         self.scale = max(self.scale, size)
-        if self.recent:
-            self.relative_noise = max(self.relative_noise, here / self.recent)
-        self.noise = max(here, min(self.noise, self.relative_noise * self.recent), unit * self.recent, floor)
+        self.noise = max(here, kept, unit * self.recent, floor)
+        self.loudest = max(self.loudest, self.noise)
 
     @property
     def calm(self) -> bool:
         """Whether float32 computes this tensor to nearly all its digits, at every step so far."""
-        return not self.tipped and max(self.noise_torch, self.noise_tensorflow) <= CALM * self.scale
+        return not self.tips and max(self.noise_torch, self.noise_tensorflow) <= CALM * self.scale
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the tensor is more than its own rounding, as the gradient of a bias before BatchNorm is not."""
+        return self.noise < self.scale * 2.0**-7
 
     @property
     def cause(self) -> Cause | None:
@@ -56,11 +77,14 @@ class Track:
 class Lonely:
     """One side's float32 run far from all others in a tensor: where first, and at how many steps.
 
-    Another computation, or a decision that rounding tipped in this one run: that is heard on appeal.
+    scale: how large the tensor was there. before: how often it had been recorded by then. Another computation, or a
+    decision that rounding tipped in this one run: that is heard on appeal.
     """
 
     side: str
     first: Difference
+    scale: float
+    before: int
     steps: int = 0
 
 

@@ -97,7 +97,7 @@ class Trials:
         """
         oracle = self.seen.oracle
         last = LONGEST if oracle.horizon is None else min(LONGEST, oracle.horizon - 1)
-        noise = {name: track.noise for name, track in oracle.tracks.items()}
+        noise = {name: track.loudest for name, track in oracle.tracks.items()}
         try:
             reference = self._reference(left, mistake.right or self.problem).records()
             run = Run(self.pair, right, mistake.problem, self.precision)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness import Problem, Scenario, make_problem, normal, zeros
-from harness.appeal import heard, stands_alone
+from harness.appeal import ends_otherwise, heard, stands_alone
 from harness.arrays import Record, copied
 from harness.comparison import Comparison, plan, watched
 from harness.oracle import Oracle
@@ -95,7 +95,9 @@ def outcome(
         return seen
 
     seen, findings = heard(problem, again(problem, appeal=False), again)
-    findings += stands_alone(problem, seen, start, resync=resync) if rule == "four runs" else []  # type: ignore[arg-type]
+    if rule == "four runs":
+        ends_otherwise(problem, seen, start)  # type: ignore[arg-type]
+        findings += stands_alone(problem, seen, start, resync=resync)  # type: ignore[arg-type]
     status, sentence, first, more = settle(problem, seen)
     return Outcome(status, sentence, first, [*findings, *more], seen)
 

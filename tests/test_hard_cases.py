@@ -448,6 +448,15 @@ def test_an_appeal_takes_nothing_back_from_a_mistake(net: Any) -> None:
     assert [finding.kind for finding in right.findings] == ["slow rounding"]
 
 
+def test_what_is_nothing_but_rounding_explains_no_difference(net: Any) -> None:
+    """The gradient of the dead bias is some 1e14 times torch's, which says nothing about the epsilon."""
+    wrong = NORMALIZED[0], NORMALIZED[1].replace("1e-5", "1e-3")
+    verdict = net(wrong)
+    assert verdict.status == "DIFFERENT"
+    assert verdict.first.place == "step 0, outputs"
+    assert "grads/b" not in verdict.sentence
+
+
 @pytest.mark.parametrize("resync", [False, True])
 def test_every_step_by_itself_is_heard_on_appeal_too(net: Any, resync: bool) -> None:
     verdict = net(ROUNDED["distances by expansion"], BESIDE, resync=resync)

@@ -160,7 +160,7 @@ def test_a_quantity_recorded_in_float64_only_does_not_hide() -> None:
 
     seen = outcome(training, changed(training, drop))
     assert seen.status == "DIFFERENT"
-    assert seen.sentence == "step 0, outputs: a tensor in torch, None in one precision in tensorflow"
+    assert seen.sentence == "step 0, outputs: tensorflow recorded it in float64 only"
 
 
 # Gradients that are not there, and whole numbers
@@ -313,13 +313,13 @@ def test_four_gaps_say_which_run_stands_apart(gaps: tuple[float, ...], apart: st
 
 
 def test_a_lonely_run_that_raises_from_other_weights_takes_nothing_back() -> None:
-    lonely = Lonely("torch", Difference(3, "outputs", "outputs", "values"))
+    lonely = Lonely("torch", Difference(3, "outputs", "outputs", "values"), 1.0, 3)
     for loop, apart in ((raising, True), (training, False)):
 
         def start(_side: str, problem: Problem, precision: str, loop: Any = loop) -> PlainRun:
             return PlainRun(iter(loop(problem, np.dtype(precision).type)), problem, precision)
 
-        assert everywhere(make_problem(LINE), lonely, 1.0, start) is apart  # type: ignore[arg-type]
+        assert everywhere(make_problem(LINE), "torch", [lonely], start) == [lonely] * apart  # type: ignore[arg-type]
 
 
 # The horizon

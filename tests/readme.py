@@ -1,4 +1,4 @@
-"""Writes the generated parts of the README: the collection, and the tables of evidence.
+"""Writes the generated parts of README.md and pairs/README.md: the collection, and the tables of evidence.
 
     python tests/readme.py [--check]
 
@@ -8,6 +8,7 @@ A part stands between <!-- name --> and <!-- /name -->. --check changes nothing 
 import ast
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,54 @@ sys.path.insert(0, str(ROOT / "tests" / "evidence"))
 
 from results import read  # noqa: E402  (beside the commands that write what it reads)
 
+GROUPS = {
+    "Optimizers": "adadelta adagrad adam_regression adamw_groups amsgrad nadam rmsprop_centered sgd_dampening sgd_nesterov",
+    "Loop mechanics": "bfloat16_mixed clip_global_norm data_parallel ema_weights frozen_backbone gradient_accumulation "
+    "plateau_schedule train_eval_metrics warmup_cosine",
+    "Vision": "convnet_batchnorm mobilenet_block residual_net unet vision_transformer",
+    "Sequence": "ctc_speech gpt gru_tagger lstm_classifier lstm_language_model masked_language_model seq2seq_attention "
+    "temporal_convolution transformer_block",
+    "Generative": "autoencoder_l1 denoising_diffusion gan vae wgan_gradient_penalty",
+    "Others": "contrastive dqn graph_convolution knowledge_distillation maml multi_task physics_informed ppo "
+    "siamese_triplet skip_gram sparse_embedding",
+    "The article's": "binary_classifier linear_regression mini_batch_mlp",
+}
+"""What the pairs of the collection are about: every one stands in one group."""
 
-def collection() -> str:
-    """One row for every pair."""
-    pairs = discover(ROOT / "pairs")
-    rows = [row(pair) for pair in pairs]
-    return f"{len(pairs)} pairs. Each name leads to its folder.\n\n" + table(
-        ("pair", "what must agree", "recorded", "traps that the port avoids"), rows
+
+def overview() -> str:
+    """One line for every group, with links to its pairs."""
+    grouped = [name for names in GROUPS.values() for name in names.split()]
+    if sorted(grouped) != [pair.name for pair in discover(ROOT / "pairs")]:
+        raise click.ClickException("GROUPS in tests/readme.py must name every pair, once, and nothing else")
+    return "\n".join(
+        f"- **{group}**: {', '.join(link(name, 'pairs/') for name in names.split())}" for group, names in GROUPS.items()
     )
 
 
-def row(pair: Pair) -> tuple[str, ...]:
-    """A pair's row: its name, its sentence, the stages that its loop records and its traps."""
-    scenario = pair.scenario()
-    further = "".join(f"<br>`:{name}`" for name in pair.variants)
-    name = f"[{pair.name}](pairs/{pair.name}){further}"
-    return name, " ".join(scenario.about.split()), ", ".join(recorded(pair)), ", ".join(scenario.traps)
+def collection() -> str:
+    """One row for every pair: its name and its sentence."""
+    pairs = discover(ROOT / "pairs")
+    rows = [(link(pair.name, "pairs/"), " ".join(pair.scenario().about.split())) for pair in pairs]
+    return f"{len(pairs)} pairs:\n\n" + table(("pair", "what must agree"), rows)
+
+
+def records() -> str:
+    """One row for every pair: its name and further ports, the stages that its loop records, and its traps."""
+    rows = [
+        (
+            link(pair.name) + "".join(f"<br>`:{name}`" for name in pair.variants),
+            ", ".join(recorded(pair)),
+            ", ".join(pair.scenario().traps),
+        )
+        for pair in discover(ROOT / "pairs")
+    ]
+    return table(("pair", "recorded", "traps that the port avoids"), rows)
+
+
+def link(name: str, folder: str = "") -> str:
+    """A pair's name as a link to its folder."""
+    return f"[{name}]({folder}{name})"
 
 
 def recorded(pair: Pair) -> list[str]:
@@ -109,15 +142,20 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-PARTS = {"collection": collection, "example": example, "peers": peers, "gap": gap}
+Parts = Mapping[str, Callable[[], str]]
+
+PARTS: Parts = {
+    "example": example, "gap": gap, "peers": peers, "overview": overview, "collection": collection,
+}  # fmt: skip
+DOCUMENTS: Mapping[Path, Parts] = {README: PARTS, ROOT / "pairs" / "README.md": {"records": records}}
 
 
-def filled(text: str) -> str:
-    """The README with every part written anew."""
-    for name, make in PARTS.items():
+def filled(text: str, parts: Parts = PARTS) -> str:
+    """A document with every part written anew."""
+    for name, make in parts.items():
         marker = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.DOTALL)
         if len(marker.findall(text)) != 1:
-            raise click.ClickException(f"README.md needs <!-- {name} --> and <!-- /{name} -->, once")
+            raise click.ClickException(f"<!-- {name} --> and <!-- /{name} --> must be there, once")
         part = f"<!-- {name} -->\n\n{make()}\n\n<!-- /{name} -->"
         text = marker.sub(lambda _, part=part: part, text)
     return text
@@ -126,13 +164,14 @@ def filled(text: str) -> str:
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; fail if a part is out of date.")
 def main(check: bool) -> None:
-    """Write the generated parts of the README."""
-    before = README.read_text(encoding="utf-8")
-    after = filled(before)
-    if check and before != after:
-        raise click.ClickException("README.md is out of date; run: python tests/readme.py")
-    if not check:
-        README.write_text(after, encoding="utf-8")
+    """Write the generated parts of README.md and pairs/README.md."""
+    for path, parts in DOCUMENTS.items():
+        before = path.read_text(encoding="utf-8")
+        after = filled(before, parts)
+        if check and before != after:
+            raise click.ClickException(f"{path.relative_to(ROOT)} is out of date; run: python tests/readme.py")
+        if not check:
+            path.write_text(after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -31,12 +31,24 @@ def suggestion(name: str, known: Iterable[str], *, command: str = "") -> str:
     options = sorted(known)
     if not options:
         return "; there are none"
-    alike = {plain(option): option for option in options}
-    near = [alike[text] for text in difflib.get_close_matches(plain(name), alike, n=1, cutoff=0.5)]
-    if near and len(options) > (SHORT if command else LONG):
-        return f"; did you mean {near[0]}?" + (f" {command} shows all {len(options)}" if command else "")
+    near = nearest(name, options)
+    guess = f"; did you mean {near}?" if near else ""
+    if command and len(options) > SHORT:
+        return f"{guess or ';'} {command} shows all {len(options)}"
+    if near and len(options) > LONG:
+        return guess
     listing = ", ".join(options)
-    return f"; did you mean {near[0]}? There are: {listing}" if near else f"; there are: {listing}"
+    return f"{guess} There are: {listing}" if near else f"; there are: {listing}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The name that is most like this one, or nothing if none is.
+
+    >>> nearest("mini-bacth", ["mini_batch", "gan"])
+    'mini_batch'
+    """
+    alike = {plain(option): option for option in known}
+    return next((alike[text] for text in difflib.get_close_matches(plain(name), alike, n=1, cutoff=0.5)), "")
 
 
 def plain(name: str) -> str:

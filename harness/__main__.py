@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import UsageError
+from harness.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,9 +56,11 @@ def main() -> None:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
 )
-@click.option("--steps", type=int, help="Stop after so many steps instead of at the end of the last epoch.")
-@click.option("--epochs", type=int, help="Passes over the data, instead of the scenario's.")
-@click.option("--batch-size", type=int, help="Examples in a batch, instead of the scenario's.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Stop after so many steps instead of at the end of the last epoch."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data, instead of the scenario's.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Examples in a batch, instead of the scenario's.")
 @click.option("--lr", type=float, help="Learning rate, instead of the scenario's; the same as --set lr=...")
 @click.option(
     "--set",
@@ -109,16 +111,17 @@ def run(
     Exit code: 0 if every pair is equivalent and every loss falls where it must, 1 if not, 2 for bad input or a loop that
     raised, 130 if interrupted.
     """
+    import math
     import os
 
     from harness.pairs import discover, select
     from harness.worker import Request
 
     pairs = select(discover(root), list(names))
-    if not pairs:
-        raise UsageError(f"there is no pair in {root}; `twinloop new NAME` writes one")
     hyper = dict(setting(text) for text in settings)
     if lr is not None:
+        if not math.isfinite(lr):
+            raise UsageError(f"--lr {lr}: a learning rate is a finite number")
         hyper["lr"] = repr(lr)
     rest["precision"] = rest.pop("dtype")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
@@ -144,6 +147,8 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
     from harness.runner import Pool
 
     console, verdicts, interrupted = wide(), {}, False
+    if not console.is_terminal:
+        console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -174,15 +179,19 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
         except KeyboardInterrupt:
             interrupted = True
     ordered = [verdicts[request.pair.name] for request in requests if request.pair.name in verdicts]
+    if not interrupted and all(verdict.usage for verdict in ordered):
+        return ordered, interrupted  # every sentence was printed as it came, and nothing was run
     console.print()
     console.print(terminal.table(ordered))
     for verdict in ordered:
         for renderable in terminal.details(verdict):
             console.print(renderable, soft_wrap=True)
+    asked, one = counted(len(requests), "pair"), len(requests) == 1
     if interrupted:
-        console.print(f"interrupted: {len(ordered)} of {len(requests)} pairs were finished", style="yellow")
+        console.print(f"interrupted: {len(ordered)} of {asked} {'was' if one else 'were'} finished", style="yellow")
     passed = sum(verdict.passed for verdict in ordered)
-    console.print(f"\n{passed} of {len(requests)} pairs are equivalent and fall where they must", style="bold")
+    said = "is equivalent and falls where it must" if one else "are equivalent and fall where they must"
+    console.print(f"\n{passed} of {asked} {said}", style="bold")
     if ordered and (known := next((v for v in ordered if v.header), None)):
         console.print(terminal.header(known), style="dim", soft_wrap=True)
     return ordered, interrupted
@@ -217,10 +226,9 @@ def line(console: "Console", verdict: "Verdict") -> None:
 
     from harness.report.terminal import STYLES
 
+    said = verdict.sentence.removeprefix(f"pair {verdict.pair}: ")
     console.print(
-        Text.assemble(
-            (f"{verdict.status:<21}", STYLES[verdict.status]), f"{verdict.pair}  ", (verdict.sentence, "dim")
-        ),
+        Text.assemble((f"{verdict.status:<21}", STYLES[verdict.status]), f"{verdict.pair}  ", (said, "dim")),
         soft_wrap=True,
     )
 
@@ -236,9 +244,12 @@ def setting(text: str) -> tuple[str, str]:
 def whole(name: str, text: str) -> int:
     """A whole number from the command line."""
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise UsageError(f"{name}={text}: expected a whole number") from None
+    if number < 1:
+        raise UsageError(f"{name}={text}: at least 1 is needed")
+    return number
 
 
 def writable(path: Path) -> None:
@@ -251,23 +262,32 @@ def writable(path: Path) -> None:
 
 
 @main.command("list")
+@click.argument("words", nargs=-1, metavar="[WORD]...")
 @ROOT
-def list_pairs(root: Path) -> None:
-    """Every pair with what it shows and what may vary."""
+def list_pairs(words: tuple[str, ...], root: Path) -> None:
+    """Every pair with what it shows and what may vary; only pairs whose line holds every WORD, if any is given."""
     from rich.table import Table
 
     from harness.pairs import discover
+    from harness.words import holds, nothing_holds
 
     made = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("pair", "what must agree", "examples", "batch", "epochs", "hyperparameters"):
         made.add_column(column, overflow="fold")
-    broken = []
+    broken, lines = [], []
     for pair in discover(root):
         try:
-            made.add_row(*described(pair))
+            cells = described(pair)
         except UsageError as error:
-            broken.append(str(error))
-    wide().print(made)
+            broken += [str(error)] if holds(pair.name, words) else []
+            continue
+        lines.append(" ".join(cells))
+        if holds(lines[-1], words):
+            made.add_row(*cells)
+    if not made.row_count and not broken:
+        raise UsageError(nothing_holds(words, lines, "pair", "`twinloop list`"))
+    if made.row_count:
+        wide().print(made)
     if broken:
         raise UsageError("; ".join(broken))
 
@@ -297,27 +317,21 @@ def faithful(words: tuple[str, ...]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from harness.faithful import table
+    from harness.faithful.lookup import find
 
     made = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("PyTorch", "TensorFlow", "why"):
         made.add_column(column, overflow="fold")
-    rows = [
-        row
-        for row in table.ROWS
-        if all(word.lower() in f"{row.torch} {row.tensorflow} {row.why}".lower() for word in words)
-    ]
-    for row in rows:
+    entries = find(words)
+    for entry in entries:
         made.add_row(
-            Text(row.torch), Text(row.tensorflow, "yellow" if row.kind == "faithful" else ""), Text(row.why, "dim")
+            Text(entry.torch), Text(entry.tensorflow, "yellow" if entry.faithful else ""), Text(entry.why, "dim")
         )
-    if not rows:
-        raise UsageError(f"no row holds {' '.join(words)}; `twinloop faithful` alone prints all of them")
     console = wide()
     console.print(made)
-    needed = sum(row.kind == "faithful" for row in rows)
+    needed = sum(entry.faithful for entry in entries)
     console.print(
-        f"{needed} of {len(rows)} need a part of harness.faithful; for the others plain Keras does it", style="dim"
+        f"{needed} of {len(entries)} need a part of harness.faithful; for the others plain Keras does it", style="dim"
     )
 
 

@@ -67,6 +67,9 @@ def copied(record: Any) -> tuple[Record, dict[str, Any]]:
         try:
             arrays[name] = None if leaf is None else owned(leaf)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if isinstance(leaf, View):
+                order = "give Port.named its values in the order of port.variables"
+                raise UsageError(f"{name} has {leaf.misfit()}; {order}") from error
             raise UsageError(f"{name} is a {type(leaf).__name__}, not a tensor or number: {error}") from error
         live[name] = leaf
     if not any(array is not None and array.size for name, array in arrays.items() if stage_of(name) == "loss"):

@@ -2,24 +2,27 @@
 
 import inspect
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
+import harness
 from harness.arrays import Record, copied
-from harness.errors import UsageError, instead
+from harness.errors import UsageError, instead, suggestion
 from harness.frameworks import SIDES, Isolated, Precision, Side
-from harness.scenario import Problem, Scenario, batch_type
+from harness.scenario import Accepted, Problem, Scenario, batch_type
 
 SCENARIO = "scenario.py"
 LOOPS: dict[Side, str] = {"torch": "torch_loop.py", "tensorflow": "tensorflow_loop.py"}
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
+UNKNOWN_KEYWORD = re.compile(r"^(Scenario|Accepted)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 HINT = "every pair has scenario.py, torch_loop.py and tensorflow_loop.py; `twinloop new NAME` writes all three"
 
 
@@ -117,36 +120,51 @@ class Pair:
         except (Exception, SystemExit) as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             at = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
-            said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-            raise UsageError(
-                f"pair {self.name}: {path.name} does not import: {said} ({Path(at[0] or path).name}:{at[1]})"
-            ) from error
+            where = f"({Path(at[0] or path).name}:{at[1]})"
+            raise UsageError(f"pair {self.name}: {path.name}{import_failure(error, where)}") from error
         return module
 
 
-def discover(root: Path) -> list[Pair]:
-    """All pairs below a folder, by name: every folder that has at least one of a pair's files."""
+def import_failure(error: BaseException, where: str) -> str:
+    """Why one of a pair's files does not import, and what helps where that is known."""
+    if isinstance(error, TypeError) and (found := UNKNOWN_KEYWORD.search(str(error))):
+        names = [item.name for item in fields(Scenario if found[1] == "Scenario" else Accepted)]
+        return f": {found[1]} has no {found[2]}={suggestion(found[2], names)} {where}"
+    said = f" does not import: {type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error} {where}"
+    if isinstance(error, NameError) and error.name in harness.__all__:
+        return f"{said}; write `from harness import {error.name}`"
+    return said
+
+
+def discover(root: Path, *, setting: str = "--pairs") -> list[Pair]:
+    """All pairs below a folder, by name: every folder that has at least one of a pair's files.
+
+    Raises UsageError if there is none; ``setting`` is what the message says to name another folder with.
+    """
     if not root.is_dir():
-        raise UsageError(f"there is no folder {root}; run this beside pairs/, or name the folder with --pairs")
+        raise UsageError(f"there is no folder {root}; run this beside pairs/, or name the folder with {setting}")
     folders = {path.parent for name in (SCENARIO, *LOOPS.values()) for path in root.glob(f"*/{name}")}
+    if not folders:
+        raise UsageError(f"there is no pair in {root}; `twinloop new NAME` writes one")
     return [Pair(folder) for folder in sorted(folders)]
 
 
 def select(pairs: list[Pair], wanted: list[str]) -> list[Pair]:
-    """The pairs of these names, ``name`` or ``name:variant``; all of them for an empty list."""
+    """The pairs of these names, ``name``, ``name:variant`` or the path of a pair, each once; all of them for no name."""
     if not wanted:
         return pairs
     known = {pair.folder.name: pair for pair in pairs}
+    paths = {pair.folder.resolve(): pair for pair in pairs}
     chosen = []
     for text in wanted:
         name, _, variant = text.partition(":")
-        if name not in known:
-            raise UsageError(instead(name, known, "pair"))
-        pair = known[name]
+        pair = known.get(name) or paths.get(Path(name).resolve())
+        if pair is None:
+            raise UsageError(instead(name, known, "pair", command="`twinloop list`"))
         if variant and variant not in pair.variants:
-            raise UsageError(f"pair {name}: {instead(variant, pair.variants, 'further port')}")
+            raise UsageError(f"pair {pair.name}: {instead(variant, pair.variants, 'further port')}")
         chosen.append(Pair(pair.folder, variant))
-    return chosen
+    return list(dict.fromkeys(chosen))
 
 
 class Weights(Mapping[str, Any]):

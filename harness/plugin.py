@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import UsageError, counted
 from harness.pairs import Pair, discover, select
 from harness.profiles import MOST_STEPS, register
 
@@ -120,7 +120,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     root = metafunc.config.rootpath / metafunc.config.getini("twinloop_pairs")
     try:
-        pairs = select(discover(root), metafunc.config.getoption("pair"))
+        pairs = select(discover(root, setting="pytest's ini option twinloop_pairs"), metafunc.config.getoption("pair"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     metafunc.parametrize(
@@ -195,8 +195,8 @@ def summary(encoded: str) -> str:
     from harness.verdict import Verdict
 
     verdict = msgspec.json.decode(encoded, type=Verdict)
-    parts = [f"{verdict.status:<20}", f"{verdict.steps} steps"]
-    if verdict.status != "ERROR":
+    parts = [f"{verdict.status:<20}", counted(verdict.steps, "step")]
+    if verdict.measured:
         parts.append(f"excess {verdict.excess:.2g}")
     if verdict.horizon is not None:
         parts.append(f"holds to step {verdict.horizon}")

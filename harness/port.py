@@ -2,16 +2,20 @@
 
 One table serves loading, gradients, slots and read-back, so they cannot contradict each other. torch's names and axis
 order are canonical; the notation for axes is that of einops, TensorFlow's side on the left: ``"i o -> o i"`` for a
-dense kernel, ``"h w i o -> o i h w"`` for a convolution, ``"i h d -> (h d) i"`` for the heads of an attention.
+dense kernel, ``"h w i o -> o i h w"`` for a convolution, ``"i h d -> (h d) i"`` for the heads of an attention,
+``"(h w c) o -> o (c h w)", {"h": 4, "w": 4}`` for the dense kernel behind a Flatten.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from harness.errors import UsageError, instead
+from harness.errors import UsageError, counted, instead
 from harness.recipes import Array
 
 
@@ -34,11 +38,49 @@ def rearranged(array: Array, pattern: str, **sizes: int) -> Array:
     return np.asarray(rearrange(array, pattern, **sizes))
 
 
+def groups(pattern: str) -> list[list[str]]:
+    """The named axes of every dimension on the left; up to an ellipsis, behind which dimensions cannot be counted.
+
+    >>> groups("(h w c) 1 o -> o (c h w)")
+    [['h', 'w', 'c'], [], ['o']]
+    """
+    parts = re.findall(r"\([^)]*\)|[^\s()]+", pattern.split("->")[0].partition("...")[0])
+    return [[axis for axis in part.strip("()").split() if not axis.isdigit()] for part in parts]
+
+
+def unsized(pattern: str, sizes: Mapping[str, int]) -> list[str]:
+    """The axes whose sizes nothing tells: in parentheses on the left all but the last one are needed.
+
+    >>> unsized("(h w c) o -> o (c h w)", {"h": 4})
+    ['w']
+    """
+    return [axis for group in groups(pattern) for axis in [axis for axis in group if axis not in sizes][:-1]]
+
+
+def axis_sizes(pattern: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The size of every axis, from the shape on the left; raises ValueError where the given sizes do not fit it.
+
+    >>> axis_sizes("(h w c) o -> o (c h w)", (32, 3), {"h": 4, "w": 4})
+    {'h': 4, 'w': 4, 'c': 2, 'o': 3}
+    """
+    found = dict(sizes)
+    for group, size in zip(groups(pattern), shape, strict=False):
+        known = prod(found[axis] for axis in group if axis in found)
+        unknown = [axis for axis in group if axis not in found]
+        if size % known or (group and not unknown and known != size):
+            raise ValueError(f"axes of the sizes {sizes} do not make up a dimension of {size}")
+        if len(unknown) == 1:
+            found[unknown[0]] = size // known
+    return found
+
+
 class View:
     """What a record holds of the TensorFlow side: tensors or variables, read and written in torch's axis order."""
 
-    def __init__(self, leaves: tuple[Any, ...], pattern: str | None, *, joined: bool) -> None:
-        self.leaves, self.pattern, self.joined = leaves, pattern, joined
+    def __init__(
+        self, leaves: tuple[Any, ...], pattern: str | None, *, joined: bool, sizes: Mapping[str, int] | None = None
+    ) -> None:
+        self.leaves, self.pattern, self.joined, self.sizes = leaves, pattern, joined, sizes or {}
 
     def numpy(self) -> Array:
         """The values in torch's axis order; may share memory with the tensor."""
@@ -46,7 +88,14 @@ class View:
         array = np.stack(parts) if self.joined else parts[0]
         if not array.ndim:  # a number kept for every parameter, such as an optimizer's step
             return array
-        return array if self.pattern is None else rearranged(array, self.pattern)
+        return array if self.pattern is None else rearranged(array, self.pattern, **self.sizes)
+
+    def misfit(self) -> str:
+        """What the values are and what they do not fit, for whoever could not read them."""
+        shape = ", ".join(dict.fromkeys(str(tuple(np.shape(dense(leaf)))) for leaf in self.leaves))
+        if self.pattern is None:
+            return f"values of the shapes {shape}, which do not stack"
+        return f"shape {shape}, which does not fit the axes {self.pattern!r}"
 
     @property
     def writable(self) -> bool:
@@ -59,9 +108,8 @@ class View:
         if self.pattern is not None and shape:
             left, right = self.pattern.split("->")
             whole = (len(self.leaves), *shape) if self.joined else shape
-            axes = left.replace("(", " ").replace(")", " ").split()
-            sizes = {axis: size for axis, size in zip(axes, whole, strict=False) if axis.isidentifier()}
-            array = rearranged(array, f"{right} -> {left}", **(sizes if "(" in self.pattern else {}))
+            sizes = axis_sizes(self.pattern, whole, self.sizes) if "(" in self.pattern else {}
+            array = rearranged(array, f"{right} -> {left}", **sizes)
         parts = array if self.joined else [array]
         for leaf, part in zip(self.leaves, parts, strict=True):
             if tuple(part.shape) != shape:
@@ -69,8 +117,22 @@ class View:
             leaf.assign(np.asarray(part, order="C"))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a row's variables stand among those of its Port, and how their axes become torch's."""
+
+    start: int
+    count: int
+    pattern: str | None
+    joined: bool
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
 class Port:
-    """Rows of (torch name, variable) or (torch name, variable, axes); a tuple of variables is stacked on a new first axis.
+    """Rows of (torch name, variable), (torch name, variable, axes) or (torch name, variable, axes, sizes).
+
+    A tuple of variables is stacked on a new first axis. Sizes, such as ``{"h": 4, "w": 4}``, are needed for axes in
+    parentheses on the left.
 
     >>> class Variable:
     ...     def __init__(self, shape): self.value = np.zeros(shape); self.shape = shape
@@ -86,14 +148,17 @@ class Port:
     """
 
     def __init__(self, *rows: tuple[Any, ...]) -> None:
-        self._rows: dict[str, tuple[int, int, str | None, bool]] = {}
+        self._rows: dict[str, Place] = {}
         self.variables: list[Any] = []
         for row in rows:
-            if len(row) not in (2, 3) or not isinstance(row[0], str):
+            if len(row) not in (2, 3, 4) or not isinstance(row[0], str):
                 raise UsageError(
-                    f"a Port's rows are (torch name, variable) or (torch name, variable, axes); got {row!r}"
+                    "a Port's rows are (torch name, variable), (torch name, variable, axes) or "
+                    f"(torch name, variable, axes, sizes); got {row!r}"
                 )
-            name, target, pattern = (*row, None)[:3]
+            name, target = row[:2]
+            pattern = row[2] if len(row) > 2 else None
+            sizes = row[3] if len(row) > 3 else {}
             joined = isinstance(target, tuple | list)
             if name in self._rows:
                 raise UsageError(f"{name} has two rows in the Port; a torch tensor belongs in one")
@@ -105,7 +170,8 @@ class Port:
             for leaf in leaves:
                 if not hasattr(leaf, "assign"):
                     raise UsageError(f"{name}: {type(leaf).__name__} is no variable; build the layer before its Port")
-            self._rows[name] = (len(self.variables), len(leaves), pattern, joined)
+            check_sizes(name, pattern, sizes)
+            self._rows[name] = Place(len(self.variables), len(leaves), pattern, joined, sizes)
             self.variables.extend(leaves)
 
     def load(self, weights: Mapping[str, Any]) -> None:
@@ -123,15 +189,33 @@ class Port:
         """Gradients, slots or variables, given in the order of ``variables``, under torch's names and axis order."""
         values = list(values)
         if len(values) != len(self.variables):
-            raise UsageError(
-                f"Port.named needs {len(self.variables)} values, one for each of its variables; got {len(values)}"
-            )
+            needed = f"{counted(len(self.variables), 'value')}, one for each of its variables"
+            fewer = len(values) < len(self.variables)
+            hint = "; buffers that have no gradient go into a Port of their own" if fewer else ""
+            raise UsageError(f"Port.named needs {needed}; got {len(values)}{hint}")
         named: dict[str, Any] = {}
-        for name, (start, count, pattern, joined) in self._rows.items():
-            leaves = tuple(values[start : start + count])
+        for name, place in self._rows.items():
+            leaves = tuple(values[place.start : place.start + place.count])
             missing = [leaf is None for leaf in leaves]
-            named[name] = None if all(missing) else View(leaves, pattern, joined=joined)
+            view = View(leaves, place.pattern, joined=place.joined, sizes=place.sizes)
+            named[name] = None if all(missing) else view
         return named
+
+
+def check_sizes(name: str, pattern: str | None, sizes: Any) -> None:
+    """Raise UsageError if a row's sizes are not those of its axes, or if some are lacking."""
+    if not isinstance(sizes, Mapping) or not all(isinstance(size, int) and size > 0 for size in sizes.values()):
+        raise UsageError(f'{name}: {sizes!r} are no sizes of axes; write them like {{"h": 4, "w": 4}}')
+    axes = [axis for group in groups(pattern or "") for axis in group]
+    for axis in sizes:
+        if axis not in axes:
+            raise UsageError(f"{name}: {instead(axis, axes, 'axis')}")
+    lacking = unsized(pattern or "", sizes)
+    if lacking:
+        shown = ", ".join(f'"{axis}": ...' for axis in lacking)
+        raise UsageError(
+            f'{name}: axes in parentheses on the left need their sizes: ("{name}", variable, "{pattern}", {{{shown}}})'
+        )
 
 
 def dense(leaf: Any) -> Array:

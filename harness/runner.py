@@ -16,6 +16,7 @@ from typing import IO
 
 import msgspec
 
+from harness.errors import counted
 from harness.verdict import Finding, Verdict
 from harness.worker import PLACE, Event, Request
 
@@ -142,7 +143,7 @@ class Worker:
         lines = [line for line in self._logged(log_from).splitlines() if line.strip() and not chatter(line)]
         if not lines:
             return verdict
-        printed = Finding("printed", f"the loops printed {len(lines)} lines, the first: {lines[0][:200]}")
+        printed = Finding("printed", f"the loops printed {counted(len(lines), 'line')}, the first: {lines[0][:200]}")
         return replace(verdict, findings=(*verdict.findings, printed))
 
     def _hung(self, request: Request, at: str, patience: float, began: float) -> Verdict:

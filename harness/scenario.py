@@ -17,6 +17,7 @@ from harness.recipes import Array, Recipe
 from harness.verdict import CAUSES, Cause
 
 Value = int | float | bool | str | tuple[float, ...]
+NUMBERS = {1: "one number is", 2: "two numbers are", 3: "three numbers are", 4: "four numbers are"}
 RESERVED = ("batch_size", "epochs", "steps")
 
 
@@ -236,8 +237,14 @@ def read_value(name: str, text: str, like: Value) -> Value:
         if isinstance(like, int):
             return int(text)
         if isinstance(like, tuple):
-            return tuple(float(part) for part in text.split(","))
+            parts = tuple(float(part) for part in text.split(","))
+            if len(parts) != len(like):
+                needed = NUMBERS.get(len(like), f"{len(like)} numbers are")
+                raise UsageError(f"{name}={text}: {needed} needed, like {format_value(like)}")
+            return parts
         return float(text) if isinstance(like, float) else text
+    except UsageError:
+        raise
     except (KeyError, ValueError):
         kind = {bool: "true or false", int: "a whole number", float: "a number", tuple: "numbers with commas between"}
         raise UsageError(f"{name}={text}: expected {kind[type(like)]}, like {format_value(like)}") from None

@@ -193,6 +193,11 @@ class Verdict:
         return self.rule == "nudged float32"
 
     @property
+    def measured(self) -> bool:
+        """Whether the excess says how far the two are apart; a field that one side lacks has no size."""
+        return self.status != "ERROR" and self.steps > 0 and (self.first is None or self.first.kind == "values")
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """The stages that were compared, in causal order."""
         return tuple(dict.fromkeys(summary.tensor.split("/", 1)[0] for summary in self.tensors))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import UsageError
+from harness import Port, UsageError
 from harness.arrays import causal, copied, leaves, owned
 
 
@@ -109,6 +109,26 @@ def test_what_is_no_record_gets_a_sentence(record: Any, message: str) -> None:
     with pytest.raises(UsageError) as error:
         copied(record)
     assert str(error.value) == message
+
+
+class Variable:
+    """As much of a TensorFlow variable as a Port needs."""
+
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def assign(self, value: Any) -> None:
+        """Never called."""
+
+
+def test_gradients_in_another_order_than_the_variables_get_a_sentence() -> None:
+    port = Port(("conv1.weight", Variable(3, 3, 1, 2), "h w i o -> o i h w"), ("conv1.bias", Variable(2)))
+    with pytest.raises(UsageError) as error:
+        copied({"loss": 1.0, "grads": port.named([np.zeros(10), np.zeros((3, 3, 1, 2))])})
+    assert str(error.value) == (
+        "grads/conv1.weight has shape (10,), which does not fit the axes 'h w i o -> o i h w'; "
+        "give Port.named its values in the order of port.variables"
+    )
 
 
 def test_a_loss_may_have_parts() -> None:

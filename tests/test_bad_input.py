@@ -66,8 +66,25 @@ CASES = {
     ),
     "misspelt_argument": Case(
         ((SCENARIO, "batch_size=4", "batchsize=4"),),
-        "pair misspelt_argument: scenario.py does not import: TypeError: Scenario.__init__() got an unexpected keyword "
-        "argument 'batchsize' (scenario.py:4)",
+        "pair misspelt_argument: scenario.py: Scenario has no batchsize=; did you mean batch_size? There are: about, accept, "
+        "batch_size, curve, data, drop_last, epochs, hyper, may_rise, noise, only_float32, shuffle, still, traps, vary, weights "
+        "(scenario.py:4)",
+    ),
+    "misspelt_acceptance": Case(
+        ((SCENARIO, "    epochs=2", "    accept=[Accepted('w', 0.1, 'known', because='decay')],\n    epochs=2"),
+         (SCENARIO, "import Scenario", "import Accepted, Scenario")),
+        "pair misspelt_acceptance: scenario.py: Accepted has no because=; did you mean cause? "
+        "There are: bound, cause, port, reason, tensors (scenario.py:9)",
+    ),
+    "recipe_not_imported": Case(
+        ((SCENARIO, '"w": normal(3, 1)', '"w": zeros(3, 1)'),),
+        "pair recipe_not_imported: scenario.py does not import: NameError: name 'zeros' is not defined (scenario.py:6); "
+        "write `from harness import zeros`",
+    ),
+    "another_name_not_defined": Case(
+        ((SCENARIO, '"w": normal(3, 1)', '"w": zeroes(3, 1)'),),
+        "pair another_name_not_defined: scenario.py does not import: NameError: name 'zeroes' is not defined "
+        "(scenario.py:6)",
     ),
     "no_scenario": Case(
         ((SCENARIO, "scenario = Scenario(", "scenery = Scenario("),),

@@ -83,6 +83,32 @@ def test_named_pairs_are_run_alone(pairs: Path) -> None:
     assert [request.pair.name for request in Pool.requests] == ["b:plain", "a"]
 
 
+def test_a_pair_that_is_named_twice_is_run_once(pairs: Path) -> None:
+    (pairs / "b" / "tensorflow_loop_plain.py").write_text(plain_pair.LOOP, encoding="utf-8")
+    assert twinloop("run", "b", "a", "b:plain", "b", pairs / "a", "--pairs", pairs).exit_code == 0
+    assert [request.pair.name for request in Pool.requests] == ["b", "a", "b:plain"]
+
+
+def test_a_path_names_a_pair_as_the_shell_completes_it(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pairs.parent)
+    (pairs / "b" / "tensorflow_loop_plain.py").write_text(plain_pair.LOOP, encoding="utf-8")
+    assert twinloop("run", "pairs/c/", "pairs/b:plain").exit_code == 0
+    assert [request.pair.name for request in Pool.requests] == ["c", "b:plain"]
+
+
+def test_a_path_to_another_folder_names_no_pair(pairs: Path, tmp_path: Path) -> None:
+    plain_pair.write(tmp_path / "elsewhere", "a")
+    assert "no pair called" in complaint(twinloop("run", tmp_path / "elsewhere" / "a", "--pairs", pairs))
+
+
+def test_many_pairs_are_left_to_list(pairs: Path) -> None:
+    for number in range(9):
+        plain_pair.write(pairs, f"regression_{number}")
+    said = complaint(twinloop("run", "regresion_3", "--pairs", pairs))
+    assert said == "no pair called regresion_3; did you mean regression_3? `twinloop list` shows all 12"
+    assert complaint(twinloop("run", "zzz", "--pairs", pairs)) == "no pair called zzz; `twinloop list` shows all 12"
+
+
 def test_the_longest_pair_is_begun_first_and_the_table_is_in_order(pairs: Path) -> None:
     scenario = pairs / "b" / "scenario.py"
     scenario.write_text(scenario.read_text(encoding="utf-8").replace("epochs=", "epochs=10 * "), encoding="utf-8")
@@ -139,6 +165,33 @@ def test_one_pair_decides_the_exit_code(pairs: Path, changes: dict[str, Any], co
     result = twinloop("run", "--pairs", pairs)
     assert result.exit_code == code
     assert f"{3 - bool(code)} of 3 pairs are equivalent and fall where they must" in result.output
+
+
+def test_one_pair_is_not_two(pairs: Path) -> None:
+    said = "1 of 1 pair is equivalent and falls where it must"
+    assert said in twinloop("run", "a", "--pairs", pairs).output
+
+
+def test_a_log_is_told_what_takes_so_long(pairs: Path) -> None:
+    assert twinloop("run", "--pairs", pairs).output.startswith("loading torch and TensorFlow …\n")
+
+
+def test_bad_input_for_every_pair_is_said_once_and_without_a_table(pairs: Path) -> None:
+    said = "lr=abc: expected a number, like 0.125"
+    refused = Verdict("", "ERROR", "", usage=True)
+    answers(lambda request: named(refused, request.pair.name, sentence=f"pair {request.pair.name}: {said}"))
+    result = twinloop("run", "a", "b", "--pairs", pairs, "--set", "lr=abc")
+    assert result.exit_code == 2
+    lines = [line for line in result.output.splitlines() if line]
+    assert lines[1:] == [f"ERROR                {name}  {said}" for name in ("a", "b")]
+
+
+def test_bad_input_for_one_pair_stands_in_the_table(pairs: Path) -> None:
+    refused = Verdict("b", "ERROR", "pair b: lr=abc: expected a number, like 0.125", usage=True)
+    answers(lambda request: refused if request.pair.name == "b" else named(SOUND, request.pair.name))
+    result = twinloop("run", "--pairs", pairs)
+    assert "2 of 3 pairs are equivalent" in result.output
+    assert any(line.split() == ["b", "ERROR", "0.0"] for line in result.output.splitlines())
 
 
 def test_the_table_has_a_line_for_every_pair(pairs: Path) -> None:
@@ -217,7 +270,12 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_runs(pairs: Path,
         (["run", "--set", "steps=many"], "steps=many: expected a whole number"),
         (["run", "--sede", "1"], "--seed"),
         (["run", "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range x>=0."),
-        (["run", "--steps", "few"], "Invalid value for '--steps': 'few' is not a valid integer."),
+        (["run", "--steps", "few"], "Invalid value for '--steps': 'few' is not a valid integer range."),
+        (["run", "--steps", "0"], "Invalid value for '--steps': 0 is not in the range x>=1."),
+        (["run", "--epochs", "0"], "Invalid value for '--epochs': 0 is not in the range x>=1."),
+        (["run", "--batch-size", "-3"], "Invalid value for '--batch-size': -3 is not in the range x>=1."),
+        (["run", "--set", "steps=0"], "steps=0: at least 1 is needed"),
+        (["run", "--lr", "nan"], "--lr nan: a learning rate is a finite number"),
         (["run", "--lr", "fast"], "Invalid value for '--lr': 'fast' is not a valid float."),
         (["run", "--dtype", "float16"], "'float16' is not one of 'both', 'float32', 'float64'."),
     ],
@@ -237,7 +295,10 @@ def test_no_folder_and_an_empty_folder_get_a_sentence(tmp_path: Path) -> None:
     missing = complaint(twinloop("run", "--pairs", tmp_path / "pears"))
     assert missing.replace(" ", "").endswith("pears;runthisbesidepairs/,ornamethefolderwith--pairs")
     (tmp_path / "pairs").mkdir()
-    assert complaint(twinloop("run", "--pairs", tmp_path / "pairs")).endswith("`twinloop new NAME` writes one")
+    for command in (["run"], ["run", "a"], ["show", "a"], ["list"]):
+        said = complaint(twinloop(*command, "--pairs", tmp_path / "pairs"))
+        assert said.startswith("there is no pair in ")
+        assert said.endswith("`twinloop new NAME` writes one")
 
 
 def test_list_shows_every_pair_and_its_problem(pairs: Path) -> None:
@@ -255,6 +316,41 @@ def test_list_shows_the_others_when_one_is_broken(pairs: Path) -> None:
     assert complaint(result) == "pair b: scenario.py defines no `scenario = Scenario(...)`"
     assert "a     A line fitted" in result.output
     assert "c     A line fitted" in result.output
+
+
+def test_list_takes_words(pairs: Path) -> None:
+    scenario = pairs / "b" / "scenario.py"
+    text = scenario.read_text(encoding="utf-8")
+    scenario.write_text(text.replace('{"lr": 0.125}', '{"lr": 0.125, "weight_decay": 0.5}'), encoding="utf-8")
+    result = twinloop("list", "WeightDecay", "line", "--pairs", pairs)
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.output.splitlines() if "A line" in line] == ["b"]
+    said = complaint(twinloop("list", "wieght_decay", "--pairs", pairs))
+    assert said == "no pair holds wieght_decay; did you mean weight_decay? `twinloop list` alone shows all of them"
+
+
+@pytest.mark.parametrize(
+    ("words", "row"),
+    [
+        (["lambdalr"], ["optim.lr_scheduler.LambdaLR", "faithful.LambdaLR", "The first rate times `lr_lambda(step)`."]),
+        (["scheduler", "gamma", "milestones"], ["optim.lr_scheduler.MultiStepLR", "faithful.MultiStepLR"]),
+        (["max_pool", "ceil_mode"], ["nn.MaxPool2d(2, ceil_mode=True)", "faithful.MaxPool2d(2, ceil_mode=True)"]),
+        (["AdamW"], ["optim.AdamW(p)", "faithful.AdamW()", "decay 0.01 by default, 0.004 in Keras"]),
+        (["clip_grad_norm"], ["nn.utils.clip_grad_norm_(p, 0.5)", "faithful.clip_grad_norm(grads, 0.5)[0]"]),
+        (["ReflectionPad"], ["nn.ReflectionPad2d(1)", "lambda x: tf.pad(x,"]),
+    ],
+)
+def test_faithful_finds_rows_and_parts(monkeypatch: pytest.MonkeyPatch, words: list[str], row: list[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    result = twinloop("faithful", *words)
+    assert result.exit_code == 0
+    found = [re.split(r" {2,}", line) for line in result.output.splitlines()]
+    assert [cell[: len(wanted)] for cell, wanted in zip(found[1], row, strict=False)] == row
+
+
+def test_faithful_offers_what_is_like_a_misspelt_word() -> None:
+    said = complaint(twinloop("faithful", "LamdbaLR"))
+    assert said == "no row holds LamdbaLR; did you mean LambdaLR? `twinloop faithful` alone shows all of them"
 
 
 def test_show_puts_the_two_loops_side_by_side(pairs: Path) -> None:
@@ -282,6 +378,26 @@ def test_new_refuses_names_that_cannot_be(tmp_path: Path, name: str) -> None:
     assert complaint(twinloop("new", name, "--pairs", tmp_path)) == (
         f"{name!r} cannot be a pair's name; use letters, digits and underscores, such as my_model"
     )
+
+
+def stdout_and_stderr(done: "subprocess.CompletedProcess[str]") -> str:
+    return " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        (True, "pairs; `twinloop new NAME` writes one"),
+        (False, "pairs; run this beside pairs/, or name the folder with pytest's ini option twinloop_pairs"),
+    ],
+)
+def test_laws_without_a_pair_are_not_green(tmp_path: Path, folder: bool, sentence: str) -> None:
+    (tmp_path / "test_pairs.py").write_text("from harness.laws import *\n", encoding="utf-8")
+    if folder:
+        (tmp_path / "pairs").mkdir()
+    done = run_pytest(tmp_path)
+    assert done.returncode not in (0, 5), "neither passed nor nothing to do"
+    assert sentence in stdout_and_stderr(done)
 
 
 # A repository of somebody's own, from nothing: these run the frameworks.

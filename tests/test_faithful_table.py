@@ -13,6 +13,7 @@ from lazily import faithful, functional, keras, nn, optim, tf, torch
 from test_faithful_layers import named
 
 from harness import Port
+from harness.faithful.lookup import Entry, parts
 from harness.faithful.table import ROWS, SECTIONS, Row
 
 TORCH = {"torch": torch, "nn": nn, "F": functional, "optim": optim}
@@ -190,3 +191,10 @@ def test_rows_are_plain_or_faithful_and_say_it_once() -> None:
     assert {row.kind for row in ROWS} == {"plain", "faithful"}
     assert len({(row.torch, row.tensorflow) for row in ROWS}) == len(ROWS)
     assert sum(map(len, SECTIONS.values())) == len(ROWS)
+
+
+@pytest.mark.parametrize("part", parts(), ids=lambda part: part.tensorflow)
+def test_a_part_that_no_row_shows_has_the_namesake_that_is_printed(part: Entry) -> None:
+    assert callable(eval(part.tensorflow, dict(TENSORFLOW)))  # noqa: S307
+    assert part.torch == "" or callable(eval(part.torch, dict(TORCH)))  # noqa: S307
+    assert part.why

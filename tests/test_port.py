@@ -71,6 +71,36 @@ def test_axes_may_be_split_joined_and_dropped(
     assert (port.named(port.variables)["w"].numpy() == array).all()
 
 
+@pytest.mark.parametrize("sizes", [{"h": 4, "w": 2}, {"h": 4, "c": 3}, {"h": 4, "w": 2, "c": 3}])
+def test_a_dense_kernel_behind_a_flatten_is_split_and_joined_again(sizes: dict[str, int]) -> None:
+    """torch flattens channels first, Keras channels last; the product of both with the same image must be the same."""
+    image, kernel = np.random.default_rng(0).normal(size=(4, 2, 3)), Variable(24, 5)
+    weight = np.random.default_rng(1).normal(size=(5, 24))
+    port = Port(("fc.weight", kernel, "(h w c) o -> o (c h w)", sizes))
+    port.load({"fc.weight": weight})
+    np.testing.assert_allclose(image.reshape(-1) @ kernel.value, weight @ image.transpose(2, 0, 1).reshape(-1))
+    assert (port.named(port.variables)["fc.weight"].numpy() == weight).all()
+    assert (port.named([2 * kernel.value])["fc.weight"].numpy() == 2 * weight).all()
+
+
+def test_sizes_also_reach_a_stack_and_axes_left_alone() -> None:
+    stack = Variable(6, 5), Variable(6, 5)
+    array = np.arange(60.0).reshape(5, 12)
+    port = Port(("w", stack, "k (a b) o -> o (k b a)", {"a": 2}))
+    port.load({"w": array})
+    assert (port.named(port.variables)["w"].numpy() == array).all()
+
+
+def test_sizes_that_do_not_fit_the_variable_get_a_sentence() -> None:
+    port = Port(("fc.weight", Variable(32, 3), "(h w c) o -> o (c h w)", {"h": 5, "w": 4}))
+    with pytest.raises(UsageError) as error:
+        port.load({"fc.weight": np.zeros((3, 32))})
+    assert str(error.value) == (
+        "Port: fc.weight of shape (3, 32) does not load: "
+        "axes of the sizes {'h': 5, 'w': 4} do not make up a dimension of 32"
+    )
+
+
 def test_a_square_kernel_is_transposed_too() -> None:
     variable = Variable(2, 2)
     port = Port(("w", variable, "i o -> o i"))
@@ -119,7 +149,11 @@ def test_weights_of_another_port_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("w",)], "a Port's rows are (torch name, variable) or (torch name, variable, axes); got ('w',)"),
+        (
+            [("w",)],
+            "a Port's rows are (torch name, variable), (torch name, variable, axes) or "
+            "(torch name, variable, axes, sizes); got ('w',)",
+        ),
         ([("w", Variable(1)), ("w", Variable(1))], "w has two rows in the Port; a torch tensor belongs in one"),
         (
             [("w", Variable(1, 1), "o i")],
@@ -127,6 +161,19 @@ def test_weights_of_another_port_are_left_alone() -> None:
         ),
         ([("w", np.zeros(2))], "w: ndarray is no variable; build the layer before its Port"),
         ([("w", None)], "w: NoneType is no variable; build the layer before its Port"),
+        (
+            [("fc.weight", Variable(32, 3), "(h w c) o -> o (c h w)")],
+            "fc.weight: axes in parentheses on the left need their sizes: "
+            '("fc.weight", variable, "(h w c) o -> o (c h w)", {"h": ..., "w": ...})',
+        ),
+        (
+            [("fc.weight", Variable(32, 3), "(h w c) o -> o (c h w)", {"c": 2, "h": 4, "x": 4})],
+            "fc.weight: no axis called x; there are: c, h, o, w",
+        ),
+        (
+            [("w", Variable(4), "(a b) -> b a", 2)],
+            'w: 2 are no sizes of axes; write them like {"h": 4, "w": 4}',
+        ),
     ],
 )
 def test_a_table_that_cannot_be_gets_a_sentence(rows: list[Any], message: str) -> None:
@@ -170,12 +217,21 @@ def test_a_stack_of_another_height_does_not_load() -> None:
         port.load({"bias": np.zeros((3, 2))})
 
 
-@pytest.mark.parametrize("values", [[], [np.zeros(2)] * 2])
-def test_as_many_values_as_variables_are_needed(values: list[Any]) -> None:
-    with pytest.raises(
-        UsageError, match=f"Port.named needs 1 values, one for each of its variables; got {len(values)}"
-    ):
-        Port(("w", Variable(2))).named(values)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [np.zeros(2)],
+            "Port.named needs 2 values, one for each of its variables; got 1; "
+            "buffers that have no gradient go into a Port of their own",
+        ),
+        ([np.zeros(2)] * 3, "Port.named needs 2 values, one for each of its variables; got 3"),
+    ],
+)
+def test_as_many_values_as_variables_are_needed(values: list[Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Port(("w", Variable(2)), ("running_mean", Variable(2))).named(values)
+    assert str(error.value) == message
 
 
 def test_a_pattern_that_only_reorders_makes_no_copy() -> None:

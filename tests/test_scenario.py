@@ -256,6 +256,8 @@ def test_a_problem_that_cannot_be_trained_on_gets_a_sentence(
         ("1.5", 3, "x=1.5: expected a whole number, like 3"),
         ("maybe", True, "x=maybe: expected true or false, like True"),
         ("0.9;0.99", (0.9, 0.99), "x=0.9;0.99: expected numbers with commas between, like 0.9,0.99"),
+        ("0.9", (0.9, 0.99), "x=0.9: two numbers are needed, like 0.9,0.99"),
+        ("1,2,3,4", (1.0, 0.5, 0.25), "x=1,2,3,4: three numbers are needed, like 1,0.5,0.25"),
     ],
 )
 def test_a_value_of_another_kind_gets_a_sentence(text: str, like: Any, message: str) -> None:

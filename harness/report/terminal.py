@@ -1,6 +1,7 @@
 """Verdicts in the terminal: live progress, a table, what was seen, and two loops side by side."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile, zip_longest
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -18,6 +19,10 @@ STYLES = {
     "ERROR": "red",
 }
 BARS = "▁▂▃▄▅▆▇█"
+
+
+BETWEEN = {"loss": ["outputs"], "clipped": ["grads"], "slots": ["grads"], "params": ["grads", "clipped", "slots"]}
+"""The stages that a step computes on its way to a later one, in which a difference there may have begun."""
 
 
 def spark(values: Sequence[float], width: int = 12) -> str:
@@ -67,7 +72,7 @@ def table(verdicts: Iterable[Verdict]) -> Table:
 
 def excess_text(verdict: Verdict) -> str:
     """The excess as it stands in a table."""
-    if verdict.status == "ERROR" or not verdict.steps:
+    if not verdict.measured:
         return ""
     return "∞" if verdict.excess >= LARGEST else f"{verdict.excess:.2g}"
 
@@ -80,10 +85,13 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
         if verdict.agrees and verdict.curve.judged and not verdict.curve.falls:
             yield Text(f"  {rise(verdict)}")
         if verdict.first is not None and verdict.first.kind == "values":
+            worst = f"; worst of the whole run: {verdict.excess_tensor}, excess {excess_text(verdict)}"
             yield Text(
-                f"  largest difference there {verdict.first.gap:.3g}, relative {verdict.first.relative:.1e}; worst of the "
-                f"whole run: {verdict.excess_tensor}, excess {excess_text(verdict)}"
+                f"  largest difference there {verdict.first.gap:.3g}, relative {verdict.first.relative:.1e}"
+                + (worst if verdict.excess < LARGEST else "")
             )
+        for line in around(verdict):
+            yield Text(f"  {line}")
         if verdict.trace:
             yield Text("  " + "\n  ".join(verdict.trace.rstrip().splitlines()[-12:]), "dim")
         if verdict.problem:
@@ -93,6 +101,26 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
             yield Text(f"  {verdict.pair}: {finding.kind}: {finding.sentence}", "dim")
     if verdict.sensitivity:
         yield Text("\n".join(tried(verdict)), "dim")
+
+
+def around(verdict: Verdict) -> Iterable[str]:
+    """What narrows a difference down: what agreed before it, and what the loops could record to narrow it further."""
+    first = verdict.first
+    if verdict.status != "DIFFERENT" or first is None or first.kind not in ("values", "exact", "not finite"):
+        return
+    accepted = {finding.tensor.split("/")[0] for finding in verdict.findings if finding.kind == "accepted"}
+    before = [stage for stage in takewhile(lambda stage: stage != first.stage, verdict.stages) if stage not in accepted]
+    if before:
+        yield f"agreed before it in this step: {', '.join(before)}"
+    between = reversed(BETWEEN.get(first.stage, []))
+    unrecorded = [*takewhile(lambda stage: stage not in verdict.stages, between)][::-1]
+    if unrecorded:
+        yield f"not recorded: {', '.join(unrecorded)}; yield what there is of them to see where it enters"
+    elif first.stage == "outputs" and set(before) <= {"batch"}:
+        yield (
+            'yield layer outputs under a key of your own before "outputs", '
+            'such as "hidden": {"conv1": h}, to see which layer it is'
+        )
 
 
 def tried(verdict: Verdict) -> list[str]:
@@ -147,7 +175,8 @@ def side_by_side(left: str, right: str, titles: tuple[str, str], width: int) -> 
     grid.add_column(width=half, no_wrap=False, overflow="fold")
     grid.add_row(Text(titles[0], "bold"), "", Text(titles[1], "bold"))
     for a, b in zip(*aligned(left, right), strict=True):
-        grid.add_row(colored(a), "│", colored(b))
+        for rows in zip_longest(folded(colored(a), half), folded(colored(b), half), fillvalue=Text()):
+            grid.add_row(rows[0], "│", rows[1])
     return Group(grid)
 
 
@@ -155,7 +184,24 @@ def colored(line: str) -> Text:
     """One line of Python, coloured."""
     made = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(line)
     made.rstrip()
+    made.no_wrap, made.overflow = False, "fold"  # as Syntax gives it, it would be cut off at the column's end
     return made
+
+
+def folded(line: Text, width: int) -> list[Text]:
+    """A line on as many rows as it needs, broken behind a space where there is one, and the further rows indented.
+
+    >>> [str(row) for row in folded(Text("loss = criterion(outputs, y)"), 20)]
+    ['loss = criterion(', '    outputs, y)']
+    """
+    start = len(line.plain) - len(line.plain.lstrip())
+    indent, rows = min(start + 4, width // 2), []
+    while len(line.plain) > width:
+        cut = 1 + max(line.plain.rfind(mark, start, width) for mark in " (")
+        row, line = line.divide([cut or width])
+        rows.append(row)
+        line, start = Text.assemble(" " * indent, line), indent
+    return [*rows, line]
 
 
 def aligned(left: str, right: str) -> tuple[list[str], list[str]]:

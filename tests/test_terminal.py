@@ -1,0 +1,112 @@
+"""What is printed of verdicts and of loops: no number that means nothing, no line cut off, and where to look next."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.report.terminal import excess_text, side_by_side, text
+from harness.verdict import LARGEST, Curve, Difference, Finding, TensorSummary, Verdict
+
+PAIRS = sorted((Path(__file__).parent.parent / "pairs").glob("*/torch_loop.py"))
+
+
+def different(stage: str, recorded: str, **changes: Any) -> Verdict:
+    """DIFFERENT by a value of this stage, from loops that record these stages."""
+    first = Difference(3, stage, f"{stage}/w", "values", (0,), "1.0", "2.0", 1.0, 0.5, 1e6)
+    tensors = tuple(TensorSummary(f"{name}/w", 1.0, 0, 0.0, 0.0, 1.0) for name in recorded.split())
+    verdict = Verdict("mine", "DIFFERENT", first.sentence(), steps=6, first=first, excess=1e7, tensors=tensors)
+    return replace(verdict, excess_tensor="params/w", curve=Curve("loss"), **changes)
+
+
+def lines(verdict: Verdict) -> list[str]:
+    """What is printed below the sentence."""
+    return [line.strip() for line in text(verdict).splitlines()[2:]]
+
+
+ALL = "batch outputs loss grads clipped slots params"
+AGREED = "agreed before it in this step: "
+
+
+@pytest.mark.parametrize(
+    ("stage", "recorded", "said"),
+    [
+        ("params", ALL, [AGREED + "batch, outputs, loss, grads, clipped, slots"]),
+        ("params", "loss grads slots params", [AGREED + "loss, grads, slots"]),
+        (
+            "params",
+            "batch outputs loss grads params",
+            [
+                AGREED + "batch, outputs, loss, grads",
+                "not recorded: clipped, slots; yield what there is of them to see where it enters",
+            ],
+        ),
+        (
+            "params",
+            "loss params",
+            [
+                AGREED + "loss",
+                "not recorded: grads, clipped, slots; yield what there is of them to see where it enters",
+            ],
+        ),
+        ("loss", "loss params", ["not recorded: outputs; yield what there is of them to see where it enters"]),
+        ("loss", "outputs loss", [AGREED + "outputs"]),
+        (
+            "outputs",
+            "batch outputs loss",
+            [
+                AGREED + "batch",
+                'yield layer outputs under a key of your own before "outputs", such as "hidden": {"conv1": h}, '
+                "to see which layer it is",
+            ],
+        ),
+        ("outputs", "batch hidden outputs loss", [AGREED + "batch, hidden"]),
+        ("hidden", "hidden outputs loss", []),
+        ("grads", ALL, [AGREED + "batch, outputs, loss"]),
+    ],
+)
+def test_a_difference_is_narrowed_down(stage: str, recorded: str, said: list[str]) -> None:
+    worst = "largest difference there 1, relative 5.0e-01; worst of the whole run: params/w, excess 1e+07"
+    assert lines(different(stage, recorded)) == [worst, *said]
+
+
+def test_what_is_accepted_did_not_agree() -> None:
+    accepted = Finding("accepted", "grads/w: up to 1e-3, accepted", "grads/w", 0)
+    assert AGREED + "loss, slots" in lines(different("params", "loss grads slots params", findings=(accepted,)))
+
+
+@pytest.mark.parametrize("kind", ["missing", "extra", "shape", "dtype", "precision", "length"])
+def test_what_has_no_size_gets_no_excess(kind: str) -> None:
+    first = Difference(0, "grads", "grads/w", kind, torch="a", tensorflow="b")
+    verdict = replace(different("grads", ALL), first=first, sentence=first.sentence(), excess=5.0)
+    assert excess_text(verdict) == ""
+    assert lines(verdict) == []
+
+
+def test_an_infinite_excess_is_not_called_the_worst() -> None:
+    assert lines(different("grads", "loss grads", excess=LARGEST)) == [
+        "largest difference there 1, relative 5.0e-01",
+        AGREED + "loss",
+    ]
+    assert excess_text(different("grads", "loss grads", excess=LARGEST)) == "∞"
+
+
+@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("width", [60, 100])
+def test_no_character_is_lost_where_two_loops_do_not_fit(path: Path, width: int) -> None:
+    left, right = (path.with_name(name).read_text(encoding="utf-8") for name in ("torch_loop.py", "tensorflow_loop.py"))
+    console = Console(width=width, no_color=True)
+    with console.capture() as capture:
+        console.print(side_by_side(left, right, ("", ""), width))
+    rows, half = capture.get().splitlines()[1:], (width - 3) // 2
+    assert all(len(row) <= width for row in rows)
+    assert {row[half + 1] for row in rows} == {"│"}
+    assert squeezed("".join(row[:half] for row in rows)) == squeezed(left)
+    assert squeezed("".join(row[half + 2 :] for row in rows)) == squeezed(right)
+
+
+def squeezed(text: str) -> str:
+    """A text without its spaces."""
+    return "".join(text.split())

@@ -4,6 +4,7 @@ import numpy as np
 
 from harness.arrays import stage_of
 from harness.comparison import Comparison
+from harness.errors import counted
 from harness.rounding import UNIT32, UNIT64
 from harness.scenario import Accepted, Problem
 from harness.verdict import Difference, Finding, Status
@@ -31,7 +32,7 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
         findings.append(Finding("horizon", said, step=oracle.horizon))
     elif oracle.ties:
         step, why = oracle.ties[0]
-        said = f"of {len(oracle.ties)} steps nothing is said past this: {why} (step {step})"
+        said = f"of {counted(len(oracle.ties), 'step')} nothing is said past this: {why} (step {step})"
         findings.append(Finding("horizon", said))
     if seen.tipped:
         said = f"from step {seen.steps} {seen.tipped}; nothing is said past it"
@@ -62,7 +63,8 @@ def settle(problem: Problem, seen: Comparison) -> tuple[Status, str, Difference 
     findings += kernels(seen) + constants(seen) + narrow(seen)
     worst = max(oracle.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
-    text = f"{seen.judged} steps, {len(oracle.tracks)} tensors; worst excess {worst[1].excess:.3g} ({worst[0]})"
+    seen_of = f"{counted(seen.judged, 'step')}, {counted(len(oracle.tracks), 'tensor')}"
+    text = f"{seen_of}; worst excess {worst[1].excess:.3g} ({worst[0]})"
     return "EQUIVALENT", text + (f"; {len(accepted)} accepted" if accepted else ""), None, findings
 
 
@@ -86,7 +88,7 @@ def different(
     # What float32 alone computes otherwise is not excused by float64's parameters.
     unlike = any(item.kind not in ("values", "exact") or "(float32)" in item.torch for item in differences)
     if recorded and not state and later and not unlike and not nothing_moved(seen):
-        text = f"parameters and buffers agree at all {seen.judged} steps, but {first.sentence()}{relation}"
+        text = f"parameters and buffers agree at all {counted(seen.judged, 'step')}, but {first.sentence()}{relation}"
         findings.append(
             Finding(
                 "bookkeeping",

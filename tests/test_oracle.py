@@ -508,7 +508,7 @@ def test_with_every_step_by_itself_a_tie_ends_its_step_only() -> None:
     right = outcome(tied(-1, -1), tied(-1, 1), rule="nudged float32", resync=True)
     assert (right.status, right.oracle.horizon) == ("EQUIVALENT", None)
     assert [finding.sentence for finding in right.findings if finding.kind == "horizon"] == [
-        "of 1 steps nothing is said past this: outputs holds a number halfway between two of bfloat16, which was rounded "
+        "of 1 step nothing is said past this: outputs holds a number halfway between two of bfloat16, which was rounded "
         "the other way (step 1)"
     ]
     wrong = outcome(tied(-1, -1), tied(4, 1), rule="nudged float32", resync=True)

@@ -132,6 +132,21 @@ FAULTS = (
         "metrics", step=2, cause="metric-reset-state-omitted", tensor="metrics/accuracy",
         status="EQUIVALENT IN EFFECT", settings={"batch_size": 250, "steps": 4},
     ),
+    Fault(
+        "no rounding to bfloat16", "bfloat16_mixed",
+        edit("return tf.cast(tf.cast(x, tf.bfloat16), tf.float32)", "return x"),
+        "outputs", cause="bf16-autocast-vs-keras-mixed-policy",
+    ),
+    Fault(
+        "AdamW with Keras' decay, in bfloat16", "bfloat16_mixed",
+        edit("faithful.AdamW(lr=lr)", "faithful.AdamW(lr=lr, weight_decay=0.004)"),
+        "params", cause="adamw-default-weight-decay",
+    ),
+    Fault(
+        "AdamW's epsilon 1e-3, in bfloat16", "bfloat16_mixed",
+        edit("faithful.AdamW(lr=lr)", "faithful.AdamW(lr=lr, eps=1e-3)"),
+        "params", cause="adam-eps-default",
+    ),
 )  # fmt: skip
 
 REWRITES = (

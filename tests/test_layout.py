@@ -74,7 +74,7 @@ def test_the_search_for_imports_finds_them_wherever_they_hide() -> None:
         ("frameworks", {"recipes"}),
         ("leaks", set()),
         ("pairs", {"arrays", "errors", "frameworks", "scenario"}),
-        ("settle", {"arrays", "comparison", "rounding", "scenario", "verdict"}),
+        ("settle", {"errors", "arrays", "comparison", "rounding", "scenario", "verdict"}),
     ],
 )
 def test_imports_point_one_way(module: str, allowed: set[str]) -> None:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from harness.arrays import Record
+from harness.bounds import GROSS
 from harness.compare import gap
 from harness.comparison import Comparison
 from harness.frameworks import SIDES, Precision, Side
 from harness.lockstep import End, Loop, lockstep
 from harness.mistakes import one_unit
-from harness.oracle import GROSS
 from harness.pairs import LoopError, Step
 from harness.rounding import UNIT32
 from harness.scenario import Problem

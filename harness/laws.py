@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from harness.oracle import THRESHOLD
+from harness.bounds import THRESHOLD
 from harness.plugin import RERUN_STEPS, Twin
 from harness.report.terminal import rise, text
 from harness.scenario import Range, Scenario, Value, format_value, snap

@@ -26,6 +26,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from harness.arrays import Record, causal, stage_of
+from harness.bounds import (
+    APPEAL_THRESHOLD,
+    BETTER,
+    GROSS,
+    MEMORY,
+    NEAR,
+    SATURATION,
+    SEVERAL,
+    STAGE_FLOOR,
+    THRESHOLD,
+    TIED,
+    TIPS,
+    WEAKER_THRESHOLD,
+)
 from harness.compare import Worst, gap, magnitude, unequal, unlike, worst
 from harness.fields import unlike_fields, unlike_precisions
 from harness.recipes import Array
@@ -45,37 +59,10 @@ from harness.rounding import (
 from harness.track import FALL, Lonely, Series, Track, group_of
 from harness.verdict import LARGEST, Difference, Rule
 
-THRESHOLD = 1000.0
-"""An excess above this is a difference. Valid ports stay below 100, mistakes begin at a million: the README's evidence."""
-
-WEAKER_THRESHOLD = 100.0
-"""The same for the weaker rule, which compares with one run's rounding and not with two precisions."""
-
-APPEAL_THRESHOLD = 100.0
-"""The same on appeal: times the distance by which a unit in the weights moves a float64 run from itself."""
-
-STAGE_FLOOR = 2.0**-28
-"""Noise is never taken to be less than this part of the largest tensor of its group: a gradient that is zero in exact
-arithmetic may come out as exactly 0 on one side and as a rounded sum of large numbers on the other."""
-SATURATION = 0.01
-"""Float32 has lost the trajectory once its noise in the loss is this part of the loss's scale: the horizon."""
-GROSS = 0.01
-"""A float32 run this far, relatively, from its float64 run, and no other one, is another computation."""
-BETTER = 100.0
-"""So many times closer must the other side's float32 run be, for the first to stand alone."""
 DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")
 """Stages in which a float32 run may stand alone: a relu that rounding tips changes gradients by as much, for a step."""
-SEVERAL = 3
-"""Steps for which a float32 run stands alone, and not by one decision that rounding tipped."""
-NEAR = 10.0
-"""Both sides have lost the loss if one's noise is no more than so many times the other's."""
-MEMORY = 1e-3
-"""A loss is measured by what it is of late, or by this part of what it ever was."""
-TIPS = 4
-"""So many times as many whole numbers may differ as a unit in the weights tips."""
 UNTIED = ("batch", "loss", "lr", "metrics")
-TIED = 8
-"""Stages, and the least elements of a tensor, in which a number of bfloat16 or float16 is not rounded the other way."""
+"""Stages in which a number of bfloat16 or float16 is not taken to be rounded the other way: counts and rates look alike."""
 TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
 """Stages in which infinity is never a fill value, and NaN never a number that is not there yet."""
 

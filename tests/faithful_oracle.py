@@ -9,7 +9,8 @@ import numpy as np
 from lazily import tf, torch
 
 from harness.arrays import Record
-from harness.oracle import THRESHOLD, Oracle
+from harness.bounds import THRESHOLD
+from harness.oracle import Oracle
 
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from faults import FAULTS, REWRITES, Fault, Rewrite
 
-from harness.oracle import WEAKER_THRESHOLD
+from harness.bounds import WEAKER_THRESHOLD
 from harness.pairs import Edit
 from harness.report.terminal import text
 from harness.runner import Worker

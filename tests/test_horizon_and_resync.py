@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from edited import judged, notes, port, reference
 
-from harness.oracle import THRESHOLD, Oracle
+from harness.bounds import THRESHOLD
+from harness.oracle import Oracle
 from harness.pairs import Edit, Pair
 from harness.plugin import Twin
 from harness.track import LONGEST, Series

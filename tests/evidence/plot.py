@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from results import read
 
-from harness.oracle import THRESHOLD
+from harness.bounds import THRESHOLD
 from harness.pairs import Edit
 from harness.rounding import SHRINK
 from harness.runner import Worker

@@ -1,0 +1,38 @@
+"""The bounds that decide a verdict, each with its reason. None is for a user to set."""
+
+THRESHOLD = 1000.0
+"""An excess above this is a difference. Valid ports stay below 100, most mistakes lie above a million: the README's evidence."""
+
+WEAKER_THRESHOLD = 100.0
+"""The same for the weaker rule, which compares with one run's rounding and not with two precisions."""
+
+APPEAL_THRESHOLD = 100.0
+"""The same on appeal: times the distance by which a unit in the weights moves a float64 run from itself."""
+
+STAGE_FLOOR = 2.0**-28
+"""Noise is never taken to be less than this part of the largest tensor of its group: a gradient that is zero in exact
+arithmetic may come out as exactly 0 on one side and as a rounded sum of large numbers on the other."""
+
+SATURATION = 0.01
+"""Float32 has lost the trajectory once its noise in the loss is this part of the loss's scale: the horizon."""
+
+GROSS = 0.01
+"""A float32 run this far, relatively, from its float64 run, and no other one, is another computation."""
+
+BETTER = 100.0
+"""So many times closer must the other side's float32 run be, for the first to stand alone."""
+
+SEVERAL = 3
+"""Steps for which a float32 run stands alone, and not by one decision that rounding tipped."""
+
+NEAR = 10.0
+"""Both sides have lost the loss if one's noise is no more than so many times the other's."""
+
+MEMORY = 1e-3
+"""A loss is measured by what it is of late, or by this part of what it ever was."""
+
+TIPS = 4
+"""So many times as many whole numbers may differ as a unit in the weights tips."""
+
+TIED = 8
+"""Of a tensor with fewer elements, none is taken to lie halfway between two numbers of a short type."""

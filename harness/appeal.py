@@ -84,32 +84,39 @@ def stands_alone(problem: Problem, seen: Comparison, start: Start, *, resync: bo
 
 
 def everywhere(problem: Problem, side: Side, every: Sequence[Lonely], start: Start) -> list[Lonely]:
-    """Those places where the side's float32 is far from its float64 from other weights too, each of them one unit off.
+    """Those places where the side's float32 stays what it is from other weights too, each of them one unit off.
 
     A loop that raises or ends from such weights takes nothing back.
     """
     asked = {lonely.first.step for lonely in every}
     cut = replace(problem, steps=max(asked) + 1)
-    runs = [start(side, one_unit(cut, UNIT32, number), "float32") for number in range(1, NUDGES + 1)]
+    nudged = [start(side, one_unit(cut, UNIT32, number), "float32") for number in range(1, NUDGES + 1)]
     taken: dict[int, list[Record]] = {}
     try:
-        for step, records in lockstep(*runs, start(side, cut, "float64")):
+        for step, records in lockstep(start(side, cut, "float32"), start(side, cut, "float64"), *nudged):
             if any(isinstance(record, End) for record in records):
                 break
             if step in asked:
                 taken[step] = [record.arrays for record in records if not isinstance(record, End)]
     except LoopError:
         return list(every)
-    return [lonely for lonely in every if far(lonely, taken.get(lonely.first.step, []))]
+    return [lonely for lonely in every if stays(lonely, taken.get(lonely.first.step, []))]
 
 
-def far(lonely: Lonely, records: Sequence[Record]) -> bool:
-    """Whether each of the nudged float32 records, but for the last, is as far from the last one, of float64."""
-    *narrow, wide = [record.get(lonely.first.tensor) for record in records] or [None]
-    if wide is None or any(array is None or array.shape != wide.shape for array in narrow):
+def stays(lonely: Lonely, records: Sequence[Record]) -> bool:
+    """Whether the nudged float32 runs are where float32 was, and not where float64 is or somewhere else again.
+
+    records: the side's in float32, in float64, and those of the nudged runs.
+    """
+    found = [record.get(lonely.first.tensor) for record in records]
+    arrays = [array for array in found if array is not None]
+    if len(arrays) < len(found) or not arrays or any(array.shape != arrays[0].shape for array in arrays):
         return True
-    limit = GROSS * lonely.scale if lonely.first.kind == "values" else 0.0
-    return all(gap(array, wide) > limit for array in narrow if array is not None)
+    narrow, wide, *nudged = arrays
+    apart = gap(narrow, wide)
+    if lonely.first.kind != "values":
+        return all(not gap(array, narrow) for array in nudged)
+    return all(gap(array, wide) > GROSS * lonely.scale and gap(array, narrow) < apart / 2 for array in nudged)
 
 
 def ends_otherwise(problem: Problem, seen: Comparison, start: Start) -> None:

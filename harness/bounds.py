@@ -16,6 +16,9 @@ arithmetic may come out as exactly 0 on one side and as a rounded sum of large n
 SATURATION = 0.01
 """Float32 has lost the trajectory once its noise in the loss is this part of the loss's scale: the horizon."""
 
+DRIFT = 1e-4
+"""Once float32's noise in the loss is this part of it, counts in float32 may differ by what rounding has become."""
+
 GROSS = 0.01
 """A float32 run this far, relatively, from its float64 run, and no other one, is another computation."""
 

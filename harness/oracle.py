@@ -29,6 +29,7 @@ from harness.arrays import Record, causal, stage_of
 from harness.bounds import (
     APPEAL_THRESHOLD,
     BETTER,
+    DRIFT,
     GROSS,
     MEMORY,
     NEAR,
@@ -78,6 +79,7 @@ class Oracle:
         self.order: list[str] = []
         self.horizon: int | None = None
         self.horizon_why = ""
+        self.drifts = False
         self.watches_horizon = horizon
         self.ties: list[tuple[int, str]] = []
         self.lonely: dict[tuple[str, str], Lonely] = {}
@@ -306,7 +308,7 @@ class Oracle:
             self._mark(step, track, _at(step, name, "exact", left, right))
             if self.rule == "four runs":
                 track.apart = "mathematics" if gap(t32, f32) else "below float32"
-        elif self.rule == "four runs" and not apart and gap(t32, f32):
+        elif self.rule == "four runs" and not apart and not self.drifts and gap(t32, f32):
             for side, own, other in (("torch", t32, f32), ("tensorflow", f32, t32)):
                 if gap(own, left) and not gap(other, left):
                     self._alone(step, name, side, "exact", t32, f32)
@@ -428,11 +430,14 @@ class Oracle:
 
         A loss that begins with a sum that cancels has lost nothing: the horizon is taken back when the loss has grown.
         """
-        if not self.watches_horizon or self.ties:
+        if self.ties:
             return
         scale = max((max(track.recent, MEMORY * track.scale) for track in losses), default=0.0)
         of_torch = max((track.late_torch for track in losses), default=0.0)
         less, more = sorted((of_torch, max((track.late_tensorflow for track in losses), default=0.0)))
+        self.drifts = more > DRIFT * scale
+        if not self.watches_horizon:
+            return
         if self.horizon is None and more > SATURATION * scale > 0 and (self.rule != "four runs" or more <= NEAR * less):
             self.horizon = step
             self.horizon_why = "rounding alone changes the loss by more than 1 %"

@@ -11,9 +11,12 @@ from four_runs import LINE, Loop, PlainRun, changed, outcome, training
 from test_hard_cases import showing
 
 from harness import Problem, make_problem, zeros
+from harness.appeal import stays
 from harness.comparison import plan, watched
 from harness.oracle import Oracle
 from harness.settle import settle
+from harness.track import Lonely
+from harness.verdict import Difference
 from harness.worker import Request
 
 pytestmark = pytest.mark.xdist_group("findings")
@@ -340,3 +343,31 @@ def test_the_weaker_rule_measures_rounding_with_zero_weights_too(scenario: Any) 
     seen = watched([name for name, *_ in asked], runs, problem, "nudged float32")  # type: ignore[arg-type]
     status, sentence, *_ = settle(problem, seen)
     assert status == "EQUIVALENT", sentence
+
+
+def test_a_count_that_a_drifting_float32_run_loses_is_no_difference() -> None:
+    """Once float32 has begun to lose the loss, a count of right answers may be another one in one of its runs."""
+
+    def losing(counts: bool, drifts: bool) -> Loop:
+        def put(record: dict[str, Any], step: int, dtype: Any) -> None:
+            small = dtype is np.float32
+            record["loss"] = record["loss"] * dtype(1 + 1e-3 * (drifts and small and step > 3))
+            record["metrics"] = {"correct": np.int64(64 - (counts and small and step > 5))}
+
+        return changed(training, put)
+
+    assert passes(outcome(losing(counts=False, drifts=True), losing(counts=True, drifts=True)))
+    assert not passes(outcome(losing(counts=False, drifts=False), losing(counts=True, drifts=False)))
+
+
+@pytest.mark.parametrize(("kind", "tensor"), [("values", 1.0), ("exact", 1)])
+def test_a_float32_run_stays_what_it_is_or_spreads(kind: str, tensor: float) -> None:
+    """From weights one unit off a mistake comes out the same; what has drifted or was tipped comes out otherwise."""
+
+    def heard(*runs: float) -> bool:
+        records = [{"metrics/m": np.array([run * tensor])} for run in runs]
+        return stays(Lonely("torch", Difference(3, "metrics", "metrics/m", kind), 1.0, 3), records)
+
+    assert heard(3, 2, 3, 3)
+    assert not heard(3, 2, 2, 3)
+    assert not heard(3, 2, 1, 4)

@@ -1,4 +1,4 @@
-"""What a disagreement has to stand before it counts: the same problem once more, beside runs whose weights are one unit off.
+"""What a disagreement has to stand before it counts: the same problem once more, beside runs that begin one unit off.
 
 What moves a side as far from itself as the two sides are apart is rounding, however little it shrinks from float32 to
 float64; and a float32 run that stands alone, but no longer does with weights one unit off, met a decision that rounding
@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from harness.arrays import Record
-from harness.bounds import GROSS
+from harness.bounds import GROSS, SEVERAL
 from harness.compare import gap
-from harness.comparison import Comparison
+from harness.comparison import APPEALS, Comparison
 from harness.frameworks import SIDES, Precision, Side
 from harness.lockstep import End, Loop, lockstep
 from harness.mistakes import one_unit
@@ -26,14 +26,9 @@ from harness.verdict import Difference, Finding
 Start = Callable[[Side, Problem, Precision], Loop[Step]]
 """Starts one side's loop on a problem in a precision."""
 
-NUDGES = 2
-"""Float32 runs, from other weights each, in which what stands alone must do so again."""
-LONG = 3
-"""Steps that a float32 run must stand alone where every step begins from the reference's state, and cannot be asked twice."""
-
 
 class Again(Protocol):
-    """Compares a problem once more, on appeal with two nudged float64 runs beside the four."""
+    """Compares a problem once more, on appeal with nudged float64 runs of both sides beside the four."""
 
     def __call__(self, problem: Problem, *, appeal: bool) -> Comparison: ...
 
@@ -60,14 +55,19 @@ def heard(problem: Problem, seen: Comparison, again: Again) -> tuple[Comparison,
 
 
 def stands_alone(problem: Problem, seen: Comparison, start: Start, *, resync: bool) -> list[Finding]:
-    """Hear whether float32 runs that are far from all others compute otherwise; if so, those are their tensors' disagreements."""
+    """Hear whether float32 runs that are far from all others compute otherwise; if so, those are their tensors' disagreements.
+
+    With every step from the reference's state nothing can be run again from nudged weights; several steps alone decide.
+    """
     found = []
     for side in SIDES:
         every = [lonely for lonely in seen.oracle.gross if lonely.side == side]
         if not every:
             continue
         lasting = (
-            [lonely for lonely in every if lonely.steps >= LONG] if resync else everywhere(problem, side, every, start)
+            [lonely for lonely in every if lonely.steps >= SEVERAL]
+            if resync
+            else everywhere(problem, side, every, start)
         )
         for lonely in lasting:
             track = seen.oracle.tracks[lonely.first.tensor]
@@ -90,7 +90,7 @@ def everywhere(problem: Problem, side: Side, every: Sequence[Lonely], start: Sta
     """
     asked = {lonely.first.step for lonely in every}
     cut = replace(problem, steps=max(asked) + 1)
-    nudged = [start(side, one_unit(cut, UNIT32, number), "float32") for number in range(1, NUDGES + 1)]
+    nudged = [start(side, one_unit(cut, UNIT32, number), "float32") for number in range(1, APPEALS + 1)]
     taken: dict[int, list[Record]] = {}
     try:
         for step, records in lockstep(start(side, cut, "float32"), start(side, cut, "float64"), *nudged):
@@ -125,7 +125,7 @@ def ends_otherwise(problem: Problem, seen: Comparison, start: Start) -> None:
         return
     own = steps_made(seen.alone, problem, seen.steps, start)
     others = [
-        steps_made(seen.alone, one_unit(problem, UNIT32, number), seen.steps, start) for number in range(1, NUDGES + 1)
+        steps_made(seen.alone, one_unit(problem, UNIT32, number), seen.steps, start) for number in range(1, APPEALS + 1)
     ]
     if all(made == own for made in others):
         said = dict.fromkeys(SIDES, "as in float64") | {seen.alone: f"{own} (float32)"}
@@ -135,11 +135,13 @@ def ends_otherwise(problem: Problem, seen: Comparison, start: Start) -> None:
 
 
 def steps_made(side: Side, made: Problem, most: int, start: Start) -> str:
-    """Whether a float32 run ends after so many steps, goes on, or ended before."""
-    run = start(side, made, "float32")
-    for step, (record,) in lockstep(run):
-        if isinstance(record, End):
-            return f"ended after {step} steps"
-        if step >= most:
-            return "goes on"
+    """How a float32 run comes to its end within so many steps, in words; one that raises goes no further either."""
+    try:
+        for step, (record,) in lockstep(start(side, made, "float32")):
+            if isinstance(record, End):
+                return f"ended after {step} steps"
+            if step >= most:
+                break
+    except LoopError as error:
+        return f"raised at step {error.step}"
     return "goes on"

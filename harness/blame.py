@@ -69,9 +69,8 @@ def suspects(
 
 def concerns(first: Difference, where: str) -> bool:
     """Whether a leak in this line can have to do with a difference: one in a metric only with one of a metric."""
-    return (" in metric" not in where and "_metric" not in where.partition("(")[2]) or stage_of(
-        first.tensor
-    ) == "metrics"
+    through = where.partition("(")[2]  # the framework's function and file
+    return stage_of(first.tensor) == "metrics" or not (" in metric" in through or "_metric" in through)
 
 
 def inside(watch: Watch, pair: Pair, side: Side, problem: Problem) -> Run:

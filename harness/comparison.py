@@ -28,7 +28,7 @@ NUDGES = 3
 rounding tips."""
 
 APPEALS = 2
-"""Runs of each side in float64 from weights and data that are one unit off, on appeal."""
+"""Runs from weights that are one unit off, each from another draw, before which an appeal is heard."""
 
 STATE = ("params", "slots", "buffers")
 """The stages that one step hands to the next."""

@@ -69,7 +69,7 @@ TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
 
 
 class Oracle:
-    """Judges the records of one problem as they come; keeps running maxima and first disagreements, nothing else."""
+    """Judges the records of one problem as they come; keeps running maxima, first disagreements and the step before."""
 
     def __init__(self, rule: Rule, *, horizon: bool = True) -> None:
         self.rule = rule

@@ -16,7 +16,7 @@ one that shrinks more slowly, as gradients do, keeps it: it comes from what does
 LATE = 0.8
 """What the largest noise of late keeps of itself from step to step."""
 
-LONGEST = 400
+POINTS = 400
 """Points in a series; a longer run has the largest value of every stretch of steps, so that memory does not grow."""
 
 
@@ -102,10 +102,10 @@ class Series:
             if self._taken % self._stride:
                 values[-1] = max(values[-1], value)
             else:
-                if len(values) == LONGEST:
+                if len(values) == POINTS:
                     values[:] = [max(pair) for pair in zip(values[::2], values[1::2], strict=True)]
                 values.append(value)
-        if self._taken == LONGEST * self._stride:
+        if self._taken == POINTS * self._stride:
             self._stride *= 2
         self._taken += 1
 

@@ -12,7 +12,7 @@ from harness.bounds import THRESHOLD
 from harness.oracle import Oracle
 from harness.pairs import Edit, Pair
 from harness.plugin import Twin
-from harness.track import LONGEST, Series
+from harness.track import POINTS, Series
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -250,10 +250,10 @@ def test_memory_does_not_grow_with_the_steps() -> None:
 
 def test_a_series_keeps_the_largest_value_of_every_stretch() -> None:
     series = Series()
-    for step in range(5 * LONGEST):
-        series.add(excess=float(step == 3 * LONGEST), noise=0.0, gap=0.0)
-        assert len(series.curves["excess"]) <= LONGEST
+    for step in range(5 * POINTS):
+        series.add(excess=float(step == 3 * POINTS), noise=0.0, gap=0.0)
+        assert len(series.curves["excess"]) <= POINTS
     curve = series.curves["excess"]
-    assert len(curve) > LONGEST / 2
+    assert len(curve) > POINTS / 2
     assert curve.index(1.0) == pytest.approx(len(curve) * 3 / 5, abs=1)
     assert sum(curve) == 1

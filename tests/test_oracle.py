@@ -322,6 +322,23 @@ def test_a_lonely_run_that_raises_from_other_weights_takes_nothing_back() -> Non
         assert everywhere(make_problem(LINE), "torch", [lonely], start) == [lonely] * apart  # type: ignore[arg-type]
 
 
+def test_a_float32_run_that_ends_alone_and_raises_from_other_weights_is_still_heard() -> None:
+    """As the one above: the verdict is one, and not a traceback of the harness."""
+    exact = make_problem(LINE).weights["weight"]
+
+    def short(problem: Problem, dtype: Any) -> Iterator[Mapping[str, Any]]:
+        if not np.array_equal(problem.weights["weight"].astype(np.float32), exact):
+            raise LoopError("tensorflow", "float32", 0, "refuses these weights")
+        for step, record in enumerate(training(problem, dtype)):
+            if dtype is np.float32 and step == 3:
+                return
+            yield record
+
+    seen = outcome(training, short)
+    assert (seen.status, seen.oracle.horizon) == ("EQUIVALENT", None)
+    assert [finding.step for finding in seen.findings if finding.kind == "horizon"] == [3]
+
+
 # The horizon
 
 

@@ -1,8 +1,7 @@
 """twinloop: is this TensorFlow training loop the same training as that PyTorch one, and if not, where does it part?"""
 
-from harness.errors import UsageError
-from harness.port import Port
-from harness.recipes import (
+from harness.contract.port import Port
+from harness.contract.recipes import (
     Recipe,
     coins,
     computed,
@@ -14,7 +13,8 @@ from harness.recipes import (
     uniform,
     zeros,
 )
-from harness.scenario import Accepted, Problem, Range, Scenario, between, make_problem, one_of
+from harness.contract.scenario import Accepted, Problem, Range, Scenario, between, make_problem, one_of
+from harness.errors import UsageError
 
 __all__ = [
     "Accepted",

@@ -12,7 +12,7 @@ from harness.errors import UsageError, counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.pairs import Pair
+    from harness.running.pairs import Pair
     from harness.verdict import Verdict
 
 ROOT = click.option(
@@ -114,8 +114,8 @@ def run(
     import math
     import os
 
-    from harness.pairs import discover, select
-    from harness.worker import Request
+    from harness.running.messages import Request
+    from harness.running.pairs import discover, select
 
     pairs = select(discover(root), list(names))
     hyper = dict(setting(text) for text in settings)
@@ -144,7 +144,7 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from harness.report import terminal
-    from harness.runner import Pool
+    from harness.running.pool import Pool
 
     console, verdicts, interrupted = wide(), {}, False
     if not console.is_terminal:
@@ -268,7 +268,7 @@ def list_pairs(words: tuple[str, ...], root: Path) -> None:
     """Every pair with what it shows and what may vary; only pairs whose line holds every WORD, if any is given."""
     from rich.table import Table
 
-    from harness.pairs import discover
+    from harness.running.pairs import discover
     from harness.words import holds, nothing_holds
 
     made = Table(box=None, header_style="bold", pad_edge=False)
@@ -294,7 +294,7 @@ def list_pairs(words: tuple[str, ...], root: Path) -> None:
 
 def described(pair: "Pair") -> tuple[str, ...]:
     """A pair's line in the list."""
-    from harness.scenario import format_value, make_problem
+    from harness.contract.scenario import format_value, make_problem
 
     scenario = pair.scenario()
     problem = make_problem(scenario)
@@ -343,9 +343,9 @@ def show(name: str, root: Path, width: int | None) -> None:
     """Print a pair's two loops side by side."""
     from rich.console import Console
 
-    from harness.frameworks import SIDES
-    from harness.pairs import discover, select
     from harness.report.terminal import side_by_side
+    from harness.running.frameworks import SIDES
+    from harness.running.pairs import discover, select
 
     pair = select(discover(root), [name])[0]
     pair.check()

@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from harness.bounds import THRESHOLD
+from harness.contract.scenario import Range, Scenario, Value, format_value, snap
+from harness.oracle.bounds import THRESHOLD
 from harness.plugin import RERUN_STEPS, Twin
 from harness.report.terminal import rise, text
-from harness.scenario import Range, Scenario, Value, format_value, snap
 
 __all__ = [
     "test_any_draw_trains_the_same",

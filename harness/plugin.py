@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import UsageError, counted
-from harness.pairs import Pair, discover, select
 from harness.profiles import MOST_STEPS, register
+from harness.running.pairs import Pair, discover, select
 
 if TYPE_CHECKING:
-    from harness.runner import Worker
-    from harness.scenario import Scenario
+    from harness.contract.scenario import Scenario
+    from harness.running.messages import Request
+    from harness.running.pool import Worker
     from harness.verdict import Verdict
-    from harness.worker import Request
 
 RERUN_STEPS = 6
 """Steps that are run a second time, to be compared bit by bit."""
@@ -46,7 +46,7 @@ class Twin:
         A profile may stop a long problem after ``most_steps``.
         """
         if not self.known:
-            from harness.scenario import make_problem
+            from harness.contract.scenario import make_problem
 
             long = self.most_steps is not None and make_problem(self.scenario).most_steps > self.most_steps
             self.known.append(self.ask(thorough=True, digests=RERUN_STEPS, steps=self.most_steps if long else None))
@@ -54,7 +54,7 @@ class Twin:
 
     def ask(self, **request: Any) -> "Verdict":
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""
-        from harness.worker import Request
+        from harness.running.messages import Request
 
         return self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
 
@@ -134,7 +134,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
     """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
-    from harness.runner import Worker
+    from harness.running.pool import Worker
 
     made, file = Worker(request.config.getoption("loop_timeout")), request.config.getoption("record")
     yield made if file is None else Recorder(made, Path(file))

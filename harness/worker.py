@@ -10,66 +10,15 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from harness.errors import UsageError, instead
-from harness.pairs import Edit, Pair, Run
-from harness.scenario import Problem, Scenario, make_problem, read_value
-from harness.verdict import Verdict, finite
-
-PLACE = 256
-"""Bytes of the file, shared with whoever asks, that says which loop is being advanced."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One problem to be judged. ``hyper`` holds text as it was typed; the scenario knows the types."""
-
-    folder: str
-    variant: str = ""
-    edits: tuple[Edit, ...] = ()
-    seed: int = 0
-    batch_size: int | None = None
-    epochs: int | None = None
-    steps: int | None = None
-    hyper: dict[str, str] = field(default_factory=dict)
-    precision: str = "both"
-    resync: bool = False
-    thorough: bool = False
-    digests: int = 0
-    threads: int = 1
-
-    @property
-    def pair(self) -> Pair:
-        """The pair that is asked for."""
-        return Pair(Path(self.folder), self.variant, self.edits)
-
-    def problem(self, scenario: Scenario) -> Problem:
-        """The problem that is asked for; raises UsageError for values that cannot be."""
-        hyper = {}
-        for name, text in self.hyper.items():
-            if name not in scenario.hyper:
-                raise UsageError(instead(name, [*scenario.hyper, "batch_size", "epochs", "steps"], "hyperparameter"))
-            hyper[name] = read_value(name, text, scenario.hyper[name])
-        return make_problem(
-            scenario, seed=self.seed, batch_size=self.batch_size, epochs=self.epochs, steps=self.steps, hyper=hyper
-        )
-
-
-class Event(msgspec.Struct, omit_defaults=True):
-    """What the worker says: that it is ready, how far it is, or the outcome."""
-
-    ready: bool = False
-    doing: str = ""
-    at: str = ""
-    step: int = 0
-    total: int = 0
-    verdict: Verdict | None = None
-    usage: str = ""
+from harness.errors import UsageError
+from harness.running.messages import PLACE, Event, Request
+from harness.running.run import Run
+from harness.verdict import finite
 
 
 class Speaker:
@@ -117,8 +66,8 @@ def main(place: int | None = None) -> None:
         os.dup2(nothing.fileno(), 0)  # a loop that asks for input gets an end of file, not the next request
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     speaker = Speaker(events)
-    from harness.frameworks import forget, start
-    from harness.judge import judge
+    from harness.judging.judge import judge
+    from harness.running.frameworks import forget, start
 
     for line in requests:
         request = msgspec.json.decode(line, type=Request)

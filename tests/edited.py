@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from harness.pairs import Edit, Pair
 from harness.plugin import Twin
+from harness.running.pairs import Edit, Pair
 from harness.verdict import Finding, Verdict
 
 PAIRS = Path(__file__).parent.parent / "pairs"

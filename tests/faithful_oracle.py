@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from lazily import tf, torch
 
-from harness.arrays import Record
-from harness.bounds import THRESHOLD
-from harness.oracle import Oracle
+from harness.contract.record import Record
+from harness.oracle.bounds import THRESHOLD
+from harness.oracle.excess import Oracle
 
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.pairs import Edit
+from harness.running.pairs import Edit
 
 PORT = "tensorflow_loop.py"
 

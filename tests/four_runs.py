@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from harness import Problem, Scenario, make_problem, normal, zeros
-from harness.appeal import ends_otherwise, heard, stands_alone
-from harness.arrays import Record, copied
-from harness.comparison import Comparison, plan, watched
-from harness.oracle import Oracle
-from harness.pairs import Step
-from harness.settle import settle
+from harness.contract.record import Record, copied
+from harness.judging.conclusion import settle
+from harness.judging.nudged import ends_otherwise, heard, stands_alone
+from harness.oracle.evidence import Comparison, plan, watched
+from harness.oracle.excess import Oracle
+from harness.running.run import Step
 from harness.verdict import Difference, Finding, Rule
 
 Loop = Callable[[Problem, Any], Iterator[Mapping[str, Any]]]
@@ -30,7 +30,7 @@ LINE = Scenario(
 
 
 class PlainRun:
-    """What harness.pairs.Run is to a framework's loop."""
+    """What harness.running.pairs.Run is to a framework's loop."""
 
     def __init__(self, records: Iterator[Mapping[str, Any]], problem: Problem, precision: str = "float64") -> None:
         self.records, self.problem, self.number, self.closed = records, problem, 0, 0
@@ -55,7 +55,7 @@ class PlainRun:
 
 @dataclass
 class Outcome:
-    """What harness.settle says about a comparison."""
+    """What harness.judging.conclusion says about a comparison."""
 
     status: str
     sentence: str

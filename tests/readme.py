@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from harness.arrays import STAGES
-from harness.pairs import Pair, discover
+from harness.contract.record import STAGES
+from harness.running.pairs import Pair, discover
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

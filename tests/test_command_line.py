@@ -24,7 +24,7 @@ SOUND = Verdict("a", "EQUIVALENT", "6 steps", curve=FALLING, steps=6, header={"t
 
 
 class Pool:
-    """Stands in for harness.runner.Pool: keeps the requests, and answers with what a test wants to see."""
+    """Stands in for harness.running.pool.Pool: keeps the requests, and answers with what a test wants to see."""
 
     requests: Sequence[Any] = ()
     jobs, silence = 0, 0.0
@@ -42,7 +42,7 @@ class Pool:
 @pytest.fixture
 def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the pairs a, b and c, where no loop is ever run: every verdict is that all is well."""
-    monkeypatch.setattr("harness.runner.Pool", Pool)
+    monkeypatch.setattr("harness.running.pool.Pool", Pool)
     monkeypatch.setenv("COLUMNS", "140")
     Pool.requests = ()
     answers(lambda request: named(SOUND, request.pair.name))

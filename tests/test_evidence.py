@@ -8,11 +8,11 @@ import pytest
 from faithful_oracle import LIMIT
 from faults import FAULTS, REWRITES
 
-from harness.pairs import Edit
 from harness.plugin import Recorder
 from harness.report.json import append, lines
+from harness.running.messages import Request
+from harness.running.pairs import Edit
 from harness.verdict import LARGEST, Difference, Verdict
-from harness.worker import Request
 
 sys.path.insert(0, str(Path(__file__).parent / "evidence"))
 

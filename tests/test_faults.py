@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from faults import FAULTS, REWRITES, Fault, Rewrite
 
-from harness.bounds import WEAKER_THRESHOLD
-from harness.pairs import Edit
+from harness.oracle.bounds import WEAKER_THRESHOLD
 from harness.report.terminal import text
-from harness.runner import Worker
+from harness.running.messages import Request
+from harness.running.pairs import Edit
+from harness.running.pool import Worker
 from harness.verdict import Verdict
-from harness.worker import Request
 
 pytestmark = pytest.mark.xdist_group("faults")
 PAIRS = Path(__file__).parent.parent / "pairs"

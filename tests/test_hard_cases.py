@@ -13,9 +13,9 @@ from edited import judged, reference
 from four_runs import LINE, Loop, changed, outcome, training
 
 from harness import Problem
-from harness.pairs import Edit, Pair
 from harness.plugin import Twin
-from harness.worker import Request
+from harness.running.messages import Request
+from harness.running.pairs import Edit, Pair
 
 pytestmark = pytest.mark.xdist_group("findings")
 

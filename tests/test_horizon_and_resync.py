@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from edited import judged, notes, port, reference
 
-from harness.bounds import THRESHOLD
-from harness.oracle import Oracle
-from harness.pairs import Edit, Pair
+from harness.oracle.bounds import THRESHOLD
+from harness.oracle.excess import Oracle
+from harness.oracle.track import POINTS, Series
 from harness.plugin import Twin
-from harness.track import POINTS, Series
+from harness.running.pairs import Edit, Pair
 
 pytestmark = pytest.mark.xdist_group("findings")
 

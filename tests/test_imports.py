@@ -51,7 +51,10 @@ def repository(tmp_path: Path) -> Path:
 def test_looking_loads_no_framework(tmp_path: Path, repository: Path) -> None:
     for arguments in (
         ["-c", "import harness"],
-        ["-c", "import harness.plugin, harness.laws, harness.runner, harness.judge, harness.report.terminal"],
+        [
+            "-c",
+            "import harness.plugin, harness.laws, harness.running.pool, harness.judging.judge, harness.report.terminal",
+        ],
         ["-m", "harness", "--help"],
         ["-m", "harness", "list"],
         ["-m", "harness", "show", "linear_regression"],

@@ -6,8 +6,8 @@ import pytest
 from edited import PAIRS, accepting, judged, notes, port, reference
 
 from harness import Accepted, UsageError
-from harness.pairs import Pair
 from harness.plugin import Twin
+from harness.running.pairs import Pair
 
 pytestmark = pytest.mark.xdist_group("findings")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.lockstep import END, lockstep
+from harness.running.lockstep import END, lockstep
 
 
 class Counting:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from edited import PAIRS, judged, port
 
-from harness.pairs import Pair
 from harness.plugin import Twin
+from harness.running.pairs import Pair
 
 pytestmark = pytest.mark.xdist_group("findings")
 

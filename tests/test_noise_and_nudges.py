@@ -11,13 +11,13 @@ from four_runs import LINE, Loop, PlainRun, changed, outcome, training
 from test_hard_cases import showing
 
 from harness import Problem, make_problem, zeros
-from harness.appeal import stays
-from harness.comparison import plan, watched
-from harness.oracle import Oracle
-from harness.settle import settle
-from harness.track import Lonely
+from harness.judging.conclusion import settle
+from harness.judging.nudged import stays
+from harness.oracle.evidence import plan, watched
+from harness.oracle.excess import Oracle
+from harness.oracle.track import Lonely
+from harness.running.messages import Request
 from harness.verdict import Difference
-from harness.worker import Request
 
 pytestmark = pytest.mark.xdist_group("findings")
 

@@ -9,12 +9,12 @@ import pytest
 from four_runs import LINE, PlainRun, changed, noisy, outcome, showing, training
 
 from harness import Accepted, Problem, Scenario, UsageError, make_problem, normal
-from harness.appeal import everywhere
-from harness.comparison import watched
-from harness.oracle import Oracle
-from harness.pairs import LoopError
-from harness.rounding import stands_apart
-from harness.track import Lonely
+from harness.judging.nudged import everywhere
+from harness.oracle.evidence import watched
+from harness.oracle.excess import Oracle
+from harness.oracle.rounding import stands_apart
+from harness.oracle.track import Lonely
+from harness.running.run import LoopError
 from harness.verdict import Difference
 
 

@@ -9,7 +9,7 @@ import pytest
 from four_runs import LINE, Loop, changed, noisy, outcome, showing, training
 
 from harness import Problem, Scenario, fan_in_uniform, normal, ones, zeros
-from harness.recipes import Recipe
+from harness.contract.recipes import Recipe
 
 RNG = np.random.default_rng(2)
 SQUARE = RNG.normal(size=(4, 4)).astype(np.float32).astype(np.float64)

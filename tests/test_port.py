@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Port, UsageError
-from harness.port import View, rearranged
+from harness.contract.port import View, rearranged
 
 
 class Variable:

@@ -13,14 +13,14 @@ import click
 import pytest
 from readme import DOCUMENTS, GROUPS, README, ROOT, filled, overview
 
-from harness import recipes
 from harness.__main__ import main
-from harness.arrays import STAGES, causal
-from harness.pairs import Edit
-from harness.runner import Worker
-from harness.scenario import Scenario
+from harness.contract import recipes
+from harness.contract.record import STAGES, causal
+from harness.contract.scenario import Scenario
+from harness.running.messages import Request
+from harness.running.pairs import Edit
+from harness.running.pool import Worker
 from harness.verdict import Verdict
-from harness.worker import Request
 
 pytestmark = pytest.mark.xdist_group("readme")
 TEXT = README.read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.relations import Relations, nice
+from harness.oracle.relations import Relations, nice
 
 RNG = np.random.default_rng(4)
 STEPS = [RNG.normal(size=(4, 3)) for _ in range(6)]

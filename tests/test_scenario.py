@@ -26,8 +26,8 @@ from harness import (
     uniform,
     zeros,
 )
-from harness.mistakes import mistakes
-from harness.scenario import batch_type, format_value, read_value, snap
+from harness.contract.scenario import batch_type, format_value, read_value, snap
+from harness.judging.mistakes import mistakes
 
 PLAIN = Scenario(
     "Ten numbered examples.",

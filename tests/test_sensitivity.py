@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from edited import judged, notes, port, reference, scenario
 
-from harness import Scenario, make_problem, normal, one_of, trials
-from harness.mistakes import SIZES, mistakes, one_unit, slips, untried
-from harness.pairs import Step
+from harness import Scenario, make_problem, normal, one_of
+from harness.judging import sensitivity as trials
+from harness.judging.mistakes import SIZES, mistakes, one_unit, slips, untried
+from harness.judging.sensitivity import KEPT
+from harness.oracle.rounding import UNIT32, UNIT64
 from harness.report.terminal import tried
-from harness.rounding import UNIT32, UNIT64
-from harness.trials import KEPT
+from harness.running.run import Step
 
 pytestmark = pytest.mark.xdist_group("findings")
 

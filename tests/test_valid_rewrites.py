@@ -11,7 +11,7 @@ from edited import judged, port
 from faithful_oracle import THRESHOLD, excesses, floats, tensorflow_gradients, torch_gradients
 from lazily import tf, torch
 
-from harness.runner import Worker
+from harness.running.pool import Worker
 
 pytestmark = pytest.mark.xdist_group("findings")
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
-from harness.arrays import stage_of
-from harness.compare import gap
-from harness.frameworks import SIDES, start
-from harness.lockstep import END, lockstep
-from harness.pairs import Pair, Run, discover, select
-from harness.scenario import Problem, make_problem
+from harness.contract.record import stage_of
+from harness.contract.scenario import Problem, make_problem
+from harness.oracle.gap import gap
+from harness.running.frameworks import SIDES, start
+from harness.running.lockstep import END, lockstep
+from harness.running.pairs import Pair, discover, select
+from harness.running.run import Run
 
 ARTICLE = ("linear_regression", "mini_batch_mlp", "binary_classifier", "convnet_batchnorm")
 STAGES = ("loss", "grads", "params")

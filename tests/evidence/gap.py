@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from harness.bounds import THRESHOLD, WEAKER_THRESHOLD
+from harness.oracle.bounds import THRESHOLD, WEAKER_THRESHOLD
 from harness.report.json import Line, lines
 from harness.verdict import LARGEST
 

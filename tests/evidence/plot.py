@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 from results import read
 
-from harness.bounds import THRESHOLD
-from harness.pairs import Edit
-from harness.rounding import SHRINK
-from harness.runner import Worker
-from harness.worker import Request
+from harness.oracle.bounds import THRESHOLD
+from harness.oracle.rounding import SHRINK
+from harness.running.messages import Request
+from harness.running.pairs import Edit
+from harness.running.pool import Worker
 
 PAIR = "pairs/mini_batch_mlp"
 BY_A_MILLIONTH = (Edit("tensorflow_loop.py", "faithful.Adam(lr=lr)", "faithful.Adam(lr=lr * 1.000001)"),)

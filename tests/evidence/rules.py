@@ -13,7 +13,7 @@ from itertools import permutations
 import numpy as np
 from cases import Array, Case
 
-from harness.oracle import Oracle
+from harness.oracle.excess import Oracle
 
 UNIT = 2.0**-23
 

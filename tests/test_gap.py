@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from harness.compare import BLOCK, Worst, gap, magnitude, unlike, worst
+from harness.oracle.gap import BLOCK, Worst, gap, magnitude, unlike, worst
 
 FLOATS = arrays.arrays(np.float64, arrays.array_shapes(max_dims=3, max_side=4), elements=st.floats(-1e6, 1e6))
 

@@ -17,8 +17,8 @@ from typing import IO
 import msgspec
 
 from harness.errors import counted
+from harness.running.messages import PLACE, Event, Request
 from harness.verdict import Finding, Verdict
-from harness.worker import PLACE, Event, Request
 
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
@@ -153,7 +153,7 @@ class Worker:
             time.sleep(0.5)
         dump = self._logged(before)
         self._end()
-        ours = str(Path(__file__).parent) + os.sep
+        ours = str(Path(__file__).parent.parent) + os.sep
         threads = dump.strip().split("\n\n")
         dump = "\n\n".join([thread for thread in threads if "_loop" in thread] or threads)
         dump = "\n".join(line for line in dump.splitlines() if ours not in line)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from harness.compare import gap, magnitude
-from harness.recipes import Array
+from harness.contract.recipes import Array
+from harness.oracle.gap import gap, magnitude
 
 UNIT32, UNIT64 = 2.0**-24, 2.0**-53
 """The largest relative error of one rounding, half the distance of two neighbours above a power of two."""

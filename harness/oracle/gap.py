@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.recipes import Array
+from harness.contract.recipes import Array
 
 BLOCK = 1 << 15
 """Elements compared at a time: three float64 blocks of this size fit into a core's own cache."""

@@ -2,7 +2,7 @@
 
 import difflib
 
-from harness.arrays import Record, causal, stage_of
+from harness.contract.record import Record, causal, stage_of
 from harness.verdict import Difference
 
 

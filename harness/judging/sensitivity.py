@@ -5,13 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from inspect import signature
 
-from harness.arrays import Record
-from harness.comparison import Comparison, Report, make_exact
+from harness.contract.record import Record
+from harness.contract.scenario import Problem
 from harness.errors import UsageError
-from harness.frameworks import Precision, Side
-from harness.mistakes import LONGEST, SIZES, Mistake, mistakes
-from harness.pairs import LoopError, Pair, Run
-from harness.scenario import Problem
+from harness.judging.mistakes import LONGEST, SIZES, Mistake, mistakes
+from harness.oracle.evidence import Comparison, Report, make_exact
+from harness.running.frameworks import Precision, Side
+from harness.running.pairs import Pair
+from harness.running.run import LoopError, Run
 from harness.verdict import Difference, Sensitivity
 
 KEPT = 3

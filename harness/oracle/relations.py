@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.arrays import Record, stage_of
-from harness.compare import gap
-from harness.recipes import Array
+from harness.contract.recipes import Array
+from harness.contract.record import Record, stage_of
+from harness.oracle.gap import gap
 from harness.verdict import CAUSES, Cause
 
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.arrays import Record, stage_of
+from harness.contract.recipes import Array
+from harness.contract.record import Record, stage_of
+from harness.contract.scenario import Problem, stream
+from harness.diagnosis.leaks import Each, Watch
 from harness.errors import UsageError, instead
-from harness.frameworks import SIDES, Precision, Side
-from harness.leaks import Each, Watch
-from harness.lockstep import END, End, lockstep
-from harness.mistakes import one_unit
-from harness.oracle import Oracle
-from harness.pairs import LoopError, Pair, Run, Step
-from harness.recipes import Array
-from harness.rounding import UNIT32, UNIT64, one_unit_off
-from harness.scenario import Problem, stream
+from harness.judging.mistakes import one_unit
+from harness.oracle.excess import Oracle
+from harness.oracle.rounding import UNIT32, UNIT64, one_unit_off
+from harness.running.frameworks import SIDES, Precision, Side
+from harness.running.lockstep import END, End, lockstep
+from harness.running.pairs import Pair
+from harness.running.run import LoopError, Run, Step
 from harness.verdict import Curve, Difference, Rule
 
 Report = Callable[[str, int, int], None]

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from harness.recipes import Array
+from harness.contract.recipes import Array
 
 Side = Literal["torch", "tensorflow"]
 Precision = Literal["float32", "float64"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.recipes import Array, Recipe
 from harness.errors import UsageError, instead
-from harness.recipes import Array, Recipe
 from harness.verdict import CAUSES, Cause
 
 Value = int | float | bool | str | tuple[float, ...]

@@ -4,16 +4,17 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from harness.appeal import ends_otherwise, heard, stands_alone
-from harness.arrays import causal
-from harness.blame import explained
-from harness.comparison import Comparison, Report, compare_runs, curve, standing
-from harness.frameworks import start
-from harness.mistakes import untried
-from harness.pairs import Pair, Run
-from harness.scenario import Problem
-from harness.settle import settle, unaccepted
-from harness.trials import sensitivity
+from harness.contract.record import causal
+from harness.contract.scenario import Problem
+from harness.diagnosis.leak_causes import explained
+from harness.judging.conclusion import settle, unaccepted
+from harness.judging.mistakes import untried
+from harness.judging.nudged import ends_otherwise, heard, stands_alone
+from harness.judging.sensitivity import sensitivity
+from harness.oracle.evidence import Comparison, Report, compare_runs, curve, standing
+from harness.running.frameworks import start
+from harness.running.pairs import Pair
+from harness.running.run import Run
 from harness.verdict import Finding, Rule, Sensitivity, TensorSummary, Verdict
 
 RULES: dict[str, Rule] = {"both": "four runs", "float32": "nudged float32", "float64": "nudged float64"}

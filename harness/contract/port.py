@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.recipes import Array
 from harness.errors import UsageError, counted, instead
-from harness.recipes import Array
 
 
 @lru_cache(maxsize=1024)

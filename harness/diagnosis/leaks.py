@@ -209,7 +209,7 @@ def place() -> str:
         i for i, frame in enumerate(frames) if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))
     ]
     beyond = [Path(frame.filename) for frame in frames[own[-1] if own else 0 :]]
-    if any(path.parts[-2:] == ("harness", "frameworks.py") or "initializers" in path.parts for path in beyond):
+    if any(path.parts[-2:] == ("running", "frameworks.py") or "initializers" in path.parts for path in beyond):
         return ""
     through = next(
         (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None

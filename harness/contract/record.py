@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.port import View, dense
+from harness.contract.recipes import Array
 from harness.errors import UsageError
-from harness.port import View, dense
-from harness.recipes import Array
 
 STAGES = ("batch", "outputs", "loss", "grads", "clipped", "lr", "slots", "params", "buffers", "metrics")
 """The keys of a record that have a meaning, in causal order: an earlier one is the cause of a later one."""

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from harness.arrays import stage_of
-from harness.comparison import Comparison
+from harness.contract.record import stage_of
+from harness.contract.scenario import Accepted, Problem
 from harness.errors import counted
-from harness.rounding import UNIT32, UNIT64
-from harness.scenario import Accepted, Problem
+from harness.oracle.evidence import Comparison
+from harness.oracle.rounding import UNIT32, UNIT64
 from harness.verdict import Difference, Finding, Status
 
 SAME = 1024.0

@@ -25,8 +25,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.arrays import Record, causal, stage_of
-from harness.bounds import (
+from harness.contract.recipes import Array
+from harness.contract.record import Record, causal, stage_of
+from harness.oracle.bounds import (
     APPEAL_THRESHOLD,
     BETTER,
     DRIFT,
@@ -41,11 +42,10 @@ from harness.bounds import (
     TIPS,
     WEAKER_THRESHOLD,
 )
-from harness.compare import Worst, gap, magnitude, unequal, unlike, worst
-from harness.fields import unlike_fields, unlike_precisions
-from harness.recipes import Array
-from harness.relations import Relations
-from harness.rounding import (
+from harness.oracle.fields import unlike_fields, unlike_precisions
+from harness.oracle.gap import Worst, gap, magnitude, unequal, unlike, worst
+from harness.oracle.relations import Relations
+from harness.oracle.rounding import (
     FILL,
     NARROW,
     SHRINK,
@@ -57,7 +57,7 @@ from harness.rounding import (
     stands_apart,
     unlike_infinities,
 )
-from harness.track import FALL, Lonely, Series, Track, group_of
+from harness.oracle.track import FALL, Lonely, Series, Track, group_of
 from harness.verdict import LARGEST, Difference, Rule
 
 DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")

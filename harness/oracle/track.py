@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from harness.arrays import Record
-from harness.relations import Relations
+from harness.contract.record import Record
+from harness.oracle.relations import Relations
 from harness.verdict import Cause, Difference
 
 CALM = 2.0**-16

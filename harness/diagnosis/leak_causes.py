@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.arrays import stage_of
-from harness.comparison import Comparison, Report
-from harness.frameworks import SIDES, Side
-from harness.leaks import Each, Watch
-from harness.lockstep import End, lockstep
-from harness.pairs import LoopError, Pair, Run
-from harness.recipes import Array
-from harness.scenario import Problem
+from harness.contract.recipes import Array
+from harness.contract.record import stage_of
+from harness.contract.scenario import Problem
+from harness.diagnosis.leaks import Each, Watch
+from harness.oracle.evidence import Comparison, Report
+from harness.running.frameworks import SIDES, Side
+from harness.running.lockstep import End, lockstep
+from harness.running.pairs import Pair
+from harness.running.run import LoopError, Run
 from harness.verdict import Difference
 
 Harmless = Sequence[object]

@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from harness.arrays import Record
-from harness.bounds import GROSS, SEVERAL
-from harness.compare import gap
-from harness.comparison import APPEALS, Comparison
-from harness.frameworks import SIDES, Precision, Side
-from harness.lockstep import End, Loop, lockstep
-from harness.mistakes import one_unit
-from harness.pairs import LoopError, Step
-from harness.rounding import UNIT32
-from harness.scenario import Problem
-from harness.settle import unaccepted
-from harness.track import Lonely
+from harness.contract.record import Record
+from harness.contract.scenario import Problem
+from harness.judging.conclusion import unaccepted
+from harness.judging.mistakes import one_unit
+from harness.oracle.bounds import GROSS, SEVERAL
+from harness.oracle.evidence import APPEALS, Comparison
+from harness.oracle.gap import gap
+from harness.oracle.rounding import UNIT32
+from harness.oracle.track import Lonely
+from harness.running.frameworks import SIDES, Precision, Side
+from harness.running.lockstep import End, Loop, lockstep
+from harness.running.run import LoopError, Step
 from harness.verdict import Difference, Finding
 
 Start = Callable[[Side, Problem, Precision], Loop[Step]]

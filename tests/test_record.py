@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness import Port, UsageError
-from harness.arrays import causal, copied, leaves, owned
+from harness.contract.record import causal, copied, leaves, owned
 
 
 class Slices:

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from harness.recipes import Array
-from harness.rounding import one_unit_off, unit_off_drawn, unit_off_zero
-from harness.scenario import Problem, Range, Value, stream, with_hyper
+from harness.contract.recipes import Array
+from harness.contract.scenario import Problem, Range, Value, stream, with_hyper
+from harness.oracle.rounding import one_unit_off, unit_off_drawn, unit_off_zero
 
 SIZES = (1e-6, 1e-3)
 """Relative sizes of a slip in a hyperparameter, a weight or an example, the fainter one first.

@@ -1,0 +1,1 @@
+"""What a pair declares and what a loop yields: scenarios, recipes, ports, records. Needs numpy alone."""

@@ -1,0 +1,1 @@
+"""Why two sides differ: where float32 leaked in, and what it reached."""

@@ -1,0 +1,1 @@
+"""From the oracle's evidence to a verdict."""

@@ -1,0 +1,1 @@
+"""What separates two sides, measured, and how much of it rounding explains."""

@@ -1,0 +1,1 @@
+"""From a pair on disk to its runs, one step at a time."""

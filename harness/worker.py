@@ -17,7 +17,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.running.messages import PLACE, Event, Request
-from harness.running.run import Run
+from harness.running.run import Run, in_process
 from harness.verdict import finite
 
 
@@ -78,8 +78,10 @@ def main(place: int | None = None) -> None:
         try:
             pair = request.pair
             verdict = judge(
-                pair,
+                pair.name,
+                in_process(pair),
                 request.problem(pair.scenario()),
+                header=start(request.threads),
                 precision=request.precision,
                 resync=request.resync,
                 thorough=request.thorough,

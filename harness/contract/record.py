@@ -10,10 +10,8 @@ import numpy as np
 
 from harness.contract.port import View, dense
 from harness.contract.recipes import Array
+from harness.contract.stages import STAGES, stage_of
 from harness.errors import UsageError
-
-STAGES = ("batch", "outputs", "loss", "grads", "clipped", "lr", "slots", "params", "buffers", "metrics")
-"""The keys of a record that have a meaning, in causal order: an earlier one is the cause of a later one."""
 
 Record = dict[str, Array | None]
 
@@ -77,17 +75,11 @@ def copied(record: Any) -> tuple[Record, dict[str, Any]]:
     return arrays, live
 
 
-def stage_of(name: str) -> str:
-    """The first part of a tensor's name."""
-    return name.split("/", 1)[0]
-
-
 def causal(names: Iterator[str] | list[str]) -> list[str]:
     """Names in causal order; a key without a meaning stays behind whatever was yielded before it."""
     rank, ranked = -1, []
     for position, name in enumerate(names):
-        stage = stage_of(name)
-        if stage in STAGES:
-            rank = STAGES.index(stage)
+        if stage_of(name) in STAGES:
+            rank = STAGES.index(stage_of(name))
         ranked.append((rank, position, name))
     return [name for _, _, name in sorted(ranked)]

@@ -7,15 +7,12 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from harness.contract.recipes import Array
-
-Side = Literal["torch", "tensorflow"]
-Precision = Literal["float32", "float64"]
-SIDES: tuple[Side, Side] = ("torch", "tensorflow")
+from harness.running.start import Precision, Side
 
 SETTINGS = {
     "KERAS_BACKEND": "tensorflow",

@@ -4,26 +4,20 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.contract.record import Record, copied
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
-from harness.running.frameworks import Isolated, Precision, Side
+from harness.running.frameworks import Isolated
+from harness.running.leaks import Each, Watch
 from harness.running.pairs import Pair
+from harness.running.start import LoopError, Precision, RunSpec, Side, Start, Step, Watched
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
-
-
-class LoopError(Exception):
-    """A loop that raised, or yielded what is no record: side, step and the traceback of the user's own lines."""
-
-    def __init__(self, side: Side, precision: Precision, step: int, message: str, trace: str = "") -> None:
-        super().__init__(f"{side} loop, {precision}, step {step}: {message}")
-        self.side, self.precision, self.step, self.message, self.trace = side, precision, step, message, trace
 
 
 class Weights(Mapping[str, Any]):
@@ -45,16 +39,6 @@ class Weights(Mapping[str, Any]):
         return len(self.tensors)
 
 
-@dataclass
-class Step:
-    """One record: owned arrays, the live tensors behind them, the epoch of its last batch, the examples it used up."""
-
-    arrays: Record
-    live: dict[str, Any]
-    epoch: int
-    examples: int
-
-
 class Run:
     """One side's loop on a problem in one precision, as an iterator of Steps that must be closed."""
 
@@ -63,15 +47,21 @@ class Run:
     tell: ClassVar[Callable[[str], None]] = staticmethod(lambda _at: None)
     """Told the same at once, as a process that dies has no time to say where it was."""
 
-    def __init__(self, pair: Pair, side: Side, problem: Problem, precision: Precision) -> None:
-        self.pair, self.side, self.problem, self.precision = pair, side, problem, precision
+    def __init__(self, pair: Pair, spec: RunSpec, problem: Problem) -> None:
+        self.pair, self.spec, self.problem = pair, spec, problem
+        side, precision = spec.side, spec.precision
         self.state = Isolated(side, precision, problem.seed)
         self.step, self.epoch, self.examples = 0, 0, 0
         self.by_data = False
         self.written: dict[str, Any] = {}
+        self.live: dict[str, Any] = {}
+        self.watching = Watch(spec.watch.harmless, move=spec.watch.move) if spec.watch else None
         self.watch: AbstractContextManager[Any] = nullcontext()
+        if self.watching:
+            self.watch = Each(self.watching.torch if side == "torch" else self.watching.tensorflow)
         with self.state.active():
             train = pair.train(side)
+            self.parameters = tuple(inspect.signature(train).parameters)
             self.weights = Weights(self.state.tensors(problem.weights))
             self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
 
@@ -129,7 +119,7 @@ class Run:
         with self.state.active(), self.watch:
             try:
                 record = next(self.loop)
-                arrays, live = copied(record)
+                arrays, self.live = copied(record)
             except StopIteration:
                 raise
             except (Exception, SystemExit) as error:
@@ -147,7 +137,7 @@ class Run:
             size = self.problem.batch_size
             self.examples = min(size, self.problem.examples - batch * size)
         self.step += 1
-        return Step(arrays, live, self.epoch, self.examples)
+        return Step(arrays, self.epoch, self.examples)
 
     def _error(self, error: BaseException) -> LoopError:
         file = str(self.pair.file(self.side))
@@ -162,14 +152,29 @@ class Run:
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
         return LoopError(self.side, self.precision, self.step, f"{kind}{said}{place}", "".join(lines))
 
-    def write(self, step: Step, arrays: Record) -> None:
-        """Put other values into the live tensors of a record, for the resynchronised mode.
+    def release(self) -> None:
+        """See Running; the arrays of a step are copies here, so nothing waits for it."""
 
-        Raises LoopError for a tensor that is a copy or was computed, so that writing to it would reach nothing.
-        """
+    @property
+    def side(self) -> Side:
+        """The side that runs."""
+        return self.spec.side
+
+    @property
+    def precision(self) -> Precision:
+        """The precision that it runs in."""
+        return self.spec.precision
+
+    @property
+    def watched(self) -> Watched:
+        """See Running."""
+        return self.watching.seen if self.watching else Watched()
+
+    def write(self, arrays: Record) -> None:
+        """See Running; for the resynchronised mode."""
         with self.state.active():
             for name, array in arrays.items():
-                target = step.live.get(name)
+                target = self.live.get(name)
                 if target is None or array is None:
                     continue
                 if hasattr(target, "copy_"):
@@ -192,3 +197,8 @@ class Run:
         """End the loop; what it raises while it ends no longer matters to the comparison."""
         with self.state.active(), suppress(Exception):
             self.loop.close()
+
+
+def in_process(pair: Pair) -> Start:
+    """Starts a pair's runs in this very process, where they take turns."""
+    return partial(Run, pair)

@@ -94,6 +94,7 @@ class Finding:
         "float32 kernel",
         "slow rounding",
         "blank",
+        "overflow",
         "bookkeeping",
         "horizon",
         "stale acceptance",

@@ -131,6 +131,47 @@ def test_gradients_in_another_order_than_the_variables_get_a_sentence() -> None:
     )
 
 
+def test_a_record_with_the_scenarios_curve_needs_no_loss() -> None:
+    assert list(copied({"metrics": {"accuracy": 0.5}}, "metrics/accuracy")[0]) == ["metrics/accuracy"]
+    assert list(copied({"losses": {"critic": 1.0, "generator": 2.0}}, "losses")[0]) == [
+        "losses/critic",
+        "losses/generator",
+    ]
+    assert list(copied({"loss": 1.0}, "metrics/accuracy")[0]) == ["loss"], (
+        "where the curve is looked for once, in a run"
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (
+            {"metrics": {"f1": 0.5}, "lr": 0.1},
+            "the loop yielded neither 'loss' nor 'metrics/accuracy', the scenario's curve; it yielded metrics, lr",
+        ),
+        (
+            {"metrics": {"accuracy": None}},
+            "the loop yielded a 'metrics/accuracy' that holds no number; yield the metrics of this step",
+        ),
+        (
+            {"metrics": {"accuracy": 1.0}, "loss": []},
+            "the loop yielded a 'loss' that holds no number; yield the loss of this step",
+        ),
+    ],
+)
+def test_a_record_without_its_curve_gets_a_sentence(record: Any, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        copied(record, "metrics/accuracy")
+    assert str(error.value) == message
+
+
+def test_complex_tensors_keep_both_parts() -> None:
+    z = np.array([1 + 2j, 3 - 4j])
+    arrays, _ = copied({"loss": 1.0, "params": {"w": Tensor(z), "v": Tensor(z.astype("c8"))}})
+    assert (arrays["params/w"] == z).all()
+    assert [arrays[f"params/{name}"].dtype for name in "wv"] == [np.complex128, np.complex64]  # type: ignore[union-attr]
+
+
 def test_a_loss_may_have_parts() -> None:
     assert list(copied({"loss": {"critic": 1.0, "generator": 2.0}})[0]) == ["loss/critic", "loss/generator"]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.port import View, dense
+from harness.contract.port import Port, View, dense
 from harness.contract.recipes import Array
+from harness.contract.training_state import taken_apart
 from harness.errors import UsageError
 
 STAGES = ("batch", "outputs", "loss", "grads", "clipped", "lr", "slots", "params", "buffers", "metrics")
@@ -19,7 +20,9 @@ Record = dict[str, Array | None]
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every (name, tensor) below a yielded value, dicts and tuples opened."""
+    """Every (name, tensor) below a yielded value, dicts, tuples and Ports opened."""
+    if isinstance(value, Port):
+        value = value.named(value.variables)
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, f"{path}/{key}" if path else str(key))
@@ -52,7 +55,10 @@ def owned(value: Any) -> Array:
 
 
 def copied(record: Any) -> tuple[Record, dict[str, Any]]:
-    """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there)."""
+    """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there).
+
+    A model and an optimizer in it give what they hold: see ``taken_apart``.
+    """
     if not isinstance(record, Mapping):
         raise UsageError(
             f"the loop yielded {type(record).__name__}; yield a dict such as {{'loss': loss, 'params': ...}}"
@@ -61,7 +67,7 @@ def copied(record: Any) -> tuple[Record, dict[str, Any]]:
         raise UsageError(f"the loop yielded no 'loss'; it yielded {', '.join(map(str, record)) or 'nothing'}")
     arrays: Record = {}
     live: dict[str, Any] = {}
-    for name, leaf in leaves(record, ""):
+    for name, leaf in leaves(taken_apart(record), ""):
         if name in arrays:
             raise UsageError(f"the loop yielded {name} twice")
         try:

@@ -28,7 +28,7 @@ HYPER = (
     reference("*, lr):", TAKEN),
     port("*, lr):", TAKEN),
     reference(
-        "loss_function(outputs, y)",
+        "criterion(outputs, y)",
         "((outputs - y) ** power).mean() * shares[0] + shares[1] * (outputs.mean() if centred else outputs.sum())",
     ),
 )
@@ -43,7 +43,7 @@ def trained(worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) 
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
-    edits = port("loss_function(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
+    edits = port("criterion(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
     return judged(worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
 
 
@@ -122,7 +122,7 @@ TEXT = (
     scenario('{"lr": 0.01}', '{"lr": 0.01, "penalty": "square"}'),
     reference("*, lr):", "*, lr, penalty):"),
     port("*, lr):", "*, lr, penalty):"),
-    reference("loss_function(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
+    reference("criterion(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
 )
 TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"), ')
 ONE_OF = scenario("from harness import ", "from harness import one_of, ")

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.port import View, dense
+from harness.contract.port import Port, View, dense
 from harness.contract.recipes import Array
 from harness.contract.stages import STAGES, stage_of
+from harness.contract.training_state import taken_apart
 from harness.errors import UsageError
 
 Record = dict[str, Array | None]
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every (name, tensor) below a yielded value, dicts and tuples opened."""
+    """Every (name, tensor) below a yielded value, dicts, tuples and Ports opened."""
+    if isinstance(value, Port):
+        value = value.named(value.variables)
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, f"{path}/{key}" if path else str(key))
@@ -54,6 +57,8 @@ def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
 
     curve: the quantity that the scenario's ``curve`` names, or that all those below it make up (``"loss"`` is that of
     ``{"loss": {"critic": ...}}`` too). A record that has it needs no loss. Raises UsageError for what is no record.
+
+    A model and an optimizer in it give what they hold: see ``taken_apart``.
     """
     if not isinstance(record, Mapping):
         raise UsageError(
@@ -61,7 +66,7 @@ def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
         )
     arrays: Record = {}
     live: dict[str, Any] = {}
-    for name, leaf in leaves(record, ""):
+    for name, leaf in leaves(taken_apart(record), ""):
         if name in arrays:
             raise UsageError(f"the loop yielded {name} twice")
         try:

@@ -74,6 +74,10 @@ class SGD(_Momentum):
         # Without dampening a buffer of zeros takes the first gradient whole by itself.
         self.counts_steps = self._has_momentum and dampening != 0.0
 
+    def state_of(self, variable: Any) -> dict[str, Any]:
+        state = super().state_of(variable)
+        return {name: state[name] for name in self.slots if state}  # PyTorch's SGD has no step count
+
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         lr, momentum = xp.number(now.lr), xp.number(now.momentum)
         if now.decay:

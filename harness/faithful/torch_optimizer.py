@@ -124,6 +124,12 @@ class TorchOptimizer(keras.optimizers.Optimizer):
         for name in names:
             setattr(self, name, [self._slot(variable, name) for variable in variables])
 
+    def state_of(self, variable: Any) -> dict[str, Any]:
+        """Return what PyTorch keeps as `optimizer.state[p]`, by name; nothing before the first update or of a stranger."""
+        index = self._trainable_variables_indices.get(self._var_key(variable)) if self.built else None
+        names = ("step", *self.slots) if self.counts_steps else self.slots
+        return {} if index is None else {name: getattr(self, name)[index] for name in names}
+
     def slot_form(self, name: str, variable: Any) -> dict[str, Any] | None:  # noqa: ARG002
         """Return in what the slot `name` differs from zeros like its variable: `shape`, `dtype`, `initializer`.
 

@@ -263,6 +263,17 @@ def test_every_mistake_changes_something_and_only_for_one_side() -> None:
         np.testing.assert_array_equal({**problem.weights, **problem.data}[name], array)
 
 
+def test_complex_weights_are_nudged_in_both_parts_and_slip_like_any_other() -> None:
+    complex_too = replace(PLAIN, weights={"w": normal(3, 2, dtype=complex)}, data={"x": normal(8, 3, dtype=complex)})
+    problem = make_problem(complex_too)
+    for all_of_it in (False, True):
+        moved = one_unit(problem, UNIT64, 1, all_of_it=all_of_it).weights["w"]
+        off = np.abs(moved - problem.weights["w"].astype(np.complex128))
+        assert ((moved.real != problem.weights["w"].real) & (moved.imag != problem.weights["w"].imag)).all()
+        assert off.max() < 1e-14
+    assert {"w nudged by 0.001", "first example of x nudged by 0.001"} <= {m.name for m in mistakes(problem, 1e-3)}
+
+
 @pytest.mark.parametrize(("unit", "dtype"), [(UNIT32, np.float32), (UNIT64, np.float64)])
 def test_one_unit_moves_every_weight_to_a_neighbour(unit: float, dtype: Any) -> None:
     problem = make_problem(PLAIN)

@@ -40,10 +40,16 @@ def lockstep(*loops: Loop[T]) -> Iterator[tuple[int, tuple[T | End, ...]]]:
         for loop in loops:
             stack.callback(loop.close)
         for step in count():
+            for loop in loops:  # all of them, before the first is waited for
+                getattr(loop, "release", nothing)()
             records = tuple(_advance(loop) for loop in loops)
             yield step, records
             if any(isinstance(record, End) for record in records):
                 return
+
+
+def nothing() -> None:
+    """What is done to release the record of a loop that hands out copies."""
 
 
 def _advance(loop: Loop[T]) -> T | End:

@@ -1,20 +1,23 @@
 """Mistakes made on purpose: whoever ignores a hyperparameter is found out, whatever its type; what cannot show is said."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from edited import judged, notes, port, reference, scenario
+from four_runs import starting, training
 
 from harness import Scenario, make_problem, normal, one_of
-from harness.judging import sensitivity as trials
-from harness.judging.mistakes import SIZES, mistakes, one_unit, slips, untried
-from harness.judging.sensitivity import KEPT
+from harness.judging.mistakes import SIZES, mistakes, slips, untried
+from harness.judging.sensitivity import KEPT, Reference, Trials
+from harness.oracle.evidence import Evidence
+from harness.oracle.excess import Oracle
+from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import UNIT32, UNIT64
+from harness.oracle.rules import FOUR_RUNS
 from harness.report.terminal import tried
-from harness.running.run import Step
+from harness.running.start import RunSpec, Step
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -127,16 +130,16 @@ def test_of_each_kind_the_faintest_mistake_is_printed(worker: Any) -> None:
 # What the trials share
 
 
-def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps() -> None:
     started: list[Any] = []
 
     class Counting:
         def __init__(self, *given: Any) -> None:
             started.append(given)
-            self.steps = iter([Step({"loss": np.array(float(n))}, {}, 0, 1) for n in range(KEPT + 2)])
+            self.steps = iter([Step({"loss": np.array(float(n))}, 0, 1) for n in range(KEPT + 2)])
 
-        def __iter__(self) -> Any:
-            return self
+        def release(self) -> None:
+            pass
 
         def __next__(self) -> Step:
             return next(self.steps)
@@ -144,8 +147,7 @@ def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(mon
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(trials, "Run", Counting)
-    shared = trials.Reference(None, "torch", None, "float64", exact=None)  # type: ignore[arg-type]
+    shared = Reference(Counting, RunSpec("torch", "float64"), make_problem(PLAIN))  # type: ignore[arg-type]
     for _ in range(3):
         records = shared.records()
         assert [float(next(records)["loss"]) for _ in range(KEPT)] == list(range(KEPT))
@@ -157,11 +159,11 @@ def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(mon
 
 def test_a_reference_that_stops_early_is_not_taken_for_one_that_does_not() -> None:
     """As for one epoch fewer of two, where the comparison itself was stopped by --steps."""
-    shared = trials.Trials(None, None, SimpleNamespace(oracle=SimpleNamespace(rule="four runs"), exact=None))  # type: ignore[arg-type]
+    shared = Trials(Evidence(starting(training, training), make_problem(PLAIN), Oracle(FOUR_RUNS)))
     short, whole = (make_problem(PLAIN, steps=steps) for steps in (1, None))
-    assert shared._reference("torch", short).problem.steps == 1
-    assert shared._reference("torch", whole).problem.steps is None
-    assert shared._reference("torch", short) is shared._reference("torch", short)
+    assert shared.reference("torch", short).problem.steps == 1
+    assert shared.reference("torch", whole).problem.steps is None
+    assert shared.reference("torch", short) is shared.reference("torch", short)
 
 
 # The mistakes themselves

@@ -14,6 +14,9 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 Dim = int | str
+BITS = 12
+"""Numbers of so few significant bits (masks, labels, counts, halves) were set and not drawn, and are in float32 what they are
+in float64."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import numpy as np
 
 from harness.contract.recipes import Array
 from harness.contract.scenario import Problem, Range, Value, stream, with_hyper
-from harness.oracle.rounding import one_unit_off, unit_off_drawn, unit_off_zero
 
 SIZES = (1e-6, 1e-3)
 """Relative sizes of a slip in a hyperparameter, a weight or an example, the fainter one first.
@@ -122,21 +121,3 @@ def nudged(array: Array, size: float, seed: int) -> Array:
     signs = stream(seed, "nudge").choice([-1.0, 1.0], array.shape)
     scale = float(np.abs(array).max()) or 1.0
     return (array + size * scale * signs).astype(np.float32)
-
-
-def one_unit(problem: Problem, unit: float, number: int = 0, *, all_of_it: bool = False) -> Problem:
-    """The problem with every weight off by one unit in the last place, up or down: what rounding alone may do.
-
-    Another ``number`` gives other signs. all_of_it: zeros and the data too.
-    """
-    off = unit_off_zero if all_of_it else one_unit_off
-    weights = {
-        name: off(array, unit, stream(problem.seed, f"unit {number} {name}")) for name, array in problem.weights.items()
-    }
-    if not all_of_it:
-        return replace(problem, weights=weights)
-    data = {
-        name: unit_off_drawn(array, unit, stream(problem.seed, f"unit {number} data {name}"))
-        for name, array in problem.data.items()
-    }
-    return replace(problem, weights=weights, data=data)

@@ -124,18 +124,20 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         framework.begin(spec.precision, asked["problem"]["seed"])
         random.seed(asked["problem"]["seed"])
         np.random.seed(asked["problem"]["seed"])  # the global state is what loops may use
+        said = written(log)
         try:
             if pair is None:
                 pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
                 # A loop that starts processes of its own sends them functions by the name of their module.
                 sys.path.append(str(pair.folder.parent.resolve()))
                 scenario = pair.scenario()
+                said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
             run = Run(pair, spec, problem, framework)
         except UsageError as error:
             wire.tell(end, wire.MISUSED, str(error))
             return
-        wire.tell(end, wire.STARTED, run.parameters)
+        wire.tell(end, wire.STARTED, [run.parameters, said])
         sound = train(run, end, log, asked["ahead"])
         sound = run.close() and sound
         wire.send(end, wire.TIDIED)

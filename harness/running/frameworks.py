@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 

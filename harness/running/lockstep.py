@@ -39,17 +39,14 @@ def lockstep(*loops: Loop[T]) -> Iterator[tuple[int, tuple[T | End, ...]]]:
     with ExitStack() as stack:
         for loop in loops:
             stack.callback(loop.close)
+        ahead = [loop.release for loop in loops if hasattr(loop, "release")]
         for step in count():
-            for loop in loops:  # all of them, before the first is waited for
-                getattr(loop, "release", nothing)()
+            for release in ahead:  # before the first is waited for, so that all of them go on at the same time
+                release()
             records = tuple(_advance(loop) for loop in loops)
             yield step, records
             if any(isinstance(record, End) for record in records):
                 return
-
-
-def nothing() -> None:
-    """What is done to release the record of a loop that hands out copies."""
 
 
 def _advance(loop: Loop[T]) -> T | End:

@@ -14,7 +14,7 @@ from typing import Any
 import harness
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
-from harness.running.frameworks import SIDES, Side
+from harness.running.start import SIDES, Side
 
 SCENARIO = "scenario.py"
 LOOPS: dict[Side, str] = {"torch": "torch_loop.py", "tensorflow": "tensorflow_loop.py"}

@@ -90,7 +90,8 @@ class Remote:
         """Take a packet; what must be known in its turn waits for it."""
         now = time.monotonic()
         if packet.kind == wire.STARTED:
-            self.names = tuple(packet.data)
+            names, self.printed[0] = packet.data
+            self.names = tuple(names)
         elif packet.kind == wire.LAYOUT:
             self.layouts.append(wire.Layout.read(packet.data))
         elif packet.kind == wire.RING:
@@ -178,11 +179,10 @@ class Remote:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """See Running; waits until the loop was started."""
-        if self.names is None:
+        """See Running; waits until they are known."""
+        if self.names is None and self.open:
             self.runs.wait_for_start(self)
-        assert self.names is not None
-        return self.names
+        return self.names or ()
 
     @property
     def watched(self) -> Watched:

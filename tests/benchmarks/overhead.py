@@ -16,10 +16,11 @@ import click
 from harness.contract.record import stage_of
 from harness.contract.scenario import Problem, make_problem
 from harness.oracle.gap import gap
-from harness.running.frameworks import SIDES, start
+from harness.running.frameworks import start
 from harness.running.lockstep import END, lockstep
 from harness.running.pairs import Pair, discover, select
 from harness.running.run import Run
+from harness.running.start import SIDES
 
 ARTICLE = ("linear_regression", "mini_batch_mlp", "binary_classifier", "convnet_batchnorm")
 STAGES = ("loss", "grads", "params")

@@ -8,32 +8,25 @@ apart by running again with the leaking constants made exact: if the difference 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.contract.recipes import BITS
+from harness.running.start import Leak, Watched
+
 DIGITS = 6
 """A float32 that was written as a constant has at most this many significant decimal digits."""
-
-BITS = 12
-"""Numbers of so few significant bits (masks, counts, halves) are the same in float32 as in float64."""
 
 MOVED = 1 + 2.0**-30
 """What comes back from float32 is multiplied by this, to see what it reaches."""
 
+OURS = (("running", "on_torch.py"), ("running", "on_tensorflow.py"))
+"""Where batches and weights become tensors, which is no part of the training."""
+
 PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
 """Functions of Keras that everything goes through, so that naming them says nothing."""
-
-
-@dataclass(frozen=True)
-class Leak:
-    """One place where float32 entered: what happened, in which line, and whether it can be made exact."""
-
-    what: str
-    where: str
-    corrected: bool
 
 
 class Each:
@@ -57,30 +50,24 @@ class Watch:
     move: change whatever comes back from float32 a little, so that what it reaches can be told.
     """
 
-    def __init__(self, harmless: Iterable[object] = (), *, move: bool = False) -> None:
-        parts = [part for value in harmless for part in (value if isinstance(value, tuple) else (value,))]
+    def __init__(self, harmless: Iterable[float] = (), *, move: bool = False) -> None:
         self.move, self.fixed = move, False
-        self.harmless = {float(np.float32(part)) for part in parts if isinstance(part, float)}
-        self.leaks: dict[tuple[str, str], Leak] = {}
+        self.harmless = {float(np.float32(number)) for number in harmless}
+        self.leaks: dict[tuple[str, str, str], Leak] = {}
         self.returned = False
 
     def note(self, what: str, *, corrected: bool = False, returns: bool = False) -> None:
         """Remember a leak, once per line of code. returns: float64 numbers are now what float32 has made of them."""
-        where = place()
-        if not where:
+        line, through = place()
+        if not line:
             return
         self.returned = self.returned or returns
-        self.leaks.setdefault((what, where), Leak(what, where, corrected))
+        self.leaks.setdefault((what, line, through), Leak(what, line, through, corrected))
 
     @property
-    def lasting(self) -> list[Leak]:
-        """Leaks that cannot be made exact; none if nothing that float32 has touched came back, as in a cast for a record."""
-        return [leak for leak in self.leaks.values() if not leak.corrected] if self.returned else []
-
-    @property
-    def constants(self) -> list[Leak]:
-        """Leaks that were made exact."""
-        return [leak for leak in self.leaks.values() if leak.corrected]
+    def seen(self) -> Watched:
+        """What was collected so far, as plain data."""
+        return Watched(tuple(self.leaks.values()), self.returned, self.fixed)
 
     @contextmanager
     def tensorflow(self) -> Iterator[None]:
@@ -198,10 +185,10 @@ def shortest(value: Any) -> str:
     return repr(float(str(flat[0]))) if flat.size else ""
 
 
-def place() -> str:
-    """The line that is to blame: the user's own, and the framework's function that it went through.
+def place() -> tuple[str, str]:
+    """The line that is to blame: the user's own, and the framework's function that it went through, if any.
 
-    Nothing for what is no part of the training: initial values that the weights replace, and batches being made.
+    Two empty texts for what is no part of the training: initial values that the weights replace, and batches being made.
     """
     frames = [frame for frame in traceback.extract_stack() if "importlib" not in frame.filename]
     library = [frame for frame in frames if "site-packages" in frame.filename]
@@ -209,12 +196,12 @@ def place() -> str:
         i for i, frame in enumerate(frames) if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))
     ]
     beyond = [Path(frame.filename) for frame in frames[own[-1] if own else 0 :]]
-    if any(path.parts[-2:] == ("running", "frameworks.py") or "initializers" in path.parts for path in beyond):
-        return ""
+    if any(path.parts[-2:] in OURS or "initializers" in path.parts for path in beyond):
+        return "", ""
     through = next(
         (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None
     )
     if through is not None and through.name == "signbit":
-        return ""  # a sign survives any cast
-    text = f"{Path(frames[own[-1]].filename).name}:{frames[own[-1]].lineno}" if own else "outside the loop"
-    return f"{text} ({through.name} in {Path(through.filename).name})" if through else text
+        return "", ""  # a sign survives any cast
+    line = f"{Path(frames[own[-1]].filename).name}:{frames[own[-1]].lineno}" if own else "outside the loop"
+    return line, f"{through.name} in {Path(through.filename).name}" if through else ""

@@ -13,6 +13,7 @@ from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
 from harness.running.frameworks import Isolated, Precision, Side
 from harness.running.pairs import Pair
+from harness.running.wide import Wide
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
@@ -70,7 +71,8 @@ class Run:
         self.by_data = False
         self.written: dict[str, Any] = {}
         self.watch: AbstractContextManager[Any] = nullcontext()
-        with self.state.active():
+        self.wide = Wide(side) if precision == "float64" else None
+        with self.state.active(), self._wide():
             train = pair.train(side)
             self.weights = Weights(self.state.tensors(problem.weights))
             self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
@@ -110,6 +112,10 @@ class Run:
                 )
         return {**problem.hyper, **extra}
 
+    def _wide(self) -> AbstractContextManager[None]:
+        """What a float64 run is advanced inside; its ``wide.notes`` are what was kept there, where and how often."""
+        return self.wide.active() if self.wide else nullcontext()
+
     def _batches(self) -> Iterator[Any]:
         make = batch_type(self.problem)
         for epoch, arrays in self.problem.batches():
@@ -126,7 +132,7 @@ class Run:
         self.examples = 0
         Run.at = f"{self.side} loop, {self.precision}, step {self.step}"
         Run.tell(Run.at)
-        with self.state.active(), self.watch:
+        with self.state.active(), self._wide(), self.watch:
             try:
                 record = next(self.loop)
                 arrays, live = copied(record)
@@ -190,5 +196,5 @@ class Run:
 
     def close(self) -> None:
         """End the loop; what it raises while it ends no longer matters to the comparison."""
-        with self.state.active(), suppress(Exception):
+        with self.state.active(), self._wide(), suppress(Exception):
             self.loop.close()

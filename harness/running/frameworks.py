@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from harness.contract.recipes import Array
+from harness.running.legacy_keras import LegacyKeras
 
 Side = Literal["torch", "tensorflow"]
 Precision = Literal["float32", "float64"]
@@ -126,12 +127,14 @@ class TensorFlowSession:
         self.keras, self.tf, self.floatx = keras, tf, precision
         self.policy = keras.DTypePolicy(precision)
         self.plain = keras.DTypePolicy("float32")
+        self.legacy = LegacyKeras(precision)
         tf.random.set_seed(seed)
 
     def enter(self) -> None:
         """See Session."""
         self.keras.config.set_floatx(self.floatx)
         self.keras.config.set_dtype_policy(self.policy)
+        self.legacy.enter()
 
     def leave(self) -> None:
         """See Session."""
@@ -139,6 +142,7 @@ class TensorFlowSession:
         self.policy = self.keras.config.dtype_policy()
         self.keras.config.set_floatx("float32")
         self.keras.config.set_dtype_policy(self.plain)
+        self.legacy.leave()
 
     def tensor(self, array: Array) -> Any:
         """See Session."""

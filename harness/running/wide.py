@@ -36,12 +36,13 @@ Patch = tuple[Any, str, Any]
 HARNESS = str(Path(__file__).parent.parent)
 LIBRARIES = tuple({HARNESS, *site.getsitepackages(), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))})
 PLUMBING = (
-    "/tensorflow/python/framework/", "/tensorflow/python/util/", "/tensorflow/python/eager/",
-    "/tensorflow/python/autograph/", "/tensorflow/python/profiler/", "__autograph_generated_file", "/tensorflow/python/data/", "/tensorflow/python/ops/gen_",
-    "/tensorflow/python/ops/array_ops", "/tensorflow/python/ops/variable", "/tensorflow/python/ops/weak_tensor",
-    "/tensorflow/python/ops/resource_variable_ops.py", "/tensorflow/python/ops/tensor_math_operator_overrides.py",
-    "/keras/src/backend/", "/keras/src/utils/", "/keras/src/tree/", "/keras/src/ops/core.py", "/keras/src/ops/operation.py",
-    "/tf_keras/src/backend.py", "/tf_keras/src/utils/", "/torch/_tensor.py", "/torch/utils/", HARNESS + "/running/",
+    *(f"/tensorflow/python/{part}" for part in (
+        "framework/", "util/", "eager/", "autograph/", "profiler/", "data/", "ops/gen_", "ops/array_ops", "ops/variable",
+        "ops/weak_tensor", "ops/resource_variable_ops.py", "ops/tensor_math_operator_overrides.py",
+    )),
+    "__autograph_generated_file", "/keras/src/backend/", "/keras/src/utils/", "/keras/src/tree/", "/keras/src/ops/core.py",
+    "/keras/src/ops/operation.py", "/tf_keras/src/backend.py", "/tf_keras/src/utils/", "/torch/_tensor.py", "/torch/utils/",
+    HARNESS + "/running/",
 )  # fmt: skip
 """Files that everything goes through, so that naming them says nothing."""
 

@@ -20,7 +20,7 @@ from harness.oracle.curve import curve
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import Start
-from harness.verdict import Finding, Sensitivity, TensorSummary, Verdict
+from harness.verdict import Finding, Kept, Sensitivity, TensorSummary, Verdict
 
 LOOKS: tuple[Look, ...] = (
     cannot_run_in_float64,
@@ -113,6 +113,11 @@ def verdict(
         series={name: tuple(values) for name, values in seen.oracle.series.curves.items()},
         unmoved=tuple(sorted(seen.standing)),
         digests=seen.digests,
+        kept=tuple(
+            Kept(side, place.wide, place.what, place.line, place.through, place.times)
+            for side, places in seen.kept.items()
+            for place in places
+        ),
         seconds=seconds,
         trace=error.trace if error else "",
         side=error.side if error else "",

@@ -41,8 +41,27 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One place where a float64 run would have become narrower: what happened there, how often, in which line.
+
+    wide: it kept what float64 holds; otherwise it goes on in fewer bits, as the loop or a fixed type asks.
+    """
+
+    wide: bool
+    what: str
+    line: str
+    through: str
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.line}" + (f", in {self.through}" if self.through else "")
+
+
+@dataclass(frozen=True)
 class Watched:
-    """What was seen of float32 in a watched run. returned: float64 numbers are now what float32 has made of them.
+    """What was seen of float32 in a float64 run; ``leaks`` only if it was watched for them.
+
+    returned: float64 numbers are now what float32 has made of them.
 
     fixed: some of it is an attribute that the framework takes in float32 only.
     """
@@ -50,6 +69,7 @@ class Watched:
     leaks: tuple[Leak, ...] = ()
     returned: bool = False
     fixed: bool = False
+    kept: tuple[Kept, ...] = ()
 
     @property
     def lasting(self) -> list[Leak]:

@@ -29,6 +29,9 @@ class Framework(Protocol):
     versions: dict[str, str]
     """What a verdict's header says of it."""
 
+    dear: bool
+    """Whether a new process is dear enough to use one again for another loop of the same pair, side and precision."""
+
     def begin(self, precision: Precision, seed: int) -> None:
         """Make the precision and the seed those of this process, before any of a pair's files is run."""
 
@@ -54,7 +57,7 @@ class Framework(Protocol):
         """A context in which the watch is told of float32 in the framework's operations."""
 
     def fresh(self) -> bool:
-        """Forget the last loop; whether nothing is left of it, so that another may run in this process."""
+        """Forget the last loop; whether all settings are as they were before it."""
 
 
 def load(side: Side, threads: int) -> Framework:

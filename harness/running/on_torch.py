@@ -13,7 +13,9 @@ from harness.running.start import Precision
 
 
 class Torch:
-    """See Framework."""
+    """See Framework. A new process takes a hundredth of a second, so that none is used again."""
+
+    dear = False
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -60,5 +62,5 @@ class Torch:
         return watch.torch()
 
     def fresh(self) -> bool:
-        """See Framework. A new process takes a hundredth of a second, so that nothing need be looked at."""
+        """See Framework."""
         return False

@@ -15,13 +15,15 @@ from typing import Any
 import click
 
 from harness.contract.record import STAGES
+from harness.running.frameworks import SIDES
 from harness.running.pairs import Pair, discover
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT / "tests" / "evidence"))
 
-from results import read  # noqa: E402  (beside the commands that write what it reads)
+from machine import told  # noqa: E402  (beside the commands that write what is read here)
+from results import read  # noqa: E402
 
 GROUPS = {
     "Optimizers": "adadelta adagrad adam_regression adamw_groups amsgrad nadam rmsprop_centered sgd_dampening sgd_nesterov",
@@ -74,17 +76,23 @@ def link(name: str, folder: str = "") -> str:
 
 
 def recorded(pair: Pair) -> list[str]:
-    """The stages that the reference's loop records, in causal order: the keys of every dict that has a "loss".
+    """The stages that the pair's loops record, in causal order: the keys of every dict that has a "loss".
 
-    The loop is read and not run, because this file loads no framework.
+    The loops are read and not run, because this file loads no framework. A model stands for its gradients and
+    parameters, an optimizer for its rate and, unless it is plain SGD, its slots; the port's loop tells of the buffers.
     """
-    tree = ast.parse(pair.file("torch").read_text(encoding="utf-8"))
+    loops = [pair.file(side).read_text(encoding="utf-8") for side in SIDES]
     dicts = [
         {key.value for key in node.keys if isinstance(key, ast.Constant)}
-        for node in ast.walk(tree)
+        for loop in loops
+        for node in ast.walk(ast.parse(loop))
         if isinstance(node, ast.Dict)
     ]
     keys = set().union(*(found for found in dicts if "loss" in found))
+    if "model" in keys:
+        keys |= {"grads", "params"}
+    if "optimizer" in keys:
+        keys |= {"lr"} if "keras.optimizers.SGD" in loops[1] else {"lr", "slots"}
     return [stage for stage in STAGES if stage in keys]
 
 
@@ -93,10 +101,11 @@ def peers() -> str:
     found = read("peers")
     rows = [
         (bold(item, item["name"]), item["says"], f"{item['detected']} of {found['faults']}",
-         f"{item['false_alarms']} of {found['valid']}")
+         f"{item['false_alarms']} of {found['valid']}", f"{item['near']}")
         for item in found["rules"]
     ]  # fmt: skip
-    return table(("whose rule", "what it says", "faults noticed", "false alarms"), rows)
+    head = ("whose rule", "what it says", "faults noticed", "false alarms", "near its bound")
+    return f"{table(head, rows)}\n\n{told(found['machine'])}"
 
 
 def bold(item: dict[str, Any], text: str) -> str:
@@ -104,14 +113,17 @@ def bold(item: dict[str, Any], text: str) -> str:
     return f"**{text}**" if item["name"] == "twinloop" else text
 
 
+EXAMPLE = ("layer normalization, variance in one pass, mean 20", "layer normalization, epsilon 1e-6")
+"""Two cases that float32 cannot tell apart."""
+
+
 def example() -> str:
-    """Two cases that float32 cannot tell apart."""
+    """How far apart they are in both precisions."""
     known = {case["name"]: case for case in read("peers")["cases"]}
-    names = ("layer normalization, variance in one pass, mean 10", "layer normalization, epsilon 1e-6")
     rows = [
         (known[name]["name"] + (", valid" if known[name]["valid"] else ", a mistake"),
          *(f"{known[name][size]:.2g}" for size in ("float32", "float64", "excess")))
-        for name in names
+        for name in EXAMPLE
     ]  # fmt: skip
     return table(("against torch's layer normalization", "apart in float32", "apart in float64", "excess"), rows)
 
@@ -133,7 +145,7 @@ def gap() -> str:
             )
         )
     head = ("rule", "valid runs", "largest excess", "faults found", "smallest excess", "empty decades between")
-    return table(head, rows)
+    return f"{table(head, rows)}\n\n{told(read('gap').get('machine'))}"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

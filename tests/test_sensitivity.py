@@ -28,7 +28,7 @@ HYPER = (
     reference("*, lr):", TAKEN),
     port("*, lr):", TAKEN),
     reference(
-        "loss_function(outputs, y)",
+        "criterion(outputs, y)",
         "((outputs - y) ** power).mean() * shares[0] + shares[1] * (outputs.mean() if centred else outputs.sum())",
     ),
 )
@@ -38,13 +38,13 @@ LOSS = (
 )
 
 
-def trained(worker: Any, *ignored: tuple[str, str]) -> Any:
+def trained(worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) -> Any:
     """The verdict with mistakes made on purpose, where the port has numbers of its own in place of these names."""
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
-    edits = port("loss_function(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
-    return judged(worker, LINE, *HYPER, *edits, steps=2, thorough=True)
+    edits = port("criterion(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
+    return judged(worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
 
 
 def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any) -> None:
@@ -92,11 +92,37 @@ def test_a_port_that_ignores_a_hyperparameter_is_different(worker: Any, name: st
     assert missed.mistake == mistake
 
 
+def declared(**why: str) -> Any:
+    return scenario("    hyper=", f"    unnoticed={why!r},\n    hyper=")
+
+
+def test_what_rightly_changes_nothing_can_be_declared_with_a_reason(worker: Any) -> None:
+    verdict = trained(worker, more=(declared(spare="the step of a restart"),))
+    assert verdict.status == "EQUIVALENT"
+    assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
+        "spare off by 0.001 is not checked: the step of a restart"
+    ]
+    assert [(t.mistake, t.noticed) for t in verdict.sensitivity if t.declared] == [("spare off by 0.001", False)]
+
+
+def test_a_declaration_hides_no_port_that_ignores_what_torch_uses_and_is_said_to_be_stale(worker: Any) -> None:
+    rate = port("learning_rate=lr", "learning_rate=0.009999999776482582")
+    ignored = judged(worker, LINE, rate, declared(lr="it changes nothing"), steps=2, thorough=True)
+    assert (ignored.status, ignored.sentence) == (
+        "DIFFERENT",
+        "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it",
+    )
+    used = judged(worker, LINE, declared(lr="it changes nothing"), steps=2, thorough=True)
+    assert [finding.sentence for finding in notes(used, "stale acceptance")] == [
+        "lr off by 1e-06 is noticed; take it out of the scenario's unnoticed= (it changes nothing)"
+    ]
+
+
 TEXT = (
     scenario('{"lr": 0.01}', '{"lr": 0.01, "penalty": "square"}'),
     reference("*, lr):", "*, lr, penalty):"),
     port("*, lr):", "*, lr, penalty):"),
-    reference("loss_function(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
+    reference("criterion(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
 )
 TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"), ')
 ONE_OF = scenario("from harness import ", "from harness import one_of, ")
@@ -235,6 +261,17 @@ def test_every_mistake_changes_something_and_only_for_one_side() -> None:
     assert not np.array_equal(*masks)
     for name, array in before.items():
         np.testing.assert_array_equal({**problem.weights, **problem.data}[name], array)
+
+
+def test_complex_weights_are_nudged_in_both_parts_and_slip_like_any_other() -> None:
+    complex_too = replace(PLAIN, weights={"w": normal(3, 2, dtype=complex)}, data={"x": normal(8, 3, dtype=complex)})
+    problem = make_problem(complex_too)
+    for all_of_it in (False, True):
+        moved = one_unit(problem, UNIT64, 1, all_of_it=all_of_it).weights["w"]
+        off = np.abs(moved - problem.weights["w"].astype(np.complex128))
+        assert ((moved.real != problem.weights["w"].real) & (moved.imag != problem.weights["w"].imag)).all()
+        assert off.max() < 1e-14
+    assert {"w nudged by 0.001", "first example of x nudged by 0.001"} <= {m.name for m in mistakes(problem, 1e-3)}
 
 
 @pytest.mark.parametrize(("unit", "dtype"), [(UNIT32, np.float32), (UNIT64, np.float64)])

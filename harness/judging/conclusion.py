@@ -54,6 +54,14 @@ def concluded(seen: Evidence) -> tuple[Status, str, Difference | None, list[Find
     if tipped:
         said = f"from step {seen.steps} {tipped}; nothing is said past it"
         findings.append(Finding("horizon", said, step=seen.steps))
+    ends = ends or never_recovers(seen)
+    if oracle.overflows and not ends:
+        step, at = next(iter(oracle.overflows.items()))
+        said = (
+            f"{counted(len(oracle.overflows), 'step')} with NaN or infinity in the same places on both sides, and a state that "
+            f"stays finite; compared there in what is finite; the first: {at.sentence()}"
+        )
+        findings.append(Finding("overflow", said, at.tensor, step))
     for name, step in oracle.blank.items():
         said = f"{name} holds NaN on both sides, at step {step} for the first time; nothing is said of it where it does"
         findings.append(Finding("blank", said, name, step))
@@ -79,6 +87,14 @@ def concluded(seen: Evidence) -> tuple[Status, str, Difference | None, list[Find
     seen_of = f"{counted(seen.judged, 'step')}, {counted(len(oracle.tracks), 'tensor')}"
     text = f"{seen_of}; worst excess {worst[1].excess:.3g} ({worst[0]})"
     return "EQUIVALENT", text + (f"; {len(accepted)} accepted" if accepted else ""), None, findings
+
+
+def never_recovers(seen: Evidence) -> Difference | None:
+    """The first of several steps with NaN or infinity that last to the end: these were not skipped, there is no way back."""
+    step = seen.steps
+    while step - 1 in seen.oracle.overflows:
+        step -= 1
+    return seen.oracle.overflows[step] if step < seen.steps - 1 else None
 
 
 def different(

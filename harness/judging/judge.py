@@ -130,6 +130,12 @@ def overlooked(problem: Problem, trials: Sequence[Sensitivity]) -> tuple[str, li
         for name in untried(problem)
     ]
     for trial in trials:
+        if trial.declared:
+            said = f"{trial.mistake} is not checked: {trial.declared}"
+            if trial.noticed:
+                said = f"{trial.mistake} is noticed; take it out of the scenario's unnoticed= ({trial.declared})"
+            findings.append(Finding("stale acceptance" if trial.noticed else "insensitive", said))
+            continue
         if not trial.noticed and trial.shows_in_torch:
             unused = f"with {trial.mistake}, torch trains differently and tensorflow does not: the port does not use it"
         elif not trial.noticed:

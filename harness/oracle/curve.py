@@ -34,10 +34,11 @@ Epochs = dict[int, Mean]
 
 
 def note(epochs: Epochs, record: Record, quantity: str, epoch: int, examples: int) -> None:
-    """Take in one step's value of the curve, if it was recorded."""
+    """Take in one step's value of the curve, if it was recorded and is a number: a step that overflows is skipped."""
     value = record.get(quantity)
-    if value is not None:
-        epochs.setdefault(epoch, Mean()).add(float(np.mean(value)), examples)
+    mean = math.nan if value is None else float(np.mean(value))
+    if math.isfinite(mean):
+        epochs.setdefault(epoch, Mean()).add(mean, examples)
 
 
 def curve(problem: Problem, losses: Mapping[RunSpec, Epochs], *, complete: bool) -> Curve:

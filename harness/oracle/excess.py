@@ -117,6 +117,7 @@ class Oracle:
         self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
+        self.overflows: dict[int, Difference] = {}
         self.series = Series()
         self._before: Record = {}
         self._size: dict[str, float] = {}
@@ -124,6 +125,7 @@ class Oracle:
         self._previous: tuple[Record, Record] = ({}, {})
         self.following = False
         self.uniform: dict[str, bool] = {}
+        self._carries = False
 
     def observe(self, step: int, records: Mapping[RunSpec, Record]) -> None:
         """Take the records of one step, of every run of the rule. Nothing of them is kept but small copies."""
@@ -216,6 +218,10 @@ class Oracle:
                 continue
             if unlike(a, b):
                 return Difference(step, stage_of(name), name, "shape")
+            if (a.dtype.kind in "fc") and not np.isfinite(a).all():
+                if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
+                    return Difference(step, stage_of(name), name, "not finite")
+                a, b = (np.where(np.isfinite(array), array, 0) for array in (a, b))
             between = distance(a, b)
             if a.dtype.kind not in "fc":
                 if between:
@@ -245,6 +251,7 @@ class Oracle:
             wide = left if spec.side == self.rule.left.side else right
             self.structural = self.structural or unlike_precisions(step, spec.side, records[spec], wide)
         self.order = [name for name in causal(list(left)) if name in right]
+        self._carries = any(stage(name).carried for name in self.order)
         return self.order
 
     def _scales(self, left: Record) -> None:
@@ -258,7 +265,7 @@ class Oracle:
             if name not in self._groups:
                 self._groups[name] = group_of(name, left)
             if group := self._groups[name]:
-                now[group] = max(now.get(group, 0.0), size)
+                now[group] = max(now.get(group, 0.0), size if math.isfinite(size) else finite_magnitude(array))
         for group, size in now.items():
             self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / FALL)
 
@@ -309,12 +316,17 @@ class Oracle:
             if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
                 self._mark(step, self.tracks[name], _at(step, name, "not finite", a, b))
                 return None
-            if known.finite:
-                self.not_finite = self.not_finite or _at(step, name, "not finite", a, b)
+            if known.finite and (known.carried or not self._carries):
+                self.not_finite = self.not_finite or self.overflows.get(step) or _at(step, name, "not finite", a, b)
                 return None
-            self.blank.setdefault(name, step)
+            if known.finite:  # a step that overflows and is skipped, if what it hands on stays finite
+                self.overflows.setdefault(step, _at(step, name, "not finite", a, b))
+            else:
+                self.blank.setdefault(name, step)
             if a is columns.left:
                 there = np.isfinite(a)
+                if not there.any():
+                    return None
                 columns = columns.each(lambda array, _, there=there: np.where(there, array, 0))  # type: ignore[misc]
                 self._size[name] = magnitude(columns.left)
         # A float32 or nudged run that is no number measures no noise; what is judged is judged without it.
@@ -484,6 +496,11 @@ def floor_of(name: str) -> float:
     """The part of its group's largest tensor below which a tensor's noise is not taken to be; less for moments, some of
     which are squares."""
     return STAGE_FLOOR**2 if stage(name).squares else STAGE_FLOOR
+
+
+def finite_magnitude(array: Array) -> float:
+    """max|array| over its finite elements; 0 if there are none."""
+    return magnitude(array[np.isfinite(array)])
 
 
 def is_uniform(array: Array) -> bool:

@@ -5,6 +5,8 @@ import warnings
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from harness.contract.recipes import Array
 from harness.running.start import Precision, Side
 
@@ -78,3 +80,10 @@ def load(side: Side, threads: int) -> Framework:
         from harness.running.on_tensorflow import TensorFlow
 
         return TensorFlow(threads)
+
+
+def in_precision(array: Array, precision: Precision) -> Array:
+    """A floating-point array in this precision, a complex one of two such numbers; any other as it is."""
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128 if precision == "float64" else np.complex64)
+    return array.astype(precision) if array.dtype.kind == "f" else array

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.start import Precision
 
@@ -45,7 +46,7 @@ class TensorFlow:
 
     def tensor(self, array: Array) -> Any:
         """See Framework."""
-        return tf.constant(array.astype(self.precision) if array.dtype.kind == "f" else array)
+        return tf.constant(in_precision(array, self.precision))
 
     def lend(self, value: Any) -> Array:
         """See Framework. An eager tensor lends its memory as a buffer; its own ``numpy()`` copies."""
@@ -67,7 +68,7 @@ class TensorFlow:
 
     def write(self, target: Any, array: Array) -> None:
         """See Framework."""
-        target.assign(array.astype(self.precision) if array.dtype.kind == "f" else array)
+        target.assign(in_precision(array, self.precision))
 
     def watched(self, watch: Watch) -> AbstractContextManager[None]:
         """See Framework."""

@@ -8,6 +8,7 @@ import torch._dynamo  # torch imports it at the first optimizer step; before the
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.start import Precision
 
@@ -21,18 +22,17 @@ class Torch:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True)
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
-        self.dtype = torch.float32
+        self.precision: Precision = "float32"
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework."""
-        self.dtype = getattr(torch, precision)
-        torch.set_default_dtype(self.dtype)
+        self.precision = precision
+        torch.set_default_dtype(getattr(torch, precision))
         torch.manual_seed(seed)
 
     def tensor(self, array: Array) -> Any:
         """See Framework."""
-        made = torch.from_numpy(array.copy())
-        return made.to(self.dtype) if made.is_floating_point() else made
+        return torch.from_numpy(in_precision(array, self.precision).copy())
 
     def lend(self, value: Any) -> Array:
         """See Framework."""

@@ -110,7 +110,7 @@ class Run:
         self.examples = 0
         with self.watch:
             try:
-                arrays, self.live = opened(next(self.loop), self.framework.lend)
+                arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
             except StopIteration:
                 raise
             except (Exception, SystemExit, KeyboardInterrupt) as error:

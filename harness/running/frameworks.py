@@ -21,8 +21,13 @@ SETTINGS = {
 }
 """Environment that must be set before a framework is loaded, unless somebody has set it otherwise."""
 
-SINGLE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Environment that says how many threads a framework may use."""
+
+def threading(threads: int) -> dict[str, str]:
+    """Environment that says how many threads a framework may use.
+
+    NumPy's own would be there from its import on, and a process with a second thread cannot be forked.
+    """
+    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Framework(Protocol):
@@ -69,8 +74,7 @@ def load(side: Side, threads: int) -> Framework:
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    for name in SINGLE:
-        os.environ[name] = str(threads)
+    os.environ |= threading(threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a framework says while it is loaded is not the user's doing
         if side == "torch":

@@ -19,7 +19,7 @@ class Torch:
     dear = False
 
     def __init__(self, threads: int) -> None:
-        torch.set_num_threads(threads)
+        self.threads = threads
         torch.use_deterministic_algorithms(True)
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
         self.precision: Precision = "float32"

@@ -187,6 +187,8 @@ class Runs:
                 if now >= other.failed + patience:
                     raise other.error()
                 deadlines.append(other.failed + patience)
+        if any(now >= self._limit(other) for other in due if other.owing):
+            self.hear(now)  # what is only waiting to be heard is no silence
         owing = [other for other in due if other.owing]
         if any(now >= self._limit(other) for other in owing):
             raise self._hung(next(other for other in owing if now >= self._limit(other) - GRACE))

@@ -60,6 +60,8 @@ class Nursery:
 
     def sweep(self) -> None:
         """End whatever it has forked, and whatever that has started; returns when nothing is left."""
+        if not self.versions:
+            return  # it is still loading, and has forked nothing
         with suppress(OSError):
             wire.send(self.end, wire.SWEEP)
             while (packet := wire.receive(self.end)) is not None and packet.kind != wire.SWEPT:

@@ -219,4 +219,6 @@ class Remote:
         """See Running."""
         if self.open:
             self.open = False
+            self.events.clear()
+            self.memory = None
             self.runs.closed(self)

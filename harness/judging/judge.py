@@ -8,12 +8,7 @@ from harness.contract.scenario import Problem
 from harness.judging.conclusion import Conclusion, conclude
 from harness.judging.mistakes import untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
-from harness.judging.precision import (
-    cannot_run_in_float64,
-    constants_explain,
-    float64_path_differs,
-    lasting_leaks_explain,
-)
+from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
 from harness.judging.review import Look, reviewed
 from harness.judging.sensitivity import sensitivity
 from harness.oracle.curve import curve
@@ -25,8 +20,7 @@ from harness.verdict import Finding, Kept, Sensitivity, TensorSummary, Verdict
 LOOKS: tuple[Look, ...] = (
     cannot_run_in_float64,
     nudges_explain,
-    constants_explain,
-    lasting_leaks_explain,
+    leaks_explain,
     float64_path_differs,
     ends_alone,
     outliers_stay,

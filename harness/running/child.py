@@ -25,7 +25,8 @@ from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
 from harness.running.frameworks import Framework, load
-from harness.running.pairs import Edit, Pair
+from harness.running.pairs import SCENARIO, Edit, Pair
+from harness.running.reuse import leaves_nothing
 from harness.running.run import Run
 from harness.running.start import LoopError, RunSpec, Side, Watched, Watching
 from harness.running.wire import Layout
@@ -112,8 +113,8 @@ class Ring:
 
 
 def serve(end: socket.socket, log: int, framework: Framework) -> None:
-    """Run loops, one after the other, as long as nothing is left of the last one. The first settles pair and precision."""
-    pair: Pair | None = None
+    """Run loops of one pair, side and precision, one after the other, as long as nothing is left of the last one."""
+    paths = list(sys.path)
     while (packet := wire.receive(end)) is not None:
         if packet.kind != wire.LOOP:
             continue
@@ -121,17 +122,16 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
         spec = RunSpec(asked["side"], asked["precision"], watch=watching)
-        framework.begin(spec.precision, asked["problem"]["seed"])
-        random.seed(asked["problem"]["seed"])
-        np.random.seed(asked["problem"]["seed"])  # the global state is what loops may use
-        said = written(log)
+        pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
+        # A loop that starts processes of its own sends them functions by the name of their module.
+        sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
+        seed = asked["problem"]["seed"]
+        framework.begin(spec.precision, seed)
+        random.seed(seed)
+        np.random.seed(seed)  # the global state is what loops may use
         try:
-            if pair is None:
-                pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
-                # A loop that starts processes of its own sends them functions by the name of their module.
-                sys.path.append(str(pair.folder.parent.resolve()))
-                scenario = pair.scenario()
-                said = written(log)  # the judging process has heard what the scenario prints
+            scenario = pair.scenario()
+            said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
             run = Run(pair, spec, problem, framework)
         except UsageError as error:
@@ -142,7 +142,10 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         sound = run.close() and sound
         wire.send(end, wire.TIDIED)
         del run, problem
-        if not (sound and alone() and framework.fresh()):
+        files = (pair.folder / SCENARIO, pair.file(spec.side))
+        if not (framework.dear and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
+            return
+        if not framework.fresh():
             return
         wire.send(end, wire.IDLE)
 
@@ -196,7 +199,7 @@ def places(seen: Watched) -> object:
 
 def note(end: socket.socket, seen: Watched) -> None:
     """Tell what was seen of float32 in a float64 run."""
-    leaks = [[leak.what, leak.line, leak.through, leak.corrected] for leak in seen.leaks]
+    leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
     kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
     wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept])
 

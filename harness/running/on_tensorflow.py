@@ -18,7 +18,9 @@ from harness.running.start import Precision
 
 
 class TensorFlow:
-    """See Framework."""
+    """See Framework. Its first operations take a sixth of a second in every new process."""
+
+    dear = True
 
     def __init__(self, threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -34,6 +36,7 @@ class TensorFlow:
         }
         self.precision: Precision = "float32"
         self.legacy = LegacyKeras()
+        self.settings: tuple[object, ...] = ()
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
@@ -42,6 +45,7 @@ class TensorFlow:
         keras.config.set_dtype_policy(precision)
         self.legacy.begin(precision)
         tf.random.set_seed(seed)
+        self.settings = settings()
 
     def tensor(self, array: Array) -> Any:
         """See Framework."""
@@ -77,4 +81,18 @@ class TensorFlow:
         """See Framework."""
         keras.utils.clear_session()
         gc.collect()
-        return False
+        return settings() == self.settings
+
+
+def settings() -> tuple[object, ...]:
+    """What holds for all that comes after, of what can be asked at no cost; the rest is read in a loop's file."""
+    return (
+        keras.config.floatx(),
+        keras.config.epsilon(),
+        keras.config.image_data_format(),
+        keras.config.dtype_policy().name,
+        tf.config.functions_run_eagerly(),
+        tf.executing_eagerly(),
+        tf.distribute.has_strategy(),
+        str(np.geterr()),
+    )

@@ -76,7 +76,7 @@ class Remote:
         self.memory: Memory | None = None
         self.number, self.taken, self.released = 0, 0, 0
         self.heard = self.asked = time.monotonic()
-        self.slowest = 0.0
+        self.took = 0.0
         self.failed = 0.0
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
@@ -103,7 +103,7 @@ class Remote:
             if packet.kind in (wire.RAISED, wire.MISUSED):
                 self.failed = now
             elif packet.kind == wire.RECORD:
-                self.slowest = max(self.slowest, now - self.heard)
+                self.took = now - max(self.heard, self.asked)
             self.events.append((packet, self.memory))
         self.heard = now
 
@@ -119,6 +119,10 @@ class Remote:
             if packet.kind != wire.NOTED:
                 return packet.kind in (wire.RAISED, wire.MISUSED)
         return bool(self.process.ended)
+
+    def pace(self, other: "Remote") -> float:
+        """Seconds that a step may be expected to take: as the last one, or as the first one of another run has taken."""
+        return self.took if self.taken else max(0.0, other.failed - other.asked)
 
     @property
     def owing(self) -> bool:
@@ -216,4 +220,6 @@ class Remote:
         """See Running."""
         if self.open:
             self.open = False
+            self.events.clear()
+            self.memory = None
             self.runs.closed(self)

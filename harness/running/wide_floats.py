@@ -1,5 +1,6 @@
 """Between TensorFlow's float32 and float64 in a float64 run: which is wider, what a number was meant to be, up and down."""
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ def leaves(values: Sequence[Any]) -> Iterator[Any]:
             yield from leaves(value)
         else:
             yield value
+
 
 DEEP = 12
 """Lines of the call stack between a schedule and the conversion in it, at most."""

@@ -41,6 +41,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "BCEWithLogitsLoss": lambda: faithful.BCEWithLogitsLoss()(complex_tensor(), complex_tensor()),
     "BatchNorm": lambda: faithful.BatchNorm(4)(complex_tensor(), training=True),
     "CTCLoss": lambda: faithful.CTCLoss()(([[1]], [2], [1]), complex_tensor(2, 1, 4)),
+    "ConvTranspose1d": lambda: faithful.ConvTranspose1d(4, 1, 2)(complex_tensor(1, 2, 4)),
     "ConvTranspose2d": lambda: faithful.ConvTranspose2d(2, 1, 2)(complex_tensor(1, 2, 2, 2)),
     "CosineEmbeddingLoss": lambda: faithful.CosineEmbeddingLoss()([1.0, 1.0], (complex_tensor(), complex_tensor())),
     "CrossEntropyLoss": lambda: faithful.CrossEntropyLoss()([0, 1], complex_tensor()),
@@ -83,7 +84,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "pairwise_distance": lambda: faithful.pairwise_distance(tf.ones((2, 4)), complex_tensor()),
     "poisson_nll_loss": lambda: faithful.poisson_nll_loss(complex_tensor(), complex_tensor()),
     "smooth_l1_loss": lambda: faithful.smooth_l1_loss(complex_tensor(), complex_tensor()),
+    "spectral_norm": lambda: faithful.spectral_norm(keras.layers.Dense(2))(complex_tensor()),
     "triplet_margin_loss": lambda: faithful.triplet_margin_loss(*[complex_tensor()] * 3),
+    "weight_norm": lambda: faithful.weight_norm(keras.layers.Dense(2))(complex_tensor()),
 }
 
 NUMBERS = {

@@ -11,7 +11,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
     "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
     "attention": ("MultiheadAttention",),
-    "convolution": ("ConvTranspose2d",),
+    "convolution": ("ConvTranspose1d", "ConvTranspose2d"),
     "ctc": ("ctc_loss",),
     "distance": (
         "cosine_embedding_loss",
@@ -65,6 +65,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "fit_schedules": ("LRTable", "StepScheduler", "tabulate"),
     "plateau": ("ReduceLROnPlateau",),
     "swa": ("SWALR",),
+    "weight_normalization": ("spectral_norm", "weight_norm"),
     "schedules": (
         "ChainedScheduler",
         "ConstantLR",

@@ -107,6 +107,12 @@ CONVOLUTIONS = (
         "image",
     ),
     Row(
+        "nn.ConvTranspose1d(4, 3, 4, stride=2, padding=1)",
+        "faithful.ConvTranspose1d(4, 3, 4, stride=2, padding=1)",
+        "Keras' crops by no padding=1, and its output_padding is another number",
+        "series",
+    ),
+    Row(
         "nn.ReflectionPad2d(1)",
         'lambda x: tf.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "REFLECT")',
         "",
@@ -148,6 +154,23 @@ NORMALIZATIONS = (
         "keras.layers.RMSNormalization(epsilon=1e-6)",
         "torch's default is the epsilon of the dtype: 1.1920929e-07 in float32",
         weights=(("weight", "scale"),),
+    ),
+    Row(
+        "nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))",
+        "faithful.weight_norm(keras.layers.Dense(3))",
+        "axes are torch's: dim=0 is the output channel",
+    ),
+    Row(
+        "nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(4, 3, 4))",
+        "faithful.weight_norm(faithful.ConvTranspose1d(4, 3, 4))",
+        "dim=0 of a transposed convolution is the input channel",
+        "series",
+    ),
+    Row(
+        "nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 3, 3))",
+        "faithful.spectral_norm(keras.layers.Conv2D(3, 3))",
+        "Keras' overwrites the kernel and drops the gradient through the singular value",
+        "image",
     ),
     Row("lambda x: F.normalize(x)", "lambda x: faithful.normalize(x)", "the norm is bounded, not its square; axis 1"),
 )

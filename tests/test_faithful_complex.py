@@ -75,6 +75,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "cosine_similarity": lambda: faithful.cosine_similarity(complex_tensor(), complex_tensor()),
     "cross_entropy": lambda: faithful.cross_entropy(complex_tensor(), [0, 1]),
     "ctc_loss": lambda: faithful.ctc_loss(complex_tensor(2, 1, 4), [[1]], [2], [1]),
+    "fake_quantize_per_channel_affine": lambda: faithful.fake_quantize_per_channel_affine(
+        complex_tensor(), [0.1] * 4, [0] * 4, 1, 0, 255
+    ),
+    "fake_quantize_per_tensor_affine": lambda: faithful.fake_quantize_per_tensor_affine(
+        complex_tensor(), 0.1, 0, 0, 255
+    ),
     "gaussian_nll_loss": lambda: faithful.gaussian_nll_loss(tf.ones((2, 4)), tf.ones((2, 4)), complex_tensor()),
     "huber_loss": lambda: faithful.huber_loss(complex_tensor(), complex_tensor()),
     "interpolate": lambda: faithful.interpolate(complex_tensor(1, 2, 2, 2), scale_factor=2),
@@ -83,6 +89,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "normalize": lambda: faithful.normalize(complex_tensor()),
     "pairwise_distance": lambda: faithful.pairwise_distance(tf.ones((2, 4)), complex_tensor()),
     "poisson_nll_loss": lambda: faithful.poisson_nll_loss(complex_tensor(), complex_tensor()),
+    "scatter_reduce": lambda: faithful.scatter_reduce(complex_tensor(), 0, [[0]], complex_tensor(), "sum"),
+    "segment_reduce": lambda: faithful.segment_reduce(complex_tensor(), "sum", lengths=[2]),
     "smooth_l1_loss": lambda: faithful.smooth_l1_loss(complex_tensor(), complex_tensor()),
     "spectral_norm": lambda: faithful.spectral_norm(keras.layers.Dense(2))(complex_tensor()),
     "triplet_margin_loss": lambda: faithful.triplet_margin_loss(*[complex_tensor()] * 3),

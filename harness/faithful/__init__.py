@@ -53,6 +53,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "pooling": ("AvgPool2d", "MaxPool2d"),
     "recurrent": ("GRU", "LSTM", "RNN"),
     "resampling": ("Upsample", "interpolate"),
+    "scatter": ("scatter_reduce", "segment_reduce"),
     "transformer": ("TransformerEncoderLayer",),
     "cyclic_schedules": ("CyclicLR", "OneCycleLR"),
     "ema": (
@@ -62,6 +63,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "get_swa_avg_fn",
         "get_swa_multi_avg_fn",
     ),
+    "fake_quantization": ("fake_quantize_per_channel_affine", "fake_quantize_per_tensor_affine"),
     "fit_schedules": ("LRTable", "StepScheduler", "tabulate"),
     "plateau": ("ReduceLROnPlateau",),
     "swa": ("SWALR",),

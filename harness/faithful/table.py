@@ -426,6 +426,32 @@ OPERATIONS = (
         "batch_dims=1, or every row is gathered for every index",
     ),
     Row(
+        "lambda x: torch.zeros(3, 4, dtype=x.dtype).index_add(0, torch.tensor([0, 2, 2, 0, 0, 2]), x)",
+        "lambda x: tf.math.unsorted_segment_sum(x, [0, 2, 2, 0, 0, 2], 3)",
+        "a sum answers 0 where nothing arrives, in both",
+    ),
+    Row(
+        'lambda x: torch.zeros(3, 4, dtype=x.dtype).scatter_reduce(0, torch.tensor([[0, 2, 0, 2]] * 6), x, "amax")',
+        'lambda x: faithful.scatter_reduce(tf.zeros((3, 4), x.dtype), 0, [[0, 2, 0, 2]] * 6, x, "amax")',
+        "unsorted_segment_max answers the dtype's lowest number where nothing arrives",
+    ),
+    Row(
+        'lambda x: torch.segment_reduce(x, "mean", lengths=torch.tensor([2, 0, 4]))',
+        'lambda x: faithful.segment_reduce(x, "mean", lengths=[2, 0, 4])',
+        "an empty segment's mean is NaN, not 0; initial= says what else",
+    ),
+    Row(
+        "lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15)",
+        "lambda x: faithful.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15)",
+        "TensorFlow's takes the range's ends, moves them, and stops the gradient there, torch's half a level later",
+    ),
+    Row(
+        "lambda x: torch.fake_quantize_per_channel_affine("
+        "x, torch.full((4,), 0.1, dtype=torch.float32), torch.zeros(4, dtype=torch.int32), 1, 0, 15)",
+        "lambda x: faithful.fake_quantize_per_channel_affine(x, [0.1] * 4, [0] * 4, 1, 0, 15)",
+        "the same for each channel",
+    ),
+    Row(
         "lambda x: F.cosine_similarity(x, x.flip(0))",
         "lambda x: faithful.cosine_similarity(x, tf.reverse(x, [0]))",
         "Keras' loss is its negative, with the bound on the squared norm",

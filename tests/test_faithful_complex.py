@@ -23,8 +23,8 @@ Z = np.array([[1 + 2j, 3 - 1j, 0.5j, -2], [4, 1 - 1j, 2j, 0.25]])
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "ASGD", "Rprop")
 CLIPPING = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
 AVERAGES = ("AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn")
-RIGHT = {*OPTIMIZERS, *CLIPPING, *AVERAGES}
-"""Parts that are compared with torch on complex tensors below."""
+RIGHT = {*OPTIMIZERS, *CLIPPING, *AVERAGES, "LBFGS"}
+"""Parts that are compared with torch on complex tensors, below and (LBFGS) in test_faithful_searches."""
 
 
 def call(part: Callable[[], Any], *arguments: Any) -> Callable[[], Any]:
@@ -36,6 +36,7 @@ def complex_tensor(*shape: int) -> Any:
 
 
 REFUSED: dict[str, Callable[[], Any]] = {
+    "Adafactor": lambda: faithful.Adafactor().build([tf.Variable(Z)]),
     "AvgPool2d": lambda: faithful.AvgPool2d(2)(complex_tensor(1, 2, 2, 2)),
     "BCELoss": lambda: faithful.BCELoss()(complex_tensor(), complex_tensor()),
     "BCEWithLogitsLoss": lambda: faithful.BCEWithLogitsLoss()(complex_tensor(), complex_tensor()),
@@ -48,6 +49,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "Dropout": lambda: faithful.Dropout()(complex_tensor()),
     "Embedding": lambda: faithful.Embedding(3, 2)(complex_tensor()),
     "GELU": lambda: faithful.GELU()(complex_tensor()),
+    "GradScaler": lambda: faithful.GradScaler().scale(complex_tensor()),
     "GRU": lambda: faithful.GRU(4, 2)(complex_tensor(1, 2, 4)),
     "GaussianNLLLoss": lambda: faithful.GaussianNLLLoss()(complex_tensor(), (complex_tensor(), 1.0)),
     "HuberLoss": lambda: faithful.HuberLoss()(complex_tensor(), complex_tensor()),
@@ -55,6 +57,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "LSTM": lambda: faithful.LSTM(4, 2)(complex_tensor(1, 2, 4)),
     "LeakyReLU": lambda: faithful.LeakyReLU()(complex_tensor()),
     "MaxPool2d": lambda: faithful.MaxPool2d(2)(complex_tensor(1, 2, 2, 2)),
+    "Muon": lambda: faithful.Muon().build([tf.Variable(Z)]),
     "MultiheadAttention": lambda: faithful.MultiheadAttention(4, 2)(*[complex_tensor(1, 2, 4)] * 3),
     "NLLLoss": lambda: faithful.NLLLoss()([0, 1], complex_tensor()),
     "PReLU": lambda: faithful.PReLU()(complex_tensor()),
@@ -63,6 +66,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "SmoothL1Loss": lambda: faithful.SmoothL1Loss()(complex_tensor(), complex_tensor()),
     "Softplus": lambda: faithful.Softplus()(complex_tensor()),
     "SparseAdam": lambda: faithful.SparseAdam().build([tf.Variable(Z)]),
+    "SyncBatchNorm": lambda: faithful.SyncBatchNorm(4)(complex_tensor(), training=True),
     "TransformerEncoderLayer": lambda: faithful.TransformerEncoderLayer(4, 2, 8)(complex_tensor(1, 2, 4)),
     "TripletMarginLoss": lambda: faithful.TripletMarginLoss()(None, [complex_tensor()] * 3),
     "Upsample": lambda: faithful.Upsample(scale_factor=2)(complex_tensor(1, 2, 2, 2)),

@@ -30,6 +30,7 @@ layers: dict[str, tuple[tuple[int, ...], Any]] = {
     ),
     "PReLU": (vector, lambda: faithful.PReLU(4)),
     "RNN": (sequence, lambda: faithful.RNN(4, 3, batch_first=True, nonlinearity="relu")),
+    "SyncBatchNorm": (vector, lambda: faithful.SyncBatchNorm(4, momentum=0.25)),
     "Softplus": (vector, lambda: faithful.Softplus(2.0)),
     "TransformerEncoderLayer": (
         sequence,

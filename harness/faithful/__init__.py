@@ -9,6 +9,7 @@ from typing import Any
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
+    "adafactor": ("Adafactor",),
     "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
     "attention": ("MultiheadAttention",),
     "convolution": ("ConvTranspose1d", "ConvTranspose2d"),
@@ -34,6 +35,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "poisson_nll_loss",
         "smooth_l1_loss",
     ),
+    "grad_scaler": ("GradScaler",),
+    "lbfgs": ("LBFGS",),
     "losses": (
         "BCELoss",
         "BCEWithLogitsLoss",
@@ -48,7 +51,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "SmoothL1Loss",
         "TripletMarginLoss",
     ),
-    "normalization": ("BatchNorm",),
+    "muon": ("Muon",),
+    "normalization": ("BatchNorm", "SyncBatchNorm"),
     "optimizers": ("ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"),
     "pooling": ("AvgPool2d", "MaxPool2d"),
     "recurrent": ("GRU", "LSTM", "RNN"),

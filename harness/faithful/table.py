@@ -13,7 +13,7 @@ class Row:
     """Two expressions that do the same to the same arguments.
 
     `takes` names the arguments both are called with: those of a layer or a function ("vector", "image", "sequence",
-    "ids", ...), of a loss (Keras' called target first), of an optimizer or of a clipping. `weights` are rows of a
+    "ids", ...), of a loss (Keras' called target first), of an optimizer, a clipping or a loss scale. `weights` are rows of a
     `Port` that give the Keras layer the module's weights; a part of `harness.faithful` needs none.
     """
 
@@ -134,6 +134,11 @@ NORMALIZATIONS = (
         "faithful.BatchNorm(4)",
         "the same over height and width; axis=1 for channels second",
         "image",
+    ),
+    Row(
+        "nn.SyncBatchNorm(4)",
+        "faithful.SyncBatchNorm(4)",
+        "in a tf.distribute strategy the statistics are those of all replicas; alone it is BatchNorm",
     ),
     Row("nn.LayerNorm(4)", "keras.layers.LayerNormalization(epsilon=1e-5)", "epsilon is 1e-3 by default", weights=NORM),
     Row(
@@ -393,6 +398,36 @@ OPTIMIZERS = (
     Row("lambda p: optim.Adadelta(p)", "faithful.Adadelta()", "rate 1, epsilon 1e-6", "gradients of steps"),
     Row("lambda p: optim.ASGD(p)", "faithful.ASGD()", "not in Keras", "gradients of steps"),
     Row("lambda p: optim.Rprop(p)", "faithful.Rprop()", "not in Keras", "gradients of steps"),
+    Row(
+        "lambda p: optim.Adafactor(p)",
+        "faithful.Adafactor()",
+        "epsilon bounds the variance; Keras' adds it to the squared gradient, and scales by other rates",
+        "gradients of steps",
+    ),
+    Row(
+        "lambda p: optim.Muon(p)",
+        "faithful.Muon()",
+        "of matrices, in bfloat16; transposed=True for kernels of Dense; Keras' mixes in AdamW and other scales",
+        "gradients of steps of a matrix",
+    ),
+    Row(
+        "lambda p: optim.LBFGS(p, max_iter=4)",
+        "faithful.LBFGS(max_iter=4)",
+        "not in Keras: optimizer.step(closure), and the closure answers loss and gradients",
+        "closure",
+    ),
+    Row(
+        'lambda p: optim.LBFGS(p, line_search_fn="strong_wolfe")',
+        'faithful.LBFGS(line_search_fn="strong_wolfe")',
+        "the step is searched, and the closure asked more often",
+        "closure",
+    ),
+    Row(
+        'torch.amp.GradScaler("cpu", growth_interval=2)',
+        'faithful.GradScaler("cpu", growth_interval=2)',
+        "starts at 2^16; Keras' LossScaleOptimizer at 2^15, so other steps overflow and are skipped",
+        "scaled gradients of steps",
+    ),
     Row(
         "lambda p: nn.utils.clip_grad_norm_(p, 0.5)",
         "lambda grads: faithful.clip_grad_norm(grads, 0.5)[0]",

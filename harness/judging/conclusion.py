@@ -221,27 +221,20 @@ def narrow(seen: Evidence) -> list[Finding]:
     ]
 
 
-PLACES = 2
-"""Places of a kind that a finding names; the verdict's data have all of them."""
+PLACES = 5
+"""Places of a side that are findings each; the verdict's data have all of them."""
 
 
 def kept(seen: Evidence) -> list[Finding]:
     """Where float64 runs would have become float32 and were kept float64, and where they go on in fewer bits."""
     found = []
     for side, places in seen.kept.items():
-        for wide in (True, False):
-            here = [place for place in places if place.wide == wide]
-            if not here:
-                continue
-            first = "; ".join(f"{place}" for place in here[:PLACES])
-            more = f"; and {counted(len(here) - PLACES, 'place')} more" if len(here) > PLACES else ""
-            often = counted(sum(place.times for place in here), "time")
-            said = (
-                f"{side}'s float64 run was kept float64 where it would have become float32, {often}: {first}{more}"
-                if wide
-                else f"{side}'s float64 run goes on in fewer bits, as it asks, {often}: {first}{more}"
-            )
-            found.append(Finding("kept wide" if wide else "narrow", said))
+        for place in places[:PLACES]:
+            how = "kept float64" if place.wide else "left as it is"
+            said = f"{side}: {place}; {how}, {counted(place.times, 'time')}"
+            found.append(Finding("kept wide" if place.wide else "narrow", said))
+        if len(places) > PLACES:
+            found.append(Finding("kept wide", f"{side}: {counted(len(places) - PLACES, 'place')} more of this kind"))
     return found
 
 

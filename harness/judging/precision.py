@@ -12,6 +12,9 @@ from harness.oracle.rules import FLOAT32
 from harness.running.start import Side
 from harness.verdict import Difference, Finding
 
+WRITE = "write it with operations that take their numbers as tensors of the input's dtype"
+"""What helps against float32 that is a kernel's own."""
+
 FLOAT64_OF: dict[Apart, Side] = {"torch float64": "torch", "tensorflow float64": "tensorflow"}
 """Whose float64 run stands apart."""
 
@@ -43,9 +46,9 @@ def leaks_explain(seen: Evidence, report: Report) -> Review | None:
     entered, step = first.tensor, first.step
     if narrow and (first.step or causal([narrow[0], first.tensor])[0] == narrow[0]):
         entered, step = narrow[0], 0
-    others = f"; and of {'; and of '.join(leaks[1:])}" if leaks[1:] else ""
-    said = f"float32 in the float64 run of {leaks[0]}{others}; it enters {entered} at step {step}"
-    return Review(in_float32(seen, report), (Finding("float32 leak", said, entered, step),))
+    found = [Finding("float32 leak", f"float32 in the float64 run of {leak}; {WRITE}") for leak in leaks[1:]]
+    said = f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {step}; {WRITE}"
+    return Review(in_float32(seen, report), (Finding("float32 leak", said, entered, step), *found))
 
 
 def float64_path_differs(seen: Evidence, report: Report) -> Review | None:

@@ -95,6 +95,8 @@ class Finding:
         "slow rounding",
         "blank",
         "overflow",
+        "kept wide",
+        "narrow",
         "bookkeeping",
         "horizon",
         "stale acceptance",
@@ -162,6 +164,18 @@ class TensorSummary:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One place of a float64 run that would have been float32: what it kept, or why not, in which line and library, how often."""
+
+    side: str
+    wide: bool
+    what: str
+    line: str
+    through: str
+    times: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome for one pair and one problem."""
 
@@ -184,6 +198,7 @@ class Verdict:
     series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     unmoved: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()
     seconds: float = 0.0
     trace: str = ""
     side: str = ""

@@ -81,7 +81,7 @@ def concluded(seen: Evidence) -> tuple[Status, str, Difference | None, list[Find
     stuck = nothing_moved(seen)
     if stuck:
         return "INCONCLUSIVE", stuck, None, findings
-    findings += kernels(seen) + constants(seen) + narrow(seen)
+    findings += kernels(seen) + constants(seen) + narrow(seen) + kept(seen)
     worst = max(seen.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
     seen_of = f"{counted(seen.judged, 'step')}, {counted(len(oracle.tracks), 'tensor')}"
@@ -219,6 +219,30 @@ def narrow(seen: Evidence) -> list[Finding]:
         )
         for name, side in found
     ]
+
+
+PLACES = 2
+"""Places of a kind that a finding names; the verdict's data have all of them."""
+
+
+def kept(seen: Evidence) -> list[Finding]:
+    """Where float64 runs would have become float32 and were kept float64, and where they go on in fewer bits."""
+    found = []
+    for side, places in seen.kept.items():
+        for wide in (True, False):
+            here = [place for place in places if place.wide == wide]
+            if not here:
+                continue
+            first = "; ".join(f"{place}" for place in here[:PLACES])
+            more = f"; and {counted(len(here) - PLACES, 'place')} more" if len(here) > PLACES else ""
+            often = counted(sum(place.times for place in here), "time")
+            said = (
+                f"{side}'s float64 run was kept float64 where it would have become float32, {often}: {first}{more}"
+                if wide
+                else f"{side}'s float64 run goes on in fewer bits, as it asks, {often}: {first}{more}"
+            )
+            found.append(Finding("kept wide" if wide else "narrow", said))
+    return found
 
 
 def kernels(seen: Evidence) -> list[Finding]:

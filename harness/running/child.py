@@ -28,7 +28,7 @@ from harness.running.frameworks import Framework, load
 from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
 from harness.running.run import Run
-from harness.running.start import LoopError, RunSpec, Side, Watching
+from harness.running.start import LoopError, RunSpec, Side, Watched, Watching
 from harness.running.wire import Layout
 
 PR_SET_PDEATHSIG = 1
@@ -180,16 +180,17 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         try:
             step = next(run)
         except StopIteration:
+            if run.watched != noted:
+                note(end, run.watched)  # how often in all
             wire.send(end, wire.END, struct.pack("<q", written(log)))
             break
         except LoopError as error:
             sound = False
             wire.tell(end, wire.RAISED, [error.step, error.message, error.trace, written(log)])
             break
-        if run.watching and run.watched != noted:
+        if places(run.watched) != places(noted):
             noted = run.watched
-            leaks = [[leak.what, leak.line, leak.through, leak.corrected] for leak in noted.leaks]
-            wire.tell(end, wire.NOTED, [leaks, noted.returned, noted.fixed])
+            note(end, noted)
         if ahead >= 0:
             run.live = {}
         said = written(log)
@@ -199,6 +200,18 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         del step
     told.until(lambda: False)
     return sound
+
+
+def places(seen: Watched) -> object:
+    """What is told at once; how often something happened at a place is told at the end."""
+    return seen.leaks, seen.returned, seen.fixed, len(seen.kept)
+
+
+def note(end: socket.socket, seen: Watched) -> None:
+    """Tell what was seen of float32 in a float64 run."""
+    leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
+    kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
+    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept])
 
 
 def written(log: int) -> int:

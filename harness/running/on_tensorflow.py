@@ -13,6 +13,7 @@ from harness.contract.port import dense
 from harness.contract.recipes import Array
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
+from harness.running.legacy_keras import LegacyKeras
 from harness.running.start import Precision
 
 
@@ -34,6 +35,7 @@ class TensorFlow:
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
+        self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
 
     def begin(self, precision: Precision, seed: int) -> None:
@@ -41,6 +43,7 @@ class TensorFlow:
         self.precision = precision
         keras.config.set_floatx(precision)
         keras.config.set_dtype_policy(precision)
+        self.legacy.begin(precision)
         tf.random.set_seed(seed)
         self.settings = settings()
 

@@ -34,10 +34,19 @@ Epochs = dict[int, Mean]
 
 
 def note(epochs: Epochs, record: Record, quantity: str, epoch: int, examples: int) -> None:
-    """Take in one step's value of the curve, if it was recorded."""
-    value = record.get(quantity)
-    if value is not None:
-        epochs.setdefault(epoch, Mean()).add(float(np.mean(value)), examples)
+    """Take in one step's value of the curve, if it was recorded: the quantity, or the sum of a dict of that name."""
+    parts = [value for name in parts_of(quantity, record) if (value := record[name]) is not None]
+    if parts:
+        epochs.setdefault(epoch, Mean()).add(sum(float(np.mean(value)) for value in parts), examples)
+
+
+def parts_of(quantity: str, record: Record) -> list[str]:
+    """The names of what is added up to a curve.
+
+    >>> parts_of("loss", {"loss/box": None, "loss/class": None, "losses": None})
+    ['loss/box', 'loss/class']
+    """
+    return [quantity] if quantity in record else [name for name in record if name.startswith(f"{quantity}/")]
 
 
 def curve(problem: Problem, losses: Mapping[RunSpec, Epochs], *, complete: bool) -> Curve:
@@ -68,7 +77,7 @@ def curve(problem: Problem, losses: Mapping[RunSpec, Epochs], *, complete: bool)
 
 def check_curve(name: str, records: Mapping[RunSpec, Record]) -> None:
     """Raise UsageError if the curve that must fall is not recorded on either side, so that nobody would look at it."""
-    if any(name in record for record in records.values()):
+    if any(parts_of(name, record) for record in records.values()):
         return
     first = next(iter(records.values()))
     known = [field for field, array in first.items() if array is not None and array.dtype.kind in "fiub"]

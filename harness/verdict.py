@@ -115,6 +115,7 @@ class Finding:
         "float32 kernel",
         "slow rounding",
         "blank",
+        "overflow",
         "bookkeeping",
         "horizon",
         "stale acceptance",
@@ -138,7 +139,8 @@ class Sensitivity:
     """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did).
 
     Of a mistake that has a size it is the faintest that was noticed, or the grossest that was tried. shows_in_torch:
-    whether the reference would have shown it. refused: the reference raises, so that nothing was tried.
+    whether the reference would have shown it. refused: the reference raises, so that nothing was tried. declared: why the
+    scenario says that it rightly changes nothing.
     """
 
     mistake: str
@@ -149,6 +151,7 @@ class Sensitivity:
     excess: float = 0.0
     shows_in_torch: bool = True
     refused: bool = False
+    declared: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -88,7 +89,7 @@ def main(place: int | None = None) -> None:
                 digests=request.digests,
                 report=speaker.note,
             )
-            outcome = Event(verdict=verdict)
+            outcome = Event(verdict=replace(verdict, options=request.options))
         except UsageError as error:
             outcome = Event(usage=str(error))
         sys.stdout.flush()

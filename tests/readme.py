@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT / "tests" / "evidence"))
 
-from results import read  # noqa: E402  (beside the commands that write what it reads)
+from machine import told  # noqa: E402  (beside the commands that write what is read here)
+from results import read  # noqa: E402
 
 GROUPS = {
     "Optimizers": "adadelta adagrad adam_regression adamw_groups amsgrad nadam rmsprop_centered sgd_dampening sgd_nesterov",
@@ -93,10 +94,11 @@ def peers() -> str:
     found = read("peers")
     rows = [
         (bold(item, item["name"]), item["says"], f"{item['detected']} of {found['faults']}",
-         f"{item['false_alarms']} of {found['valid']}")
+         f"{item['false_alarms']} of {found['valid']}", f"{item['near']}")
         for item in found["rules"]
     ]  # fmt: skip
-    return table(("whose rule", "what it says", "faults noticed", "false alarms"), rows)
+    head = ("whose rule", "what it says", "faults noticed", "false alarms", "near its bound")
+    return f"{table(head, rows)}\n\n{told(found['machine'])}"
 
 
 def bold(item: dict[str, Any], text: str) -> str:
@@ -104,14 +106,17 @@ def bold(item: dict[str, Any], text: str) -> str:
     return f"**{text}**" if item["name"] == "twinloop" else text
 
 
+EXAMPLE = ("layer normalization, variance in one pass, mean 20", "layer normalization, epsilon 1e-6")
+"""Two cases that float32 cannot tell apart."""
+
+
 def example() -> str:
-    """Two cases that float32 cannot tell apart."""
+    """How far apart they are in both precisions."""
     known = {case["name"]: case for case in read("peers")["cases"]}
-    names = ("layer normalization, variance in one pass, mean 10", "layer normalization, epsilon 1e-6")
     rows = [
         (known[name]["name"] + (", valid" if known[name]["valid"] else ", a mistake"),
          *(f"{known[name][size]:.2g}" for size in ("float32", "float64", "excess")))
-        for name in names
+        for name in EXAMPLE
     ]  # fmt: skip
     return table(("against torch's layer normalization", "apart in float32", "apart in float64", "excess"), rows)
 
@@ -133,7 +138,7 @@ def gap() -> str:
             )
         )
     head = ("rule", "valid runs", "largest excess", "faults found", "smallest excess", "empty decades between")
-    return table(head, rows)
+    return f"{table(head, rows)}\n\n{told(read('gap').get('machine'))}"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

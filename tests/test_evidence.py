@@ -1,4 +1,7 @@
-"""The evidence commands: ours makes no mistake on the cases, each hole of a published rule is there, sums are right."""
+"""The evidence commands: ours makes no mistake on the cases, each hole of a published rule is there, sums are right.
+
+What is held here has a margin, because rounding differs between processors: see `rounding` in pyproject.toml.
+"""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +10,7 @@ from pathlib import Path
 import pytest
 from faithful_oracle import LIMIT
 from faults import FAULTS, REWRITES
+from readme import EXAMPLE
 
 from harness.plugin import Recorder
 from harness.report.json import append, lines
@@ -18,9 +22,11 @@ sys.path.insert(0, str(Path(__file__).parent / "evidence"))
 
 import gap
 import peers
+from machine import machine, told
 from results import read
 
 pytestmark = pytest.mark.xdist_group("evidence")
+rounding = pytest.mark.rounding
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +34,25 @@ def found() -> dict:
     return peers.measured()
 
 
-def wrong(found: dict, name: str) -> set[str]:
+def by_name(found: dict, name: str) -> dict:
     (rule,) = [rule for rule in found["rules"] if rule["name"] == name]
-    return set(rule["wrong"])
+    return rule
 
 
-def test_ours_is_right_on_every_case(found: dict) -> None:
-    assert not wrong(found, "twinloop")
+@rounding
+def test_ours_is_right_on_every_case_and_near_its_bound_on_none(found: dict) -> None:
+    assert not by_name(found, "twinloop")["wrong"]
+    assert not by_name(found, "twinloop")["near"]
     assert all((case["excess"] < LIMIT) == case["valid"] for case in found["cases"])
 
 
+@rounding
 def test_the_weaker_rule_takes_no_valid_rewrite_for_a_fault(found: dict) -> None:
-    (rule,) = [rule for rule in found["rules"] if rule["name"] == "twinloop, float32 alone"]
-    assert rule["false_alarms"] == 0
-    assert rule["detected"] < found["faults"], "it sees float32 alone, and says so"
+    rule = by_name(found, "twinloop, float32 alone")
+    valid = [case["name"] for case in found["cases"] if case["valid"]]
+    assert max(rule["sizes"][name] for name in valid) < 1 / peers.MARGIN
+    missed = [name for name, size in rule["sizes"].items() if name not in valid and size < 1 / peers.MARGIN]
+    assert missed, "it sees float32 alone, and says so"
 
 
 def test_there_are_enough_cases(found: dict) -> None:
@@ -51,6 +62,7 @@ def test_there_are_enough_cases(found: dict) -> None:
     assert len(names) == len(set(names))
 
 
+@rounding
 @pytest.mark.parametrize(
     ("rule", "case"),
     [
@@ -62,27 +74,78 @@ def test_there_are_enough_cases(found: dict) -> None:
         ("transformers PT/TF", "nothing but NaN"),
         ("ivy", "NaN where the reference is 0"),
         ("onnx2tf -cotof", "height and width swapped"),
-        ("onnx2tf -cotof", "matmul of values near 1e5"),
+        ("onnx2tf -cotof", "product of values near 1e5, last term first"),
         ("Keras' golden values", "Adam, epsilon 1e-7"),
-        ("tinygrad's optimizer tests", "Adam, beta2 0.9991"),
-        ("array-api-tests", "0.9 for 0.0"),
-        ("array-api-tests", "130 for 100"),
+        ("tinygrad's optimizer tests", "Adam, rate off by 1e-6"),
+        ("array-api-tests", "0.4 for 0.0"),
+        ("array-api-tests", "110 for 100"),
         ("AlgoPerf", "scaled by 1 + 1e-6"),
-        ("torch.testing.assert_close", "variance in one pass, mean 10"),
+        ("torch.testing.assert_close", "layer normalization, variance in one pass, mean 20"),
         ("assert_close on float64 runs", "layer normalization, epsilon off by 1e-9"),
-        ("AWS R-ratio", "product over 4096 terms, one after the other"),
+        ("AWS R-ratio", "layer normalization, variance in one pass, mean 20"),
+        ("TTrace, bound", "layer normalization, epsilon off by 1e-9"),
+        ("TTrace, perturbed", "layer normalization, variance in one pass, mean 20"),
     ],
 )
 def test_a_published_rule_has_the_hole_that_is_known_of_it(found: dict, rule: str, case: str) -> None:
-    """So that each is written down as it is, and not weaker."""
-    assert case in wrong(found, rule)
+    """So that each is written down as it is, and not weaker; with a margin, so that no processor closes it."""
+    held = by_name(found, rule)
+    assert case in held["wrong"]
+    size = held["sizes"][case]
+    assert not 1 / peers.MARGIN < size < peers.MARGIN, f"{size} times the bound hangs on rounding; choose another case"
 
 
-def test_the_counts_in_the_readme_are_these(found: dict) -> None:
-    """Which cases rounding decides may depend on the machine; how many there are and what ours says may not."""
+def test_a_case_at_the_bound_is_counted_as_near_it() -> None:
+    """The twin of the margins above."""
+    counted = peers.counted(
+        "a rule", "", {"far": 0.1, "below": 0.9, "above": 1.1, "valid": 1.1, "wide": 9.0}, {"valid"}
+    )
+    assert (counted["detected"], counted["false_alarms"], counted["near"]) == (2, 1, 3)
+    assert counted["wrong"] == ["below", "far", "valid"]
+
+
+def test_the_cases_in_the_readme_are_these(found: dict) -> None:
+    """How many faults a published rule notices may depend on the machine; what the cases are and what ours says may not."""
     recorded = read("peers")
     assert [case["name"] for case in recorded["cases"]] == [case["name"] for case in found["cases"]]
-    assert recorded["rules"][-1] == {k: v for k, v in found["rules"][-1].items() if k != "wrong"}
+    assert recorded["rules"][-1] == peers.summary(found["rules"][-1])
+    assert [rule["name"] for rule in recorded["rules"]] == [rule["name"] for rule in found["rules"]]
+
+
+def test_the_example_in_the_readme_shows_what_is_said_of_it(found: dict) -> None:
+    """In float32 the mistake is the closer of the two, and in float64 the farther, by a factor that rounding does not eat."""
+    known = {case["name"]: case for case in found["cases"]}
+    right, wrong = (known[name] for name in EXAMPLE)
+    assert (right["valid"], wrong["valid"]) == (True, False)
+    assert right["float32"] > peers.MARGIN * wrong["float32"]
+    assert wrong["float64"] > 1000 * right["float64"]
+
+
+# Which machine
+
+
+def test_evidence_says_on_which_processor_it_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(
+        "processor\t: 0\nmodel name\t: A Processor @ 2 GHz\ncpu family\t: 6\nmodel\t\t: 85\n"
+        "flags\t\t: fpu avx2 sse4_2 avx512f\n\n"
+        "processor\t: 1\nmodel name\t: Another\nflags\t\t: amx_bf16\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    found = machine(cpuinfo)
+    assert (found["processor"], found["flags"]) == ("A Processor @ 2 GHz, family 6, model 85", "sse4_2 avx2 avx512f")
+    assert "ATEN_CPU_CAPABILITY=avx2" in found["settings"]
+    assert told(found).startswith(
+        "Measured on: A Processor @ 2 GHz, family 6, model 85; sse4_2 avx2 avx512f, under ATEN_CPU_CAPABILITY=avx2"
+    )
+
+
+def test_a_machine_without_such_a_file_has_a_name_all_the_same(tmp_path: Path) -> None:
+    found = machine(tmp_path / "none")
+    assert found["processor"]
+    assert found["flags"] == ""
 
 
 def verdict(pair: str, status: str, excess: float, *, first: float | None = None) -> Verdict:

@@ -386,6 +386,8 @@ def test_fit_makes_the_steps_of_a_torch_loop() -> None:
     agree_by_step("Adam in fit, XLA", reference, lambda dtype: port(dtype, True))
 
 
+@pytest.mark.own_process
+@pytest.mark.xdist_group("own_process")
 def test_mixed_precision_updates_float32_weights() -> None:
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(2, dtype="mixed_float16")(inputs))

@@ -96,6 +96,8 @@ def test_a_layer_answers_the_same_in_a_graph_and_under_xla(name: str) -> None:
             np.testing.assert_allclose(theirs, ours, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.own_process
+@pytest.mark.xdist_group("own_process")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", layers)
 def test_a_layer_runs_in_mixed_precision(name: str, policy: str) -> None:

@@ -33,6 +33,7 @@ def test_a_planted_slip_is_found_where_it_enters(worker: Worker, fault: Fault) -
     assert verdict.first.excess > (WEAKER_THRESHOLD if verdict.weaker else 1e6)
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("rewrite", REWRITES, ids=lambda rewrite: rewrite.name)
 def test_a_valid_rewrite_is_no_slip(worker: Worker, rewrite: Rewrite) -> None:
     verdict = judged(worker, rewrite.pair, rewrite.edits, **rewrite.settings)

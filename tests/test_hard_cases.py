@@ -424,6 +424,7 @@ NORMALIZED = (
 """Batch normalization, so that the bias is dead: its gradient is rounding in float64 as well."""
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize(
     "update",
     [
@@ -439,6 +440,7 @@ def test_a_dead_bias_under_an_optimizer_that_normalises_rounding_is_no_differenc
     assert verdict.status == "EQUIVALENT", verdict.sentence
 
 
+@pytest.mark.rounding
 def test_an_appeal_takes_nothing_back_from_a_mistake(net: Any) -> None:
     """The dead bias moves by its rounding on both sides; a rate off by a millionth is no rounding."""
     verdict = net(NORMALIZED, MEAN, ("lr * torch.sign(g)", "lr * (1 + 1e-6) * tf.sign(g)"))
@@ -457,6 +459,7 @@ def test_what_is_nothing_but_rounding_explains_no_difference(net: Any) -> None:
     assert "grads/b" not in verdict.sentence
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("resync", [False, True])
 def test_every_step_by_itself_is_heard_on_appeal_too(net: Any, resync: bool) -> None:
     verdict = net(ROUNDED["distances by expansion"], BESIDE, resync=resync)
@@ -475,6 +478,7 @@ ROUNDED = {
 }
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("name", ROUNDED)
 def test_a_root_of_rounding_is_no_difference(net: Any, name: str) -> None:
     """Rounding shrinks by 2**29, its square root by 2**14.5."""
@@ -577,6 +581,7 @@ def test_a_rounding_in_the_forward_pass_that_float32_tips_is_a_note() -> None:
     assert seen.status == "EQUIVALENT", seen.sentence
 
 
+@pytest.mark.rounding
 def test_whole_numbers_that_the_nudge_tips_too_are_no_difference_in_float32_alone(net: Any) -> None:
     """As an argsort of many logits."""
     codes = "(h * 1e7).round().long()", "tf.cast(tf.round(h * 1e7), tf.int64)"

@@ -16,7 +16,7 @@ from harness.oracle.track import POINTS, Series
 from harness.plugin import Twin
 from harness.running.pairs import Edit, Pair
 
-pytestmark = pytest.mark.xdist_group("findings")
+pytestmark = [pytest.mark.xdist_group("findings"), pytest.mark.rounding]
 
 NETWORK = {
     "scenario.py": """\

@@ -240,6 +240,7 @@ def distances(expanded: bool) -> Loop:
     return changed(training, put)
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("scenario", [LONG, ZERO], ids=["drawn weights", "zero weights"])
 def test_a_root_of_rounding_is_excused_with_zero_weights_too(scenario: Any) -> None:
     seen = outcome(distances(False), distances(True), scenario)
@@ -267,6 +268,7 @@ def alarms(seeds: int, **how: Any) -> list[str]:
     return [one.sentence for one in seen if not passes(one)]
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize(
     "how", [{}, {"counts": True}, {"high": True}, {"stops": True}, {"high": True, "counts": True}],
     ids=["plain", "counts", "loss began high", "early stop", "loss began high, counts"],

@@ -43,6 +43,15 @@ def seen(scenario: Scenario, name: str = "x", **settings: Any) -> list[list[floa
     return [batch[name].tolist() for _, batch in make_problem(scenario, **settings).batches()]
 
 
+def test_what_is_unnoticed_is_one_of_the_mistakes_and_has_a_reason() -> None:
+    settings = {"weights": {"w": normal(2)}, "data": {"x": normal(4)}, "hyper": {"killed_at": 3}}
+    assert Scenario("It restarts.", unnoticed={"killed_at": "a restart changes nothing"}, **settings).unnoticed
+    with pytest.raises(UsageError, match="did you mean killed_at"):
+        Scenario("It restarts.", unnoticed={"killed": "a restart changes nothing"}, **settings)
+    with pytest.raises(UsageError, match="needs a reason"):
+        Scenario("It restarts.", unnoticed={"order": " "}, **settings)
+
+
 def test_batches_keep_the_order_and_the_smaller_last_one() -> None:
     epoch = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert seen(PLAIN) == epoch * 2

@@ -38,13 +38,13 @@ LOSS = (
 )
 
 
-def trained(worker: Any, *ignored: tuple[str, str]) -> Any:
+def trained(worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) -> Any:
     """The verdict with mistakes made on purpose, where the port has numbers of its own in place of these names."""
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
     edits = port("loss_function(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
-    return judged(worker, LINE, *HYPER, *edits, steps=2, thorough=True)
+    return judged(worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
 
 
 def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any) -> None:
@@ -90,6 +90,32 @@ def test_a_port_that_ignores_a_hyperparameter_is_different(worker: Any, name: st
     assert not verdict.passed
     (missed,) = [trial for trial in verdict.sensitivity if not trial.noticed and trial.shows_in_torch]
     assert missed.mistake == mistake
+
+
+def declared(**why: str) -> Any:
+    return scenario("    hyper=", f"    unnoticed={why!r},\n    hyper=")
+
+
+def test_what_rightly_changes_nothing_can_be_declared_with_a_reason(worker: Any) -> None:
+    verdict = trained(worker, more=(declared(spare="the step of a restart"),))
+    assert verdict.status == "EQUIVALENT"
+    assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
+        "spare off by 0.001 is not checked: the step of a restart"
+    ]
+    assert [(t.mistake, t.noticed) for t in verdict.sensitivity if t.declared] == [("spare off by 0.001", False)]
+
+
+def test_a_declaration_hides_no_port_that_ignores_what_torch_uses_and_is_said_to_be_stale(worker: Any) -> None:
+    rate = port("learning_rate=lr", "learning_rate=0.009999999776482582")
+    ignored = judged(worker, LINE, rate, declared(lr="it changes nothing"), steps=2, thorough=True)
+    assert (ignored.status, ignored.sentence) == (
+        "DIFFERENT",
+        "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it",
+    )
+    used = judged(worker, LINE, declared(lr="it changes nothing"), steps=2, thorough=True)
+    assert [finding.sentence for finding in notes(used, "stale acceptance")] == [
+        "lr off by 1e-06 is noticed; take it out of the scenario's unnoticed= (it changes nothing)"
+    ]
 
 
 TEXT = (

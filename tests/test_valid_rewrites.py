@@ -13,7 +13,7 @@ from lazily import tf, torch
 
 from harness.running.pool import Worker
 
-pytestmark = pytest.mark.xdist_group("findings")
+pytestmark = [pytest.mark.xdist_group("findings"), pytest.mark.rounding]
 
 VALID, WRONG = 100.0, 1e5
 """Every valid rewrite stays below the one, every fault is above the other; the threshold, 1000, lies in between."""

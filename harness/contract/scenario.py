@@ -18,6 +18,8 @@ from harness.verdict import CAUSES, Cause
 
 Value = int | float | bool | str | tuple[float, ...]
 NUMBERS = {1: "one number is", 2: "two numbers are", 3: "three numbers are", 4: "four numbers are"}
+MISTAKES = ("weight", "data", "order", "noise", "length")
+"""What mistakes made on purpose are made in, beside the hyperparameters."""
 RESERVED = ("batch_size", "epochs", "steps")
 
 
@@ -59,7 +61,9 @@ class Accepted:
         in the float64 runs.
     reason: printed in every verdict.
     cause: accept it only as long as this relation explains it at every step: "factor", "order" (within the batch),
-        "later", "earlier" (by one step) or "decay" (a term that the optimizer adds on the other side); any if not given.
+        "later", "earlier" (by one step), "decay" (a term that the optimizer adds on the other side), "zero", "still" (it
+        does not move on one side), "step" (a factor of what it moves by), "axes" (exchanged), "flip" (reversed) or "places"
+        (the same numbers elsewhere); any if not given.
     port: the further port it is for (``plain`` for tensorflow_loop_plain.py); the first port if empty.
     """
 
@@ -79,9 +83,9 @@ class Accepted:
         """Whether the tensor of this name is meant."""
         return fnmatch.fnmatchcase(name, self.tensors)
 
-    def allows(self, name: str, relative: float, cause: Cause | None) -> bool:
-        """Whether a difference in this tensor, of this relative size and cause, is accepted."""
-        return self.covers(name) and relative <= self.bound and self.cause in (None, cause)
+    def allows(self, name: str, relative: float, causes: Sequence[Cause]) -> bool:
+        """Whether a difference in this tensor, of this relative size and with these causes, is accepted."""
+        return self.covers(name) and relative <= self.bound and (self.cause is None or self.cause in causes)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ class Scenario:
     vary: hyperparameter, batch_size or epochs -> between(...) or one_of(...), for Hypothesis.
     curve: the recorded quantity whose mean over an epoch must fall; may_rise: why it need not.
     still: pattern of parameter names -> why these need not move.
+    unnoticed: hyperparameter, or "order", "length", "noise", "weight" or "data", in which a mistake made on purpose
+        rightly changes nothing -> why: the step of a restart, the order inside an accumulation window.
     accept: differences that are known and lived with.
     only_float32: why this scenario cannot run in float64; the verdict then rests on float32 alone, and says so.
     traps: ids of the known differences between the frameworks that the port had to avoid.
@@ -118,6 +124,7 @@ class Scenario:
     curve: str = "loss"
     may_rise: str = ""
     still: Mapping[str, str] = field(default_factory=dict)
+    unnoticed: Mapping[str, str] = field(default_factory=dict)
     accept: Sequence[Accepted] = ()
     only_float32: str = ""
     traps: Sequence[str] = ()
@@ -134,6 +141,11 @@ class Scenario:
         for name in self.vary:
             if name not in (*self.hyper, "batch_size", "epochs"):
                 raise UsageError(f"vary=: {instead(name, (*self.hyper, 'batch_size', 'epochs'), 'hyperparameter')}")
+        for name, why in self.unnoticed.items():
+            if name not in (*self.hyper, *RESERVED[:2], *MISTAKES):
+                raise UsageError(f"unnoticed=: {instead(name, (*self.hyper, *RESERVED[:2], *MISTAKES), 'mistake')}")
+            if not why.strip():
+                raise UsageError(f"unnoticed={{{name!r}: ...}} needs a reason")
         reserved = sorted(set(self.hyper) & set(RESERVED))
         if reserved:
             raise UsageError(f"hyper=: {', '.join(reserved)} is an argument of Scenario itself, write it there")

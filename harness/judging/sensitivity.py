@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.contract.record import Record
 from harness.contract.scenario import Problem
@@ -143,5 +143,8 @@ def sensitivity(seen: Evidence, report: Report) -> list[Sensitivity]:
     found = []
     for number, ladder in enumerate(ladders, start=1):
         report("mistakes made on purpose", number, len(ladders))
-        found.append(trials.sensitivity(list({mistake.name: mistake for mistake in ladder}.values())))
+        made = trials.sensitivity(list({mistake.name: mistake for mistake in ladder}.values()))
+        why = seen.problem.scenario.unnoticed.get(ladder[0].about, "")
+        # What the reference shows and the port does not is no matter of declaring it.
+        found.append(replace(made, declared=why if made.noticed or not made.shows_in_torch else ""))
     return found

@@ -34,10 +34,11 @@ Epochs = dict[int, Mean]
 
 
 def note(epochs: Epochs, record: Record, quantity: str, epoch: int, examples: int) -> None:
-    """Take in one step's value of the curve, if it was recorded: the quantity, or the sum of a dict of that name."""
+    """Take in one step's value of the curve, the sum of it if it is a dict; of a step that overflows and is skipped nothing."""
     parts = [value for name in parts_of(quantity, record) if (value := record[name]) is not None]
-    if parts:
-        epochs.setdefault(epoch, Mean()).add(sum(float(np.mean(value)) for value in parts), examples)
+    total = sum(float(np.mean(value)) for value in parts) if parts else math.nan
+    if math.isfinite(total):
+        epochs.setdefault(epoch, Mean()).add(total, examples)
 
 
 def parts_of(quantity: str, record: Record) -> list[str]:

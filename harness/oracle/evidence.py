@@ -230,10 +230,12 @@ def to_the_end(
             next(run)
             made += 1
     except StopIteration:
-        return replace(found, **{spec.side: f"ended after {made} steps"})
+        said = f"ended after {made} steps"
     except LoopError as error:
-        return replace(found, **{spec.side: f"raised at step {error.step}"})
-    return found
+        said = f"raised at step {error.step}"
+    else:
+        return found
+    return replace(found, torch=said) if spec.side == "torch" else replace(found, tensorflow=said)
 
 
 def put_back(problem: Problem, rule: Rule, runs: Mapping[RunSpec, Running], records: Mapping[RunSpec, Record]) -> None:

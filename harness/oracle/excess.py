@@ -119,6 +119,7 @@ class Oracle:
         self.structural: Difference | None = None
         self.names: list[str] = []
         self.not_finite: Difference | None = None
+        self.overflows: dict[int, Difference] = {}
         self.series = Series()
         self._before: Record = {}
         self._size: dict[str, float] = {}
@@ -126,6 +127,7 @@ class Oracle:
         self._previous: tuple[Record, Record] = ({}, {})
         self.following = False
         self.uniform: dict[str, bool] = {}
+        self._carries = False
 
     def observe(self, step: int, records: Mapping[RunSpec, Record]) -> None:
         """Take the records of one step, of every run of the rule. Nothing of them is kept but small copies."""
@@ -192,14 +194,14 @@ class Oracle:
     def in_order(self, items: Iterable[Difference]) -> list[Difference]:
         """Differences by step and causal order; of one stage a count before any array, and a field that is not there first."""
         rank = self._rank()
-        begins = {}
+        starts: dict[str, int] = {}
         for name, place in rank.items():
-            begins.setdefault(stage_of(name), place)
+            starts.setdefault(stage_of(name), place)
 
         def key(item: Difference) -> tuple[int, int, bool, int]:
             track, place = self.tracks.get(item.tensor), rank.get(item.tensor, len(rank))
             tells = item is self.structural or (track is not None and track.counts)
-            return item.step, begins.get(item.stage, place), not tells, place
+            return item.step, starts.get(item.stage, place), not tells, place
 
         return sorted(items, key=key)
 
@@ -231,6 +233,10 @@ class Oracle:
                 continue
             if unlike(a, b):
                 return Difference(step, stage_of(name), name, "shape")
+            if (a.dtype.kind in "fc") and not np.isfinite(a).all():
+                if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
+                    return Difference(step, stage_of(name), name, "not finite")
+                a, b = (np.where(np.isfinite(array), array, 0) for array in (a, b))
             between = distance(a, b)
             if a.dtype.kind not in "fc":
                 if between:
@@ -262,6 +268,7 @@ class Oracle:
         if self.structural:
             self.names = merged(records.values())
         self.order = [name for name in causal(list(left)) if name in right]
+        self._carries = any(stage(name).carried for name in self.order)
         return self.order
 
     def _scales(self, left: Record) -> None:
@@ -275,7 +282,7 @@ class Oracle:
             if name not in self._groups:
                 self._groups[name] = group_of(name, left)
             if group := self._groups[name]:
-                now[group] = max(now.get(group, 0.0), size)
+                now[group] = max(now.get(group, 0.0), size if math.isfinite(size) else finite_magnitude(array))
         for group, size in now.items():
             self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / FALL)
 
@@ -326,12 +333,17 @@ class Oracle:
             if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
                 self._mark(step, self.tracks[name], _at(step, name, "not finite", a, b))
                 return None
-            if known.finite:
-                self.not_finite = self.not_finite or _at(step, name, "not finite", a, b)
+            if known.finite and (known.carried or not self._carries):
+                self.not_finite = self.not_finite or self.overflows.get(step) or _at(step, name, "not finite", a, b)
                 return None
-            self.blank.setdefault(name, step)
+            if known.finite:  # a step that overflows and is skipped, if what it hands on stays finite
+                self.overflows.setdefault(step, _at(step, name, "not finite", a, b))
+            else:
+                self.blank.setdefault(name, step)
             if a is columns.left:
                 there = np.isfinite(a)
+                if not there.any():
+                    return None
                 columns = columns.each(lambda array, _, there=there: np.where(there, array, 0))  # type: ignore[misc]
                 self._size[name] = magnitude(columns.left)
         # A float32 or nudged run that is no number measures no noise; what is judged is judged without it.
@@ -512,6 +524,11 @@ def floor_of(name: str) -> float:
     """The part of its group's largest tensor below which a tensor's noise is not taken to be; less for moments, some of
     which are squares."""
     return STAGE_FLOOR**2 if stage(name).squares else STAGE_FLOOR
+
+
+def finite_magnitude(array: Array) -> float:
+    """max|array| over its finite elements; 0 if there are none."""
+    return magnitude(array[np.isfinite(array)])
 
 
 def is_uniform(array: Array) -> bool:

@@ -32,9 +32,7 @@ def unlike_fields(step: int, left: Record, right: Record) -> Difference | None:
         return None
     name = next(name for name in merged([left, right]) if name in missing or name in extra)
     near = difflib.get_close_matches(name, extra if name in left else missing, n=1)
-    return Difference(
-        step, stage_of(name), name, "missing" if name in left else "extra", near=near[0] if near else ""
-    )
+    return Difference(step, stage_of(name), name, "missing" if name in left else "extra", near=near[0] if near else "")
 
 
 def unlike_precisions(step: int, side: str, narrow: Record, wide: Record) -> Difference | None:

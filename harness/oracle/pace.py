@@ -33,7 +33,8 @@ class Pace:
             examples=used[0] if 0 < used[0] < problem.batch_size else 0,
         )
 
-    def apart(self) -> int | None:
-        """The first step at which the two sides have used up another number of examples; None if they never had."""
-        pairs = zip(self.torch, self.tensorflow, strict=True)
-        return next((step for step, (torch, tensorflow) in enumerate(pairs) if torch != tensorflow), None)
+    @property
+    def apart(self) -> bool:
+        """Whether each record of one side has used up more than the other's, as where it yields less often."""
+        pairs = list(zip(self.torch, self.tensorflow, strict=True))
+        return bool(pairs) and (all(0 < b < a for a, b in pairs) or all(0 < a < b for a, b in pairs))

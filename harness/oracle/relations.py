@@ -6,7 +6,7 @@ what is more than rounding: what it leaves has to be rounding, and a small part 
 candidates and a few numbers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
@@ -73,13 +73,13 @@ def zero(now: Now, numbers: Numbers | None) -> Numbers | bool | None:
 
 def still(now: Now, side: Numbers | None) -> Numbers | bool | None:
     """One side leaves it as it was, the other does not; the number is the side's place."""
-    moved = [None if was is None else gap(own, was) for own, was in zip((now.left, now.right), now.was, strict=True)]
-    if moved[0] is None or moved[1] is None:
+    if now.was[0] is None or now.was[1] is None:
         return None
-    if max(moved) <= now.tolerance:  # type: ignore[type-var]
+    moved = gap(now.left, now.was[0]), gap(now.right, now.was[1])
+    if max(moved) <= now.tolerance:
         return None
     number = float(moved[1] < moved[0])
-    return holds(side, (number,)) if moved[int(number)] == 0 else False
+    return holds(side, (number,)) if min(moved) == 0 else False
 
 
 def holds(before: Numbers | None, numbers: Numbers) -> Numbers | bool:
@@ -234,6 +234,12 @@ OF_STEPS: frozenset[Cause] = frozenset({"later", "earlier"})
 """Relations that show in a second step only."""
 
 
+ALL_OF_A_STAGE: tuple[Cause, ...] = ("zero", "still", "factor", "step")
+"""Relations that all tensors of a step and stage may have in common."""
+CLOSE = 1e-6
+"""Factors of several tensors that are so near, relatively, are one."""
+
+
 class Relations:
     """The candidates still alive for one tensor, and those that held where it differed first."""
 
@@ -269,9 +275,7 @@ class Relations:
                 if first:
                     self.at_first[kind] = outcome
 
-    def _now(
-        self, left: Array, right: Array, previous: tuple[Record, Record], before: Record, tolerance: float
-    ) -> Now:
+    def _now(self, left: Array, right: Array, previous: tuple[Record, Record], before: Record, tolerance: float) -> Now:
         x, y = left.astype(np.float64), right.astype(np.float64)
         initial = before.get("params/" + self.name.partition("/")[2])
         then = previous[0].get(self.name), previous[1].get(self.name)
@@ -330,6 +334,25 @@ class Relations:
         elif kind == "decay":  # taken off a parameter, added to all else
             side = "tensorflow" if (numbers[0] > 0) != (stage_of(self.name) == "params") else "torch"
         return Relation(kind, (self.name,), numbers, side, throughout)
+
+
+def together(known: Sequence[Relations]) -> Relation | None:
+    """The first tensor's relation, if it is one of all tensors that differ there: by one number, or by one of each its own."""
+    if len(known) < 2:
+        return None
+    own = known[0].relation
+    for kind in (own.kind,) if own else ALL_OF_A_STAGE:
+        held = [made for one in known if (made := one.held(kind))] if kind in ALL_OF_A_STAGE else []
+        if len(held) < len(known) or len({made.side for made in held}) > 1:
+            continue
+        numbers = tuple(made.numbers[0] if made.numbers else 0.0 for made in held)
+        one = max(numbers) - min(numbers) <= CLOSE * max(map(abs, numbers))
+        if not any(one.proves(kind) for one in known) or not (one or all(one.proves(kind) for one in known)):
+            continue
+        tensors = tuple(one.name for one in known)
+        shared = numbers[:1] if one or kind not in OF_NUMBERS else numbers
+        return Relation(kind, tensors, shared, held[0].side, all(made.throughout for made in held))
+    return None
 
 
 def nearly_whole(number: float) -> bool:

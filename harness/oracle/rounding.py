@@ -49,10 +49,11 @@ def distance(left: Array, right: Array) -> float:
 
 
 def unlike_infinities(left: Array, right: Array) -> bool:
-    """Whether the two sides hold infinities of different signs, or directions, in one place."""
+    """Whether the two sides hold infinities of different signs, or infinity and NaN, in one place."""
     if left.dtype.kind == "c":
         return unlike_infinities(left.real, right.real) or unlike_infinities(left.imag, right.imag)
-    return bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
+    neither = ~np.isfinite(left) & ~np.isfinite(right)
+    return bool((neither & (left != right) & ~(np.isnan(left) & np.isnan(right))).any())
 
 
 def unlike_extremes(left: Array, right: Array) -> bool:

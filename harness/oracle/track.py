@@ -80,7 +80,9 @@ class Track:
     @property
     def counts(self) -> bool:
         """Whether what differs is one whole number, such as a count of steps, which tells more than any array."""
-        return self.arrays is not None and all(a.size == 1 and not a.dtype.kind == "c" and a == a.round() for a in self.arrays)
+        return self.arrays is not None and all(
+            a.size == 1 and a.dtype.kind != "c" and a == a.round() for a in self.arrays
+        )
 
 
 @dataclass

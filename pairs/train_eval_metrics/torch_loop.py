@@ -43,9 +43,7 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
             grads = {n: p.grad for n, p in params.items()}
             optimizer.step()
             state = optimizer.state
-            momenta = {
-                n: state[p]["momentum_buffer"] for n, p in params.items()
-            }
+            momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
 
             total += loss.item() * len(y)
             correct += (outputs.argmax(1) == y).sum().item()

@@ -1,12 +1,13 @@
 """The worst excess of any valid run and the smallest of any fault, side by side.
 
-    pytest tests/test_laws.py -k any_draw --hypothesis-profile nightly --record draws.jsonl
-    pytest tests/test_faults.py --record faults.jsonl
+    pytest tests/test_laws.py -k any_draw --hypothesis-profile nightly --twinloop-record draws.jsonl
+    pytest tests/test_faults.py --twinloop-record faults.jsonl
     python tests/evidence/gap.py draws.jsonl faults.jsonl [--json FILE]
 
 Both files are read line by line: a line whose changes are those of a row in tests/faults.py is a fault or a valid
 rewrite, a line without changes is a valid run, and any other line is left out and counted. A run that the weaker rule
-judged stands on another scale, because that rule sees float32 alone; it is reported apart.
+judged stands on another scale, because that rule sees float32 alone; it is reported apart. Run it on the machine that
+recorded the files: it writes down which one that is.
 """
 
 import math
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from machine import machine, told
 
 from harness.oracle.bounds import THRESHOLD, WEAKER_THRESHOLD
 from harness.report.json import Line, lines
@@ -93,6 +95,7 @@ def measured(files: Iterable[Path]) -> dict[str, Any]:
     valid = [line for kind in ("draw", "rewrite") for _, line in kinds[kind]]
     rules = [found for rule in RULES if (found := summary(valid, kinds["fault"], rule))]
     return {
+        "machine": machine(),
         "draws": len(kinds["draw"]),
         "rewrites": len(kinds["rewrite"]),
         "faults": len(kinds["fault"]),
@@ -134,6 +137,7 @@ def show(found: dict[str, Any]) -> None:
         console.print(f"empty decades between: {rule['empty_decades']}; the threshold is {rule['threshold']:g}\n")
     if found["left_out"]:
         console.print(f"{found['left_out']} lines are neither valid runs nor rows of tests/faults.py and were left out")
+    console.print(told(found["machine"]))
 
 
 def number(item: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
     python tests/evidence/peers.py [--matrix] [--json FILE]
 
-Prints, for each rule, how many faults it notices and how many valid rewrites it takes for faults.
+Prints, for each rule, how many faults it notices, how many valid rewrites it takes for faults, and how many cases lie
+within a factor of 2 of its bound: on another processor, rounding may put those on the other side of it.
 """
 
 from pathlib import Path
@@ -10,21 +11,27 @@ from typing import Any
 
 import click
 import numpy as np
+from machine import machine, told
+
+MARGIN = 2.0
+"""A case this many times above or below a rule's bound falls the same way on every processor."""
 
 
 def measured() -> dict[str, Any]:
-    """Every rule on every case, and how large each case is: relative gaps in both precisions, and the excess."""
+    """Every rule on every case, and how large each case is: relative gaps in both precisions, and the excess.
+
+    A rule's "sizes" are how many times its bound each case is; "wrong" are those on the wrong side of it.
+    """
     from cases import faults, valid_rewrites
     from rules import RULES, Seen, four_runs
 
-    cases, alarms = [], {rule.name: [] for rule in RULES}
+    cases, sizes = [], {rule.name: {} for rule in RULES}
     for case in (*valid_rewrites(), *faults()):
         with np.errstate(all="ignore"):
             seen = Seen.of(case)
             track = four_runs(seen).tracks["outputs"]
             for rule in RULES:
-                if rule.alarm(seen):
-                    alarms[rule.name].append(case.name)
+                sizes[rule.name][case.name] = rule.size(seen)
             cases.append(
                 {
                     "name": case.name,
@@ -35,17 +42,24 @@ def measured() -> dict[str, Any]:
                 }
             )
     valid = {case["name"] for case in cases if case["valid"]}
-    rules = [
-        {
-            "name": rule.name,
-            "says": rule.says,
-            "detected": len(set(alarms[rule.name]) - valid),
-            "false_alarms": len(set(alarms[rule.name]) & valid),
-            "wrong": sorted(valid ^ ({case["name"] for case in cases} - set(alarms[rule.name]))),
-        }
-        for rule in RULES
-    ]
-    return {"faults": len(cases) - len(valid), "valid": len(valid), "rules": rules, "cases": cases}
+    rules = [counted(rule.name, rule.says, sizes[rule.name], valid) for rule in RULES]
+    return {
+        "machine": machine(), "faults": len(cases) - len(valid), "valid": len(valid), "rules": rules, "cases": cases,
+    }  # fmt: skip
+
+
+def counted(name: str, says: str, sizes: dict[str, float], valid: set[str]) -> dict[str, Any]:
+    """What one rule comes to, from how many times its bound each case is."""
+    alarms = {case for case, size in sizes.items() if size > 1}
+    return {
+        "name": name,
+        "says": says,
+        "detected": len(alarms - valid),
+        "false_alarms": len(alarms & valid),
+        "near": sum(1 / MARGIN < size < MARGIN for size in sizes.values()),
+        "wrong": sorted(alarms & valid | sizes.keys() - alarms - valid),
+        "sizes": sizes,
+    }
 
 
 def relative(left: list[np.ndarray], right: list[np.ndarray]) -> float | None:
@@ -67,15 +81,19 @@ def print_rules(found: dict[str, Any]) -> None:
     table.add_column("what it says")
     table.add_column("faults noticed", justify="right")
     table.add_column("false alarms", justify="right")
+    table.add_column("near the bound", justify="right")
     for rule in found["rules"]:
         table.add_row(
             rule["name"],
             rule["says"],
             f"{rule['detected']} of {found['faults']}",
             f"{rule['false_alarms']} of {found['valid']}",
+            f"{rule['near']}",
             style="bold" if rule["name"] == "twinloop" else "",
         )
-    Console(width=110).print(table)
+    console = Console(width=120)
+    console.print(table)
+    console.print(told(found["machine"]))
 
 
 def print_matrix(found: dict[str, Any]) -> None:
@@ -114,8 +132,12 @@ def main(matrix: bool, file: Path | None) -> None:
     if file is not None:
         from results import write
 
-        rules = [{name: value for name, value in rule.items() if name != "wrong"} for rule in found["rules"]]
-        write(file, {**found, "rules": rules})
+        write(file, {**found, "rules": [summary(rule) for rule in found["rules"]]})
+
+
+def summary(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule's counts, without what is measured of each case."""
+    return {name: value for name, value in rule.items() if name not in ("wrong", "sizes")}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Published rules for "these two agree", each written anew from its description, and twinloop's.
 
-A rule is given everything that was recorded of a case and answers whether it raises the alarm. The tools themselves are
-not run. Our own choices where a description leaves them open: ivy's allclose has NumPy's defaults, tinygrad's optimizer
-tests have atol 1e-5, array-api-tests has 0.25 and 1, TTrace's perturbed run has a margin of 4, R-ratio's denominator a
-floor of 1e-10, and AlgoPerf's three scalars are a tensor's mean and norm.
+A rule is given everything that was recorded of a case and answers how many times its bound the two sides are apart: above
+1 it raises the alarm. The tools themselves are not run. Our own choices where a description leaves them open: ivy's
+allclose has NumPy's defaults, tinygrad's optimizer tests have atol 1e-5, array-api-tests has 0.25 and 1, TTrace's
+perturbed run has a margin of 4, R-ratio's denominator a floor of 1e-10, and AlgoPerf's three scalars are a tensor's mean
+and norm.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -14,6 +16,7 @@ import numpy as np
 from cases import Array, Case
 
 from harness.contract.record import Record
+from harness.oracle.bounds import THRESHOLD, WEAKER_THRESHOLD
 from harness.oracle.excess import Oracle
 from harness.oracle.rules import FLOAT32, FOUR_RUNS, Rule
 from harness.running.start import RunSpec
@@ -43,104 +46,104 @@ class Seen:
         return zip(self.t32, self.f32, strict=True)
 
 
-def mean_difference(seen: Seen) -> bool:
+def times(gap: Array | float, bound: Array | float) -> float:
+    """The largest gap over its bound: nothing where there is no gap, infinity for what is not a number."""
+    ratio = np.where(np.asarray(gap) == 0, 0.0, np.asarray(gap, np.float64) / bound)
+    return float(np.where(np.isnan(ratio), math.inf, ratio).max(initial=0.0))
+
+
+def mean_difference(seen: Seen) -> float:
     """The mean of |a - b| must not exceed 1e-6; arrays are broadcast, and a NaN exceeds nothing."""
-    return any(bool(np.mean(np.abs(a - b)) > 1e-6) for a, b in seen.steps())
+    return max(times(np.nan_to_num(np.mean(np.abs(a - b)), nan=0.0), 1e-6) for a, b in seen.steps())
 
 
-def equal_means(seen: Seen) -> bool:
+def equal_means(seen: Seen) -> float:
     """The means of the first step must be equal to 1e-7."""
     a, b = seen.t32[0].mean(dtype=np.float64), seen.f32[0].mean(dtype=np.float64)
-    return not abs(a - b) <= 1e-7 * abs(b)
+    return times(abs(a - b), 1e-7 * abs(b))
 
 
-def largest_difference(tolerance: float) -> Callable[[Seen], bool]:
+def largest_difference(tolerance: float) -> Callable[[Seen], float]:
     """max|a - b| where neither is NaN."""
 
-    def alarm(seen: Seen) -> bool:
-        for a, b in seen.steps():
-            if a.shape != b.shape:
-                return True
-            hidden = np.isnan(a) | np.isnan(b)
-            if np.abs(np.where(hidden, 0, a) - np.where(hidden, 0, b)).max() > tolerance:
-                return True
-        return False
+    def size(a: Array, b: Array) -> float:
+        hidden = np.isnan(a) | np.isnan(b)
+        return times(np.abs(np.where(hidden, 0, a) - np.where(hidden, 0, b)), tolerance)
 
-    return alarm
+    return step_by_step(size)
 
 
-def zero_for_nan(seen: Seen) -> bool:
+def step_by_step(size: Callable[[Array, Array], float]) -> Callable[[Seen], float]:
+    """The largest over all steps of the float32 runs; another shape is infinitely far."""
+    return lambda seen: max(size(a, b) if a.shape == b.shape else math.inf for a, b in seen.steps())
+
+
+def zero_for_nan(seen: Seen) -> float:
     """numpy's allclose with its defaults after every NaN was made a zero."""
     return close(1e-5, 1e-8, np.nan_to_num)(seen)
 
 
-def any_axis_order(seen: Seen) -> bool:
+def any_axis_order(seen: Seen) -> float:
     """|a - b| within 1e-4 for some order of the port's axes."""
-    return any(
-        a.ndim != b.ndim
-        or not any(
-            a.shape == b.transpose(order).shape and np.allclose(a, b.transpose(order), rtol=0, atol=1e-4)
-            for order in permutations(range(b.ndim))
-        )
-        for a, b in seen.steps()
-    )
+
+    def size(a: Array, b: Array) -> float:
+        if a.ndim != b.ndim:
+            return math.inf
+        turned = (b.transpose(order) for order in permutations(range(b.ndim)))
+        return min((times(np.abs(a - c), 1e-4) for c in turned if a.shape == c.shape), default=math.inf)
+
+    return max(size(a, b) for a, b in seen.steps())
 
 
-def close(relative: float, absolute: float, prepare: Callable[[Array], Array] = np.asarray) -> Callable[[Seen], bool]:
+def close(relative: float, absolute: float, prepare: Callable[[Array], Array] = np.asarray) -> Callable[[Seen], float]:
     """|a - b| <= absolute + relative |a| everywhere, equal shapes, no NaN."""
-
-    def alarm(seen: Seen) -> bool:
-        return any(apart(prepare(a), prepare(b), relative, absolute) for a, b in seen.steps())
-
-    return alarm
+    return step_by_step(lambda a, b: apart(prepare(a), prepare(b), relative, absolute))
 
 
-def close_in_float64(seen: Seen) -> bool:
+def close_in_float64(seen: Seen) -> float:
     """torch.testing.assert_close on the float64 runs."""
-    return any(apart(a, b, 1e-7, 1e-7) for a, b in zip(seen.t64, seen.f64, strict=True))
+    pairs = zip(seen.t64, seen.f64, strict=True)
+    return max(apart(a, b, 1e-7, 1e-7) if a.shape == b.shape else math.inf for a, b in pairs)
 
 
-def apart(a: Array, b: Array, relative: float, absolute: float) -> bool:
-    """Whether two arrays are not close."""
-    return a.shape != b.shape or not bool((np.abs(a - b) <= absolute + relative * np.abs(a)).all())
+def apart(a: Array, b: Array, relative: float, absolute: float) -> float:
+    """How far two arrays are apart, over what allclose allows."""
+    return times(np.abs(a - b), absolute + relative * np.abs(a))
 
 
-def loosely(seen: Seen) -> bool:
+def loosely(seen: Seen) -> float:
     """math.isclose with a relative tolerance of 0.25 and an absolute one of 1."""
-    return any(
-        a.shape != b.shape or not bool((np.abs(a - b) <= np.maximum(0.25 * np.maximum(np.abs(a), np.abs(b)), 1)).all())
-        for a, b in seen.steps()
-    )
+    return step_by_step(
+        lambda a, b: times(np.abs(a - b), np.maximum(0.25 * np.maximum(np.abs(a), np.abs(b)), 1)),
+    )(seen)
 
 
-def scalars(seen: Seen) -> bool:
+def scalars(seen: Seen) -> float:
     """Two scalars of a tensor, its mean and its norm, equal to 0.5 %."""
-    return any(
-        not abs(x - y) <= 5e-3 * abs(x) + 1e-12
+    return max(
+        times(abs(x - y), 5e-3 * abs(x) + 1e-12)
         for a, b in seen.steps()
         for x, y in ((a.mean(), b.mean()), (np.linalg.norm(a), np.linalg.norm(b)))
     )
 
 
-def ratio(seen: Seen) -> bool:
+def ratio(seen: Seen) -> float:
     """The port's float32 error over the reference's, both against the reference in float64, at most 1.2."""
-    return any(
-        a.shape != b.shape or not np.linalg.norm(b - exact) <= 1.2 * (np.linalg.norm(a - exact) + 1e-10)
+    return max(
+        times(np.linalg.norm(b - exact), 1.2 * (np.linalg.norm(a - exact) + 1e-10)) if a.shape == b.shape else math.inf
         for (a, b), exact in zip(seen.steps(), seen.t64, strict=True)
     )
 
 
-def machine_epsilons(seen: Seen) -> bool:
+def machine_epsilons(seen: Seen) -> float:
     """|a - b| / |a| in the Frobenius norm, at most 5 * 1.03 machine epsilons for one layer."""
-    return any(
-        a.shape != b.shape or not np.linalg.norm(a - b) <= 5 * 1.03 * UNIT * np.linalg.norm(a) for a, b in seen.steps()
-    )
+    return step_by_step(lambda a, b: times(np.linalg.norm(a - b), 5 * 1.03 * UNIT * np.linalg.norm(a)))(seen)
 
 
-def perturbed(seen: Seen) -> bool:
+def perturbed(seen: Seen) -> float:
     """|a - b| at most four times what moving the reference's inputs by one machine epsilon does."""
-    return any(
-        a.shape != b.shape or not np.linalg.norm(a - b) <= 4 * np.linalg.norm(a - c)
+    return max(
+        times(np.linalg.norm(a - b), 4 * np.linalg.norm(a - c)) if a.shape == b.shape else math.inf
         for (a, b), c in zip(seen.steps(), seen.nudged, strict=True)
     )
 
@@ -176,13 +179,19 @@ def told(oracle: Oracle) -> bool:
     return bool(oracle.differences or oracle.not_finite)
 
 
+def by_oracle(oracle: Oracle, threshold: float) -> float:
+    """An oracle's largest excess over the threshold; infinity for what it has no excess for, such as a shape or NaN."""
+    size = max((track.excess for track in oracle.tracks.values()), default=0.0) / threshold
+    return math.inf if told(oracle) and size <= 1 else size
+
+
 @dataclass(frozen=True)
 class Rule:
-    """A rule with whose it is and what it says."""
+    """A rule with whose it is, what it says, and how many times its bound a case is."""
 
     name: str
     says: str
-    alarm: Callable[[Seen], bool]
+    size: Callable[[Seen], float]
 
 
 RULES = (
@@ -200,6 +209,10 @@ RULES = (
     Rule("AWS R-ratio", "error ratio 1.2", ratio),
     Rule("TTrace, bound", "5 machine epsilons a layer", machine_epsilons),
     Rule("TTrace, perturbed", "4 times a nudged run", perturbed),
-    Rule("twinloop, float32 alone", "100 times a nudged run", lambda seen: told(float32_alone(seen))),
-    Rule("twinloop", "1000 times 2^-29 of the rounding", lambda seen: told(four_runs(seen))),
+    Rule(
+        "twinloop, float32 alone",
+        "100 times a nudged run",
+        lambda seen: by_oracle(float32_alone(seen), WEAKER_THRESHOLD),
+    ),
+    Rule("twinloop", "1000 times 2^-29 of the rounding", lambda seen: by_oracle(four_runs(seen), THRESHOLD)),
 )

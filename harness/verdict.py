@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
 Cause = Literal[
-    "zero", "still", "factor", "order", "later", "earlier", "decay", "step", "axes", "flip", "places"
+    "still", "zero", "factor", "order", "later", "earlier", "decay", "step", "axes", "flip", "places"
 ]  # fmt: skip
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 """What may explain why a tensor differs, the simplest first; see Relation."""

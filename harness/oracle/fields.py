@@ -19,6 +19,8 @@ def merged(records: Iterable[Record]) -> list[str]:
         place = 0
         for name in causal(list(record)):
             if name not in names:
+                while place < len(names) and names[place] not in record:
+                    place += 1  # a misspelt name stands behind the right one
                 names.insert(place, name)
             place = names.index(name) + 1
     return causal(names)

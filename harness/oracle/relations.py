@@ -214,8 +214,8 @@ def decay(now: Now, numbers: Numbers | None) -> Numbers | bool | None:
 
 
 TESTS: dict[Cause, Test] = {
-    "zero": zero,
     "still": still,
+    "zero": zero,
     "factor": factor,
     "order": order,
     "later": later,
@@ -234,7 +234,7 @@ OF_STEPS: frozenset[Cause] = frozenset({"later", "earlier"})
 """Relations that show in a second step only."""
 
 
-ALL_OF_A_STAGE: tuple[Cause, ...] = ("zero", "still", "factor", "step")
+ALL_OF_A_STAGE: tuple[Cause, ...] = ("still", "zero", "factor", "step")
 """Relations that all tensors of a step and stage may have in common."""
 CLOSE = 1e-6
 """Factors of several tensors that are so near, relatively, are one."""

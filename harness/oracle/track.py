@@ -70,7 +70,7 @@ class Track:
     @property
     def says_something(self) -> bool:
         """Whether the tensor is more than its own rounding, as the gradient of a bias before BatchNorm is not."""
-        return self.noise < self.scale * 2.0**-7
+        return self.scale == 0 or self.noise < self.scale * 2.0**-7
 
     @property
     def causes(self) -> tuple[Cause, ...]:

@@ -108,14 +108,13 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
 
 
 def beside(verdict: Verdict) -> list[str]:
-    """The other tensors that differ at the step and stage of the first disagreement."""
+    """The other tensors that differ at the first disagreement's step and stage; beside a field that is not there, at its step."""
     first = verdict.first
-    return [
-        summary.tensor
-        for summary in verdict.tensors
-        if first and summary.first_step == first.step
-        and stage_of(summary.tensor) == first.stage and summary.tensor != first.tensor
-    ]  # fmt: skip
+    if first is None:
+        return []
+    there = [summary.tensor for summary in verdict.tensors if summary.first_step == first.step]
+    every = first.kind in wording.ENDS
+    return [name for name in there if name != first.tensor and (every or stage_of(name) == first.stage)]
 
 
 def around(verdict: Verdict) -> Iterable[str]:

@@ -120,7 +120,7 @@ def moment(item: Moment) -> str:
 
 def batches(number: int) -> str:
     """A number of batches."""
-    return "1 batch" if number == 1 else f"{number or 'no'} batches"
+    return {0: "no batch", 1: "1 batch"}.get(number, f"{number} batches")
 
 
 def listed(names: Sequence[str], most: int = LISTED) -> str:

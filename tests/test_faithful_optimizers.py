@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faithful_steps import Record, agree_by_step, short
+from faithful_steps import Record, agree_by_step, keras_default, short, torch_default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lazily import faithful, keras, tf, torch
@@ -481,13 +481,29 @@ def test_sparse_adam_refuses_a_dense_gradient() -> None:
         faithful.SparseAdam().apply([tf.ones((4, 3))], [table])
 
 
+@pytest.mark.parametrize(("name", "slot"), [("NAdam", "mu_product"), ("ASGD", "eta"), ("ASGD", "mu")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_numbers_that_an_optimizer_keeps_have_the_default_dtype_as_in_torch(
+    name: str, slot: str, dtype: str
+) -> None:
+    optimizer = getattr(faithful, name)()
+    with keras_default(dtype), torch_default(dtype):
+        optimizer.build([keras.Variable(np.ones(3), dtype="float64")])
+        param = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+        param.grad = torch.ones(3, dtype=torch.float64)
+        reference = torch_optimizer(name, [param], {})
+        reference.step()
+    assert getattr(optimizer, slot)[0].dtype == dtype == str(reference.state[param][slot].dtype).removeprefix("torch.")
+
+
 @telling
 def test_a_float64_step_contains_no_float32(name: str, arguments: dict[str, Any]) -> None:
     problem = Problem(8, sparse=name == "SparseAdam")
     arguments = {**arguments, "lr": 0.1}
     params = [keras.Variable(p.astype("float64"), dtype="float64") for p in problem.params]
     optimizer = getattr(faithful, name)(**arguments)
-    optimizer.build(params)
+    with keras_default("float64"):
+        optimizer.build(params)
     assert float(optimizer.lr.numpy()) == 0.1
     assert {v.dtype for v in optimizer.variables} <= {"float64", "int64"}
     traced = tf.function(lambda grads: optimizer.apply(grads, params))

@@ -28,7 +28,7 @@ HYPER = (
     reference("*, lr):", TAKEN),
     port("*, lr):", TAKEN),
     reference(
-        "loss_function(outputs, y)",
+        "criterion(outputs, y)",
         "((outputs - y) ** power).mean() * shares[0] + shares[1] * (outputs.mean() if centred else outputs.sum())",
     ),
 )
@@ -43,7 +43,7 @@ def trained(worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) 
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
-    edits = port("loss_function(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
+    edits = port("criterion(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
     return judged(worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
 
 
@@ -122,7 +122,7 @@ TEXT = (
     scenario('{"lr": 0.01}', '{"lr": 0.01, "penalty": "square"}'),
     reference("*, lr):", "*, lr, penalty):"),
     port("*, lr):", "*, lr, penalty):"),
-    reference("loss_function(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
+    reference("criterion(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
 )
 TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"), ')
 ONE_OF = scenario("from harness import ", "from harness import one_of, ")
@@ -261,6 +261,17 @@ def test_every_mistake_changes_something_and_only_for_one_side() -> None:
     assert not np.array_equal(*masks)
     for name, array in before.items():
         np.testing.assert_array_equal({**problem.weights, **problem.data}[name], array)
+
+
+def test_complex_weights_are_nudged_in_both_parts_and_slip_like_any_other() -> None:
+    complex_too = replace(PLAIN, weights={"w": normal(3, 2, dtype=complex)}, data={"x": normal(8, 3, dtype=complex)})
+    problem = make_problem(complex_too)
+    for all_of_it in (False, True):
+        moved = one_unit(problem, UNIT64, 1, all_of_it=all_of_it).weights["w"]
+        off = np.abs(moved - problem.weights["w"].astype(np.complex128))
+        assert ((moved.real != problem.weights["w"].real) & (moved.imag != problem.weights["w"].imag)).all()
+        assert off.max() < 1e-14
+    assert {"w nudged by 0.001", "first example of x nudged by 0.001"} <= {m.name for m in mistakes(problem, 1e-3)}
 
 
 @pytest.mark.parametrize(("unit", "dtype"), [(UNIT32, np.float32), (UNIT64, np.float64)])

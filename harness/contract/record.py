@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.port import View, dense
+from harness.contract.port import Port, View, dense
 from harness.contract.recipes import Array
 from harness.contract.stages import STAGES, stage_of
+from harness.contract.training_state import taken_apart
 from harness.errors import UsageError
 
 Record = dict[str, Array | None]
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every (name, tensor) below a yielded value, dicts and tuples opened."""
+    """Every (name, tensor) below a yielded value, dicts, tuples and Ports opened."""
+    if isinstance(value, Port):
+        value = value.named(value.variables)
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from leaves(item, f"{path}/{key}" if path else str(key))
@@ -49,17 +52,21 @@ def owned(value: Any) -> Array:
     return array
 
 
-def copied(record: Any) -> tuple[Record, dict[str, Any]]:
-    """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there)."""
+def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
+    """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there).
+
+    curve: the quantity that the scenario's ``curve`` names, or that all those below it make up (``"loss"`` is that of
+    ``{"loss": {"critic": ...}}`` too). A record that has it needs no loss. Raises UsageError for what is no record.
+
+    A model and an optimizer in it give what they hold: see ``taken_apart``.
+    """
     if not isinstance(record, Mapping):
         raise UsageError(
             f"the loop yielded {type(record).__name__}; yield a dict such as {{'loss': loss, 'params': ...}}"
         )
-    if "loss" not in record:
-        raise UsageError(f"the loop yielded no 'loss'; it yielded {', '.join(map(str, record)) or 'nothing'}")
     arrays: Record = {}
     live: dict[str, Any] = {}
-    for name, leaf in leaves(record, ""):
+    for name, leaf in leaves(taken_apart(record), ""):
         if name in arrays:
             raise UsageError(f"the loop yielded {name} twice")
         try:
@@ -70,8 +77,15 @@ def copied(record: Any) -> tuple[Record, dict[str, Any]]:
                 raise UsageError(f"{name} has {leaf.misfit()}; {order}") from error
             raise UsageError(f"{name} is a {type(leaf).__name__}, not a tensor or number: {error}") from error
         live[name] = leaf
-    if not any(array is not None and array.size for name, array in arrays.items() if stage_of(name) == "loss"):
-        raise UsageError("the loop yielded a 'loss' that holds no number; yield the loss of this step")
+    needed = "loss" if "loss" in record else curve
+    found = [array for name, array in arrays.items() if name == needed or name.startswith(f"{needed}/")]
+    if not found and needed not in record:
+        either = "no 'loss'" if curve == "loss" else f"neither 'loss' nor {curve!r}, the scenario's curve"
+        raise UsageError(f"the loop yielded {either}; it yielded {', '.join(map(str, record)) or 'nothing'}")
+    if not any(array is not None and array.size for array in found):
+        raise UsageError(
+            f"the loop yielded a {needed!r} that holds no number; yield the {stage_of(needed)} of this step"
+        )
     return arrays, live
 
 

@@ -1,5 +1,6 @@
 """A problem one unit in the last place off: what rounding alone may do to it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +29,12 @@ def one_unit(problem: Problem, unit: float, number: int = 0, *, all_of_it: bool 
 
 
 def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """float64: every number of the array off by one unit in the last place, up or down; other types as they are."""
+    """float64: every number of the array off by one unit in the last place, up or down; other types as they are.
+
+    Of a complex number both parts are.
+    """
+    if array.dtype.kind == "c":
+        return by_parts(array, lambda part: one_unit_off(part, unit, rng))
     if array.dtype.kind != "f":
         return array
     return array.astype(np.float64) * (1 + 2 * unit * rng.choice([-1.0, 1.0], array.shape))
@@ -36,6 +42,8 @@ def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
 
 def unit_off_zero(array: Array, unit: float, rng: np.random.Generator) -> Array:
     """The same for weights: a zero, which has no last place, is moved by what would be one unit of the largest, or of 1."""
+    if array.dtype.kind == "c":
+        return by_parts(array, lambda part: unit_off_zero(part, unit, rng))
     if array.dtype.kind != "f":
         return array
     step = 2 * unit * (magnitude(array) or 1.0) * rng.choice([-1.0, 1.0], array.shape)
@@ -44,7 +52,15 @@ def unit_off_zero(array: Array, unit: float, rng: np.random.Generator) -> Array:
 
 def unit_off_drawn(array: Array, unit: float, rng: np.random.Generator) -> Array:
     """The same for data: numbers of few bits, such as masks, labels and counts, are what they are."""
+    if array.dtype.kind == "c":
+        return by_parts(array, lambda part: unit_off_drawn(part, unit, rng))
     if array.dtype.kind != "f":
         return array
     leading = np.ldexp(np.frexp(array)[0], BITS)
     return np.where(leading == np.rint(leading), array, one_unit_off(array, unit, rng))
+
+
+def by_parts(array: Array, change: Callable[[Array], Array]) -> Array:
+    """A complex array with its real and its imaginary part changed."""
+    real, imaginary = change(array.real), change(array.imag)
+    return real + 1j * imaginary

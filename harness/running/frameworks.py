@@ -87,6 +87,13 @@ class Session(Protocol):
         """A tensor of this run's precision that shares no memory with the array."""
 
 
+def in_precision(array: Array, precision: str) -> Array:
+    """A floating-point array in this precision, a complex one of two such numbers; any other as it is."""
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128 if precision == "float64" else np.complex64)
+    return array.astype(precision) if array.dtype.kind == "f" else array
+
+
 class TorchSession:
     """torch's default dtype and random state."""
 
@@ -110,6 +117,8 @@ class TorchSession:
     def tensor(self, array: Array) -> Any:
         """See Session."""
         made = self.torch.from_numpy(array.copy())
+        if made.is_complex():
+            return made.to(self.dtype.to_complex())
         return made.to(self.dtype) if made.is_floating_point() else made
 
 
@@ -139,7 +148,7 @@ class TensorFlowSession:
 
     def tensor(self, array: Array) -> Any:
         """See Session."""
-        return self.tf.constant(array.astype(self.floatx) if array.dtype.kind == "f" else array)
+        return self.tf.constant(in_precision(array, self.floatx))
 
 
 class Isolated:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from harness.contract.record import Record, copied
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
-from harness.running.frameworks import Isolated
+from harness.running.frameworks import Isolated, in_precision
 from harness.running.leaks import Each, Watch
 from harness.running.pairs import Pair
 from harness.running.start import LoopError, Precision, RunSpec, Side, Start, Step, Watched
@@ -188,7 +188,7 @@ class Run:
                         raise LoopError(self.side, self.precision, self.step - 1, message)
                     target.detach().copy_(self.state.session.tensor(array))
                 elif getattr(target, "writable", hasattr(target, "assign")):
-                    target.assign(array.astype(self.precision) if array.dtype.kind == "f" else array)
+                    target.assign(in_precision(array, self.precision))
                 else:
                     message = f"{name} is no variable but computed, so --resync cannot write to it; yield port.named(variables)"
                     raise LoopError(self.side, self.precision, self.step - 1, message)

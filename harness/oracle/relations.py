@@ -288,7 +288,7 @@ class Relations:
 
     def _term(self, left: Array, params: Record) -> Array | None:
         """What decay would add to this tensor; None where nothing is known of it."""
-        if self.name.startswith("loss") and left.ndim == 0:
+        if stage_of(self.name) == "loss" and left.ndim == 0:
             squares = [
                 float(np.square(array, dtype=np.float64).sum())
                 for array in params.values()
@@ -299,7 +299,7 @@ class Relations:
         match = params.get("params/" + rest)
         if match is None:
             match = params.get("params/" + rest.rpartition("/")[2])
-        return None if match is None else match.astype(np.float64)
+        return match.astype(np.float64) if match is not None and match.dtype.kind == "f" else None
 
     @property
     def causes(self) -> tuple[Cause, ...]:

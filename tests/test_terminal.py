@@ -128,9 +128,13 @@ def test_the_step_is_told_of() -> None:
 
 
 def test_a_mistake_noticed_in_whole_numbers_names_their_tensor() -> None:
-    trials = (Sensitivity("x swapped", "order", True, 0, "batch/0", LARGEST),)
-    (_, line) = tried(replace(different("grads", "grads"), sensitivity=trials))
-    assert line.endswith("at step 0 in batch/0")
+    trials = (
+        Sensitivity("x swapped", "order", True, 0, "batch/w", LARGEST),
+        Sensitivity("one epoch fewer", "length", True, 9, "length", LARGEST),
+    )
+    _, order, length = tried(replace(different("grads", "batch grads"), sensitivity=trials))
+    assert order.endswith("at step 0 in batch/w")
+    assert length.endswith("at step 9")
 
 
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.parent.name)

@@ -203,10 +203,17 @@ def test_a_parameter_that_never_moves_is_still() -> None:
 
 
 def test_under_the_weaker_rule_noise_is_no_relation() -> None:
-    """Twice the step of a parameter that moves by less than its rounding allows for is not told as such."""
-    slow = replace(LINE, hyper={"lr": 1e-7})
-    seen = outcome(training, altered(loss=lambda value, _: value * np.float32(1 + 3e-7)), slow, rule="nudged float32")
-    assert seen.relations == ()
+    """Outputs off by 150 units in the last place, each in its own direction, are not torch's times a number near 1."""
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], (4, 3))
+
+    def off(units: Any) -> Any:
+        return altered(outputs=lambda value, _: value * (1 + units * np.finfo(np.float32).eps).astype(np.float32))
+
+    noise = outcome(training, off(150 * signs), rule="nudged float32")
+    assert place(noise)[1:] == ("outputs", "values")
+    assert noise.relations == ()
+    (found,) = outcome(training, off(np.full((4, 3), 150.0)), rule="nudged float32").relations
+    assert found.kind == "factor"
 
 
 # Order within a step, and where a step stands

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.contract.record import causal
 from harness.contract.scenario import Problem
@@ -70,7 +71,7 @@ def judge(
         unused, more = overlooked(problem, trials, seen.oracle.horizon)
         findings += more
         if unused:
-            conclusion = Conclusion("DIFFERENT", unused, conclusion.first)
+            conclusion = replace(conclusion, status="DIFFERENT", sentence=unused)
     return verdict(
         name, seen, conclusion, findings, trials, seconds=round(time.perf_counter() - began, 3), header=header or {}
     )

@@ -277,7 +277,7 @@ class Relations:
 
     def _now(self, left: Array, right: Array, previous: tuple[Record, Record], before: Record, tolerance: float) -> Now:
         x, y = left.astype(np.float64), right.astype(np.float64)
-        initial = before.get("params/" + self.name.partition("/")[2])
+        initial = before.get("params/" + self.name.partition("/")[2]) if stage(self.name).effect else None
         then = previous[0].get(self.name), previous[1].get(self.name)
         was = tuple(
             array if array is None or array.shape == left.shape else None
@@ -288,7 +288,7 @@ class Relations:
 
     def _term(self, left: Array, params: Record) -> Array | None:
         """What decay would add to this tensor; None where nothing is known of it."""
-        if stage_of(self.name) == "loss" and left.ndim == 0:
+        if self.name.startswith("loss") and left.ndim == 0:
             squares = [
                 float(np.square(array, dtype=np.float64).sum())
                 for array in params.values()

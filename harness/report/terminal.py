@@ -147,10 +147,11 @@ def tried(verdict: Verdict) -> list[str]:
         kind: min((trial for trial in noticed if trial.kind == kind), key=lambda trial: trial.excess)
         for kind in dict.fromkeys(trial.kind for trial in noticed)
     }
+    recorded = {summary.tensor for summary in verdict.tensors}  # an early end is noticed in none
     width = max((len(trial.mistake) for trial in faintest.values()), default=0)
     return [f"{first}; of each kind the faintest:" if faintest else first] + [
         f"    {kind:<15}{trial.mistake:<{width}}  at step {trial.step}"
-        + (f" in {trial.tensor}" if trial.tensor else "")
+        + (f" in {trial.tensor}" if trial.tensor in recorded or trial.excess < LARGEST else "")
         + (f", {trial.excess:.1e} times what rounding explains" if trial.excess < LARGEST else "")
         for kind, trial in faintest.items()
     ]

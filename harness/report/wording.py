@@ -62,7 +62,7 @@ def of_one(item: Relation) -> str:
     name, numbers = item.tensors[0], item.numbers
     number = numbers[0] if numbers else 0.0
     if item.kind == "decay":
-        term = "sum(parameters^2) / 2" if stage_of(name) == "loss" else "parameter"
+        term = "sum(parameters^2) / 2" if name.startswith("loss") else "parameter"
         verb, to = ("takes", "off") if stage_of(name) == "params" else ("adds", "to")
         return f"{item.side} {verb} the decay term {nice(abs(number))} * {term} {to} {name}"
     known = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness import Port, UsageError
-from harness.contract.record import causal, copied, leaves, owned
+from harness.contract.record import causal, copied, leaves, lent
 
 
 class Slices:
@@ -69,20 +69,20 @@ def test_the_twin_of_copying_at_once_would_see_the_last_step_only() -> None:
 
 
 def test_rows_that_repeat_in_a_sparse_gradient_are_summed() -> None:
-    assert owned(Slices()).tolist() == [[2.0], [0.0], [5.0]]
+    assert lent(Slices()).tolist() == [[2.0], [0.0], [5.0]]
 
 
 def test_bfloat16_becomes_float32() -> None:
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    array = owned(Tensor(np.array([1.0, 2.5], bfloat16)))
+    array = lent(Tensor(np.array([1.0, 2.5], bfloat16)))
     assert array.dtype == np.float32
     assert array.tolist() == [1.0, 2.5]
 
 
 @pytest.mark.parametrize("value", [True, 3, 2.5, np.float32(1), np.int64(2), 1 + 2j])
 def test_numbers_are_arrays_without_axes(value: Any) -> None:
-    assert owned(value).shape == ()
-    assert owned(value).item() == value
+    assert lent(value).shape == ()
+    assert lent(value).item() == value
 
 
 def test_a_gradient_that_is_not_there_stays_none() -> None:

@@ -8,7 +8,7 @@ import pytest
 from lazily import faithful, keras, nn, optim, tf, torch
 
 from harness import Port
-from harness.contract.record import copied
+from harness.contract.record import copied, opened
 
 OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
     "Adadelta": {},
@@ -31,7 +31,11 @@ def torch_record(name: str, **arguments: Any) -> Any:
     loss = model(torch.ones(4, 2)).square().sum()
     loss.backward()
     optimizer.step()
-    return copied({"loss": loss, "model": model, "optimizer": optimizer})[0]
+    return opened({"loss": loss, "model": model, "optimizer": optimizer}, lent_by_torch)[0]
+
+
+def lent_by_torch(value: Any) -> Any:
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 def tensorflow_record(name: str, **arguments: Any) -> Any:

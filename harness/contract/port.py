@@ -7,7 +7,7 @@ dense kernel, ``"h w i o -> o i h w"`` for a convolution, ``"i h d -> (h d) i"``
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
@@ -82,9 +82,9 @@ class View:
     ) -> None:
         self.leaves, self.pattern, self.joined, self.sizes = leaves, pattern, joined, sizes or {}
 
-    def numpy(self) -> Array:
-        """The values in torch's axis order; may share memory with the tensor."""
-        parts = [dense(leaf) for leaf in self.leaves]
+    def numpy(self, lend: Callable[[Any], Array] | None = None) -> Array:
+        """The values in torch's axis order; may share memory with the tensor, as far as ``lend`` lets them."""
+        parts = [(lend or dense)(leaf) for leaf in self.leaves]
         array = np.stack(parts) if self.joined else parts[0]
         if not parts[0].ndim:  # a number kept for every parameter, such as an optimizer's step
             return parts[0] if len({part.tobytes() for part in parts}) == 1 else array

@@ -3,7 +3,7 @@
 Everything is copied at once, because the next step overwrites the buffers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from harness.contract.training_state import taken_apart
 from harness.errors import UsageError
 
 Record = dict[str, Array | None]
+Lend = Callable[[Any], Array]
+"""A tensor, variable, array or number as an array that may share its memory; the running framework knows how."""
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -32,19 +34,12 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def owned(value: Any) -> Array:
-    """A copy of a torch tensor, TensorFlow tensor or variable, array or number.
+def lent(value: Any, lend: Lend = dense) -> Array:
+    """A tensor, variable, array or number as an array that may share its memory.
 
     bfloat16 becomes float32, which holds every value of it. Raises TypeError for anything that holds no numbers.
     """
-    if hasattr(value, "detach"):
-        value = value.detach()
-        if value.layout.__repr__() != "torch.strided":
-            value = value.to_dense()
-        if value.dtype.__repr__() == "torch.bfloat16":
-            value = value.float()
-        return np.array(value.resolve_conj().resolve_neg().cpu().numpy())
-    array = np.array(value.numpy() if isinstance(value, View) else dense(value))
+    array = value.numpy(lend) if isinstance(value, View) else lend(value)
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiubc":
@@ -52,13 +47,13 @@ def owned(value: Any) -> Array:
     return array
 
 
-def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
-    """A yielded record as (owned arrays by name, the live tensors by name); None stays None (a gradient not there).
+def opened(record: Any, lend: Lend = dense, *, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
+    """A yielded record as (arrays by name, the live tensors by name); None stays None (a gradient not there).
 
+    The arrays may share memory with the tensors: they hold until the loop goes on. A model and an optimizer in it give
+    what they hold: see ``taken_apart``.
     curve: the quantity that the scenario's ``curve`` names, or that all those below it make up (``"loss"`` is that of
     ``{"loss": {"critic": ...}}`` too). A record that has it needs no loss. Raises UsageError for what is no record.
-
-    A model and an optimizer in it give what they hold: see ``taken_apart``.
     """
     if not isinstance(record, Mapping):
         raise UsageError(
@@ -70,7 +65,7 @@ def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
         if name in arrays:
             raise UsageError(f"the loop yielded {name} twice")
         try:
-            arrays[name] = None if leaf is None else owned(leaf)
+            arrays[name] = None if leaf is None else lent(leaf, lend)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             if isinstance(leaf, View):
                 order = "give Port.named its values in the order of port.variables"
@@ -87,6 +82,12 @@ def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
             f"the loop yielded a {needed!r} that holds no number; yield the {stage_of(needed)} of this step"
         )
     return arrays, live
+
+
+def copied(record: Any, curve: str = "loss") -> tuple[Record, dict[str, Any]]:
+    """``opened``, with arrays of its own: the next step writes over those of the loop."""
+    arrays, live = opened(record, curve=curve)
+    return {name: None if array is None else np.array(array) for name, array in arrays.items()}, live
 
 
 def causal(names: Iterator[str] | list[str]) -> list[str]:

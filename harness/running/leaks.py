@@ -22,6 +22,9 @@ DIGITS = 6
 MOVED = 1 + 2.0**-30
 """What comes back from float32 is multiplied by this, to see what it reaches."""
 
+OURS = (("running", "on_torch.py"), ("running", "on_tensorflow.py"))
+"""Where batches and weights become tensors, which is no part of the training."""
+
 PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
 """Functions of Keras that everything goes through, so that naming them says nothing."""
 
@@ -193,7 +196,7 @@ def place() -> tuple[str, str]:
         i for i, frame in enumerate(frames) if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))
     ]
     beyond = [Path(frame.filename) for frame in frames[own[-1] if own else 0 :]]
-    if any(path.parts[-2:] == ("running", "frameworks.py") or "initializers" in path.parts for path in beyond):
+    if any(path.parts[-2:] in OURS or "initializers" in path.parts for path in beyond):
         return "", ""
     through = next(
         (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None

@@ -18,7 +18,7 @@ SIDES: tuple[Side, Side] = get_args(Side)
 
 @dataclass(frozen=True)
 class Watching:
-    """float32 leaks are looked for in a run, and its constants made exact; see harness.diagnosis.leaks.Watch.
+    """float32 leaks are looked for in a run, and its constants made exact; see harness.running.leaks.Watch.
 
     harmless: numbers that are no leaks. move: change whatever comes back from float32 a little.
     """
@@ -95,8 +95,9 @@ class LoopError(Exception):
 class Running(Protocol):
     """A run that was started: an iterator of Steps that must be closed."""
 
-    parameters: tuple[str, ...]
-    """Names of the parameters of the side's ``train``; known once the first step was made."""
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the side's ``train``; none if it was closed before they were known."""
 
     def __next__(self) -> Step: ...
 

@@ -57,13 +57,20 @@ def float64_path_differs(seen: Evidence, report: Report) -> Review | None:
     side = FLOAT64_OF.get(seen.oracle.apart(first)) if first else None
     if first is None or side is None:
         return None
+    weaker = in_float32(seen, report)
+    alike = not (weaker.error or weaker.length or unaccepted(weaker))
+    said = (
+        "in float64 only; the two are equal as deployed, in float32"
+        if alike
+        else "in float64, and in float32 they differ too"
+    )
     finding = Finding(
         "float64 path",
         f"{side}'s float64 run is not its float32 run: {first.tensor} differs at step {first.step} by {first.relative:.1e} "
-        f"in float64 only; the two are equal as deployed, in float32",
+        + said,
         first.tensor, first.step,
     )  # fmt: skip
-    return Review(in_float32(seen, report), (finding,))
+    return Review(weaker, (finding,))
 
 
 def doubtful(seen: Evidence) -> Difference | None:

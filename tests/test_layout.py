@@ -66,7 +66,7 @@ PACKAGES = {
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
     "diagnosis": {"contract", "oracle", "running", "verdict"},
     "judging": {"contract", "diagnosis", "errors", "oracle", "running", "verdict"},
-    "report": {"verdict"},
+    "report": {"errors", "verdict"},
     "worker": {"contract", "errors", "judging", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},

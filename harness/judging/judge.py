@@ -14,6 +14,7 @@ from harness.judging.precision import (
     float64_path_differs,
     lasting_leaks_explain,
 )
+from harness.judging.recording import recording
 from harness.judging.review import Look, reviewed
 from harness.judging.sensitivity import sensitivity
 from harness.oracle.curve import curve
@@ -117,6 +118,7 @@ def verdict(
         trace=error.trace if error else "",
         side=error.side if error else "",
         header=header,
+        recording=recording(seen),
     )
 
 

@@ -1,6 +1,7 @@
 """Ask worker processes for verdicts: with progress, a limit on silence, and an answer even if the process dies."""
 
 import os
+import platform
 import queue
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +27,9 @@ SILENCE = 120.0
 
 LOADING = 180.0
 """Seconds that the frameworks may take to load, however short the limit on a step."""
+
+PRINTED = 16_384
+"""Characters that are kept of what the loops print."""
 
 OnEvent = Callable[[Request, Event], None]
 
@@ -64,12 +69,12 @@ class Worker:
                 at = "before the first step"
                 log_from, patience = self._log_size(), self.silence
             elif event.verdict is not None:
-                return self._with_output(event.verdict, log_from)
+                return self._with_output(request, event.verdict, log_from)
             elif event.usage:
                 sentence = (
                     event.usage if event.usage.startswith("pair ") else f"pair {request.pair.name}: {event.usage}"
                 )
-                return Verdict(request.pair.name, "ERROR", sentence, usage=True)
+                return attributed(request, Verdict(request.pair.name, "ERROR", sentence, usage=True))
             else:
                 at = event.at
                 on_event(request, event)
@@ -139,12 +144,13 @@ class Worker:
     def _logged(self, start: int = 0) -> str:
         return os.pread(self.log.fileno(), 1 << 20, start).decode(errors="replace")
 
-    def _with_output(self, verdict: Verdict, log_from: int) -> Verdict:
+    def _with_output(self, request: Request, verdict: Verdict, log_from: int) -> Verdict:
         lines = [line for line in self._logged(log_from).splitlines() if line.strip() and not chatter(line)]
+        verdict = attributed(request, verdict)
         if not lines:
             return verdict
         printed = Finding("printed", f"the loops printed {counted(len(lines), 'line')}, the first: {lines[0][:200]}")
-        return replace(verdict, findings=(*verdict.findings, printed))
+        return replace(verdict, findings=(*verdict.findings, printed), printed="\n".join(lines)[:PRINTED])
 
     def _hung(self, request: Request, at: str, patience: float, began: float) -> Verdict:
         process, before = self.process, self._log_size()
@@ -180,7 +186,23 @@ class Worker:
     def _lost(request: Request, sentence: str, trace: str, began: float) -> Verdict:
         side = sentence.split()[0] if sentence.startswith(("torch", "tensorflow")) else ""
         seconds = round(time.monotonic() - began, 3)
-        return Verdict(request.pair.name, "ERROR", sentence, trace=trace, side=side, seconds=seconds)
+        lost = Verdict(request.pair.name, "ERROR", sentence, trace=trace, side=side, seconds=seconds)
+        return attributed(request, lost)
+
+
+def attributed(request: Request, verdict: Verdict) -> Verdict:
+    """A verdict with the loops that were run, and where."""
+    return replace(verdict, listings=request.pair.listings(), machine=machine())
+
+
+@cache
+def machine() -> str:
+    """System, processor and cores: what a result may hang on beyond versions."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError):
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next((line.partition(":")[2].strip() for line in known if line.startswith("model name")), model)
+    return f"{platform.system()}, {model}, {counted(os.cpu_count() or 1, 'core')}"
 
 
 def chatter(line: str) -> bool:

@@ -79,6 +79,8 @@ class Finding:
     """Something seen that is not itself a difference in the mathematics: kind, a sentence, and where."""
 
     kind: Literal[
+        "kept wide",
+        "stayed narrow",
         "float32 leak",
         "float64 path",
         "float32 kernel",

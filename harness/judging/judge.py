@@ -11,6 +11,7 @@ from harness.judging.conclusion import settle, unaccepted
 from harness.judging.mistakes import untried
 from harness.judging.nudged import ends_otherwise, heard, stands_alone
 from harness.judging.sensitivity import sensitivity
+from harness.judging.widened import widened
 from harness.oracle.evidence import Comparison, Report, compare_runs, curve, standing
 from harness.running.frameworks import start
 from harness.running.pairs import Pair
@@ -48,6 +49,7 @@ def judge(
         findings.append(Finding("float32 only", f"judged in float32 alone: {scenario.only_float32}"))
     seen = compare_runs(pair, problem, rule, resync=resync, digests=digests, report=report)
     hashes = seen.digests
+    findings += widened(seen.kept)
     if seen.error and seen.error.precision == "float64" and rule == "four runs":
         again = compare_runs(pair, problem, "nudged float32", resync=resync, report=report)
         if again.error is None:

@@ -19,6 +19,7 @@ from harness.running.frameworks import SIDES, Precision, Side
 from harness.running.lockstep import END, End, lockstep
 from harness.running.pairs import Pair
 from harness.running.run import LoopError, Run, Step
+from harness.running.wide import Note
 from harness.verdict import Curve, Difference, Rule
 
 Report = Callable[[str, int, int], None]
@@ -68,6 +69,7 @@ class Comparison:
     tipped: str = ""
     alone: Side | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    kept: dict[Side, tuple[Note, ...]] = field(default_factory=dict)
 
     @property
     def judged(self) -> int:
@@ -91,6 +93,9 @@ def compare_runs(
     names = [name for name, *_ in asked]
     seen = watched(names, runs, problem, rule, resync=resync, digests=digests, report=report)
     seen.exact, seen.appeal = exact, appeal
+    for run in runs:
+        if run.wide:
+            seen.kept.setdefault(run.side, run.wide.notes)
     return seen
 
 

@@ -1,17 +1,20 @@
 """What a comparison comes to: plain data, the same in the terminal, in JSON and in a test."""
 
 import math
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
-Cause = Literal["factor", "order", "later", "earlier", "decay"]
+Cause = Literal[
+    "still", "zero", "factor", "order", "later", "earlier", "decay", "step", "axes", "flip", "places"
+]  # fmt: skip
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-"""What may explain at every step why a tensor differs, the simplest first: a factor, another order in the batch, a shift by
-one step, a decay term that one side adds."""
+"""What may explain why a tensor differs, the simplest first; see Relation."""
 
 RuleName = Literal["four runs", "nudged float32", "nudged float64"]
+SideName = Literal["torch", "tensorflow"]
 
 Kind = Literal[
     "values", "exact", "not finite", "shape", "dtype", "missing", "extra", "precision", "none", "length", "error"
@@ -41,7 +44,9 @@ def finite(value: Any) -> Any:
 class Difference:
     """One disagreement. Values are text that reads back to the same numbers; ``gap`` and ``relative`` are float64's.
 
-    only_in: the float32 runs, where the float64 runs agree.
+    only_in: the float32 runs, where the float64 runs agree. begins: the first element that differs, in the order of the
+    axes, where some before it agree and it is not the one that differs most. near: of a field that one side lacks, the
+    name most like it among those that only the other side has.
     """
 
     step: int
@@ -55,33 +60,49 @@ class Difference:
     relative: float = 0.0
     excess: float = LARGEST
     only_in: Literal["float32"] | None = None
+    begins: tuple[int, ...] = ()
+    near: str = ""
 
     @property
     def place(self) -> str:
-        """Step, stage and tensor, as every report names them."""
+        """Step and tensor, as every report names them."""
         return f"step {self.step}, {self.tensor}"
 
-    def sentence(self) -> str:
-        """What was seen, for a person."""
-        element = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        only = f" ({self.only_in})" if self.only_in else ""
-        if self.kind == "values":
-            return (
-                f"{self.place}{element}: torch {self.torch}{only}, tensorflow {self.tensorflow}{only}; "
-                f"{self.excess:.1e} times what rounding explains"
-            )
-        known = {
-            "shape": f"shape {self.torch} in torch, {self.tensorflow} in tensorflow",
-            "dtype": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
-            "missing": f"recorded by torch, not by tensorflow{self.tensorflow}",
-            "extra": f"recorded by tensorflow, not by torch{self.torch}",
-            "precision": f"torch {self.torch}" if self.torch else f"tensorflow {self.tensorflow}",
-            "none": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
-            "exact": f"{element} torch {self.torch}{only}, tensorflow {self.tensorflow}{only}; whole numbers must be the same",
-            "not finite": f"{element} torch {self.torch}, tensorflow {self.tensorflow}",
-            "length": f"torch {self.torch}, tensorflow {self.tensorflow}",
-        }
-        return f"{self.place}: {known[self.kind].strip()}"
+
+@dataclass(frozen=True)
+class Relation:
+    """What a tensor that differs is to the other side's, where it differs first; numbers as ``kind`` says.
+
+    zero: all of it is zero on ``side``. still: ``side`` leaves it as it was a step before. factor: TensorFlow's is
+    numbers[0] times torch's. order: the same rows in another order. later, earlier: TensorFlow's is torch's of the step
+    before, or after. decay: TensorFlow's is torch's and numbers[0] times the parameter. step: what it has changed by since
+    the step before is numbers[0] times torch's. axes: its axis i is torch's axis numbers[i]. flip: the axes of these
+    numbers run backwards. places: the same numbers in other places.
+
+    tensors: those it holds for; of several, with a number for each, or with one for all. throughout: it has held at every
+    step since.
+    """
+
+    kind: Cause
+    tensors: tuple[str, ...]
+    numbers: tuple[float, ...] = ()
+    side: SideName | None = None
+    throughout: bool = False
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a step stands: the epoch of its last batch, from 0, and whether it is the first record of it.
+
+    batches: how many one record of torch's and of TensorFlow's has used up by then since the record before. examples: of
+    torch's last one, where it has fewer than the others; else 0.
+    """
+
+    step: int
+    epoch: int
+    opens: bool = False
+    batches: tuple[int, int] = (1, 1)
+    examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,10 +126,15 @@ class Finding:
         "loss",
         "float32 only",
         "printed",
+        "law",
     ]
     sentence: str
     tensor: str = ""
     step: int | None = None
+
+
+MistakeKind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
+"""What a mistake made on purpose changes."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +147,7 @@ class Sensitivity:
     """
 
     mistake: str
-    kind: str
+    kind: MistakeKind
     noticed: bool
     step: int | None = None
     tensor: str = ""
@@ -153,7 +179,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class TensorSummary:
-    """One recorded quantity over the whole run: its largest excess and relative gap, and the rounding measured."""
+    """One recorded quantity over the whole run: its largest excess and relative gap, and the rounding measured.
+
+    first_step: the step at which it differs for the first time; None if it never does.
+    """
 
     tensor: str
     excess: float
@@ -161,6 +190,7 @@ class TensorSummary:
     relative: float
     noise: float
     scale: float
+    first_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -176,8 +206,51 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class LossCurve:
+    """One recorded loss by point: both sides' means in the runs that are judged, how far apart, and what rounding explains."""
+
+    torch: tuple[float | None, ...] = ()
+    tensorflow: tuple[float | None, ...] = ()
+    gap: tuple[float | None, ...] = ()
+    rounding: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of a tensor on both sides; values are text that reads back to the same numbers."""
+
+    index: tuple[int, ...]
+    torch: str
+    tensorflow: str
+    gap: float
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a report draws. Every curve has one value for each ``stride`` steps, None where nothing was recorded.
+
+    threshold: the excess above which two tensors differ. excess: of every tensor, the largest of each stretch.
+    differences: the first disagreement of every tensor that has one. worst: the elements furthest apart there, for the
+    earliest of them.
+    """
+
+    stride: int = 1
+    threshold: float = 0.0
+    losses: Mapping[str, LossCurve] = field(default_factory=dict)
+    excess: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    worst: Mapping[str, tuple[Element, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The outcome for one pair and one problem."""
+    """The outcome for one pair and one problem.
+
+    relations: what explains the first disagreement. moment: where its step stands. ended: where the comparison ended before
+    its time, if that is not the first disagreement. options: what else the command was given that decides the verdict.
+    printed: what the loops printed, cut off after some thousand characters. listings: the two loops by file name, torch's
+    first. machine: system, processor and cores.
+    """
 
     pair: str
     status: Status
@@ -204,6 +277,21 @@ class Verdict:
     side: str = ""
     usage: bool = False
     header: Mapping[str, str] = field(default_factory=dict)
+    relations: tuple[Relation, ...] = ()
+    moment: Moment | None = None
+    ended: Difference | None = None
+    options: tuple[str, ...] = ()
+    recording: Recording = field(default_factory=Recording)
+    machine: str = ""
+    printed: str = ""
+    listings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slim(self) -> "Verdict":
+        """The same without what grows with steps, tensors or text, for a place that holds little."""
+        return replace(
+            self, tensors=(), series={}, trace="", digests={}, recording=Recording(), printed="", listings={}
+        )
 
     @property
     def agrees(self) -> bool:
@@ -212,8 +300,9 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether a gate should let this through: the same training, and curves that fall where they must."""
-        return self.agrees and (self.curve.falls or not self.curve.judged)
+        """Whether a gate should let this through: the same training, curves that fall where they must, no law broken."""
+        lawful = not any(finding.kind == "law" for finding in self.findings)
+        return self.agrees and lawful and (self.curve.falls or not self.curve.judged)
 
     @property
     def weaker(self) -> bool:
@@ -235,8 +324,9 @@ class Verdict:
         """The command that runs this very problem again."""
         short = {"seed": "--seed", "batch_size": "--batch-size", "epochs": "--epochs", "steps": "--steps", "lr": "--lr"}
         parts = [
-            f"{short[name]} {value}" if name in short else f"--set {name}={value}"
+            part
             for name, value in self.problem.items()
+            for part in ((short[name], value) if name in short else ("--set", f"{name}={value}"))
         ]
         mode = ["--resync"] if self.mode == "resync" else []
-        return " ".join(["twinloop run", self.pair, *parts, *mode])
+        return shlex.join(["twinloop", "run", self.pair, *parts, *mode, *self.options])

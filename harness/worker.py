@@ -102,7 +102,7 @@ def serve(request: Request, engine: Engine, events: IO[bytes]) -> None:
         speaker = Speaker(events, engine)
         speaker.say(Event(ready=True))
         try:
-            outcome = Event(verdict=judged(request, engine, speaker))
+            outcome = Event(verdict=replace(judged(request, engine, speaker), options=request.options))
         except UsageError as error:
             outcome = Event(usage=str(error))
         speaker.say(outcome)
@@ -133,7 +133,8 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
         )
     if not engine.printed.lines:
         return verdict
-    return replace(verdict, findings=(*verdict.findings, Finding("printed", str(engine.printed))))
+    said = Finding("printed", str(engine.printed))
+    return replace(verdict, findings=(*verdict.findings, said), printed=engine.printed.text)
 
 
 if __name__ == "__main__":

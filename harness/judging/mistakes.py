@@ -50,13 +50,13 @@ def mistakes(problem: Problem, size: float, own: Collection[str] = ()) -> Iterat
     if "batch_size" in own:
         other = problem.batch_size - 1 or 2
         yield Mistake("batch_size off by one", "hyperparameter", replace(problem, batch_size=other))
-    floats = {name: array for name, array in problem.weights.items() if array.dtype.kind == "f" and array.size}
+    floats = {name: array for name, array in problem.weights.items() if array.dtype.kind in "fc" and array.size}
     if floats:
         name = max(floats, key=lambda name: floats[name].size)
         weights = {**problem.weights, name: nudged(floats[name], size, problem.seed)}
         yield Mistake(f"{name} nudged by {size:g}", "weight", replace(problem, weights=weights))
     for name, array in problem.data.items():
-        if array.dtype.kind == "f":
+        if array.dtype.kind in "fc":
             moved = array.copy()
             moved[0] = nudged(array[0], size, problem.seed)
             data = {**problem.data, name: moved}
@@ -121,6 +121,8 @@ def nudged(array: Array, size: float, seed: int) -> Array:
     """Every number of an array off by ``size`` of its scale, up or down."""
     signs = stream(seed, "nudge").choice([-1.0, 1.0], array.shape)
     scale = float(np.abs(array).max()) or 1.0
+    if array.dtype.kind == "c":
+        return (array + size * scale * signs * (1 + 1j)).astype(np.complex64)
     return (array + size * scale * signs).astype(np.float32)
 
 

@@ -22,7 +22,12 @@ FILL = 1e8
 
 
 def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """float64: every number of the array off by one unit in the last place, up or down; other types as they are."""
+    """float64: every number of the array off by one unit in the last place, up or down; other types as they are.
+
+    A complex number is off in both its parts.
+    """
+    if array.dtype.kind == "c":
+        return one_unit_off(array.real, unit, rng) + 1j * one_unit_off(array.imag, unit, rng)
     if array.dtype.kind != "f":
         return array
     return array.astype(np.float64) * (1 + 2 * unit * rng.choice([-1.0, 1.0], array.shape))
@@ -30,6 +35,8 @@ def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
 
 def unit_off_zero(array: Array, unit: float, rng: np.random.Generator) -> Array:
     """The same for weights: a zero, which has no last place, is moved by what would be one unit of the largest, or of 1."""
+    if array.dtype.kind == "c":
+        return unit_off_zero(array.real, unit, rng) + 1j * unit_off_zero(array.imag, unit, rng)
     if array.dtype.kind != "f":
         return array
     step = 2 * unit * (magnitude(array) or 1.0) * rng.choice([-1.0, 1.0], array.shape)
@@ -38,6 +45,8 @@ def unit_off_zero(array: Array, unit: float, rng: np.random.Generator) -> Array:
 
 def unit_off_drawn(array: Array, unit: float, rng: np.random.Generator) -> Array:
     """The same for data: numbers of few bits, such as masks, labels and counts, are what they are."""
+    if array.dtype.kind == "c":
+        return unit_off_drawn(array.real, unit, rng) + 1j * unit_off_drawn(array.imag, unit, rng)
     if array.dtype.kind != "f":
         return array
     leading = np.ldexp(np.frexp(array)[0], BITS)

@@ -23,8 +23,8 @@ Z = np.array([[1 + 2j, 3 - 1j, 0.5j, -2], [4, 1 - 1j, 2j, 0.25]])
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "ASGD", "Rprop")
 CLIPPING = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
 AVERAGES = ("AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn")
-RIGHT = {*OPTIMIZERS, *CLIPPING, *AVERAGES}
-"""Parts that are compared with torch on complex tensors below."""
+RIGHT = {*OPTIMIZERS, *CLIPPING, *AVERAGES, "LBFGS"}
+"""Parts that are compared with torch on complex tensors, below and (LBFGS) in test_faithful_searches."""
 
 
 def call(part: Callable[[], Any], *arguments: Any) -> Callable[[], Any]:
@@ -36,17 +36,20 @@ def complex_tensor(*shape: int) -> Any:
 
 
 REFUSED: dict[str, Callable[[], Any]] = {
+    "Adafactor": lambda: faithful.Adafactor().build([tf.Variable(Z)]),
     "AvgPool2d": lambda: faithful.AvgPool2d(2)(complex_tensor(1, 2, 2, 2)),
     "BCELoss": lambda: faithful.BCELoss()(complex_tensor(), complex_tensor()),
     "BCEWithLogitsLoss": lambda: faithful.BCEWithLogitsLoss()(complex_tensor(), complex_tensor()),
     "BatchNorm": lambda: faithful.BatchNorm(4)(complex_tensor(), training=True),
     "CTCLoss": lambda: faithful.CTCLoss()(([[1]], [2], [1]), complex_tensor(2, 1, 4)),
+    "ConvTranspose1d": lambda: faithful.ConvTranspose1d(4, 1, 2)(complex_tensor(1, 2, 4)),
     "ConvTranspose2d": lambda: faithful.ConvTranspose2d(2, 1, 2)(complex_tensor(1, 2, 2, 2)),
     "CosineEmbeddingLoss": lambda: faithful.CosineEmbeddingLoss()([1.0, 1.0], (complex_tensor(), complex_tensor())),
     "CrossEntropyLoss": lambda: faithful.CrossEntropyLoss()([0, 1], complex_tensor()),
     "Dropout": lambda: faithful.Dropout()(complex_tensor()),
     "Embedding": lambda: faithful.Embedding(3, 2)(complex_tensor()),
     "GELU": lambda: faithful.GELU()(complex_tensor()),
+    "GradScaler": lambda: faithful.GradScaler().scale(complex_tensor()),
     "GRU": lambda: faithful.GRU(4, 2)(complex_tensor(1, 2, 4)),
     "GaussianNLLLoss": lambda: faithful.GaussianNLLLoss()(complex_tensor(), (complex_tensor(), 1.0)),
     "HuberLoss": lambda: faithful.HuberLoss()(complex_tensor(), complex_tensor()),
@@ -54,6 +57,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "LSTM": lambda: faithful.LSTM(4, 2)(complex_tensor(1, 2, 4)),
     "LeakyReLU": lambda: faithful.LeakyReLU()(complex_tensor()),
     "MaxPool2d": lambda: faithful.MaxPool2d(2)(complex_tensor(1, 2, 2, 2)),
+    "Muon": lambda: faithful.Muon().build([tf.Variable(Z)]),
     "MultiheadAttention": lambda: faithful.MultiheadAttention(4, 2)(*[complex_tensor(1, 2, 4)] * 3),
     "NLLLoss": lambda: faithful.NLLLoss()([0, 1], complex_tensor()),
     "PReLU": lambda: faithful.PReLU()(complex_tensor()),
@@ -62,6 +66,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "SmoothL1Loss": lambda: faithful.SmoothL1Loss()(complex_tensor(), complex_tensor()),
     "Softplus": lambda: faithful.Softplus()(complex_tensor()),
     "SparseAdam": lambda: faithful.SparseAdam().build([tf.Variable(Z)]),
+    "SyncBatchNorm": lambda: faithful.SyncBatchNorm(4)(complex_tensor(), training=True),
     "TransformerEncoderLayer": lambda: faithful.TransformerEncoderLayer(4, 2, 8)(complex_tensor(1, 2, 4)),
     "TripletMarginLoss": lambda: faithful.TripletMarginLoss()(None, [complex_tensor()] * 3),
     "Upsample": lambda: faithful.Upsample(scale_factor=2)(complex_tensor(1, 2, 2, 2)),
@@ -74,6 +79,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "cosine_similarity": lambda: faithful.cosine_similarity(complex_tensor(), complex_tensor()),
     "cross_entropy": lambda: faithful.cross_entropy(complex_tensor(), [0, 1]),
     "ctc_loss": lambda: faithful.ctc_loss(complex_tensor(2, 1, 4), [[1]], [2], [1]),
+    "fake_quantize_per_channel_affine": lambda: faithful.fake_quantize_per_channel_affine(
+        complex_tensor(), [0.1] * 4, [0] * 4, 1, 0, 255
+    ),
+    "fake_quantize_per_tensor_affine": lambda: faithful.fake_quantize_per_tensor_affine(
+        complex_tensor(), 0.1, 0, 0, 255
+    ),
     "gaussian_nll_loss": lambda: faithful.gaussian_nll_loss(tf.ones((2, 4)), tf.ones((2, 4)), complex_tensor()),
     "huber_loss": lambda: faithful.huber_loss(complex_tensor(), complex_tensor()),
     "interpolate": lambda: faithful.interpolate(complex_tensor(1, 2, 2, 2), scale_factor=2),
@@ -82,8 +93,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "normalize": lambda: faithful.normalize(complex_tensor()),
     "pairwise_distance": lambda: faithful.pairwise_distance(tf.ones((2, 4)), complex_tensor()),
     "poisson_nll_loss": lambda: faithful.poisson_nll_loss(complex_tensor(), complex_tensor()),
+    "scatter_reduce": lambda: faithful.scatter_reduce(complex_tensor(), 0, [[0]], complex_tensor(), "sum"),
+    "segment_reduce": lambda: faithful.segment_reduce(complex_tensor(), "sum", lengths=[2]),
     "smooth_l1_loss": lambda: faithful.smooth_l1_loss(complex_tensor(), complex_tensor()),
+    "spectral_norm": lambda: faithful.spectral_norm(keras.layers.Dense(2))(complex_tensor()),
     "triplet_margin_loss": lambda: faithful.triplet_margin_loss(*[complex_tensor()] * 3),
+    "weight_norm": lambda: faithful.weight_norm(keras.layers.Dense(2))(complex_tensor()),
 }
 
 NUMBERS = {

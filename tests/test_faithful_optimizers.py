@@ -92,6 +92,14 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "weight_decay": decays,
         "maximize": flags,
     },
+    "Adafactor": {
+        "lr": rates,
+        "beta2_decay": between(-1.5, 0.0),
+        "eps": st.tuples(st.none() | epsilons, epsilons),
+        "d": between(1.0, 3.0),
+        "weight_decay": decays,
+        "maximize": flags,
+    },
     "ASGD": {
         "lr": rates,
         "lambd": between(1e-4, 0.3),
@@ -126,6 +134,7 @@ TELLING: list[tuple[str, dict[str, Any]]] = [
     ("ASGD", {"lr": 0.125, "lambd": 0.25, "t0": 2.0}),
     ("Rprop", {"lr": 0.125}),
     ("SparseAdam", {"lr": 0.125}),
+    ("Adafactor", {"lr": 0.125, "weight_decay": 0.25, "d": 1.5}),
 ]
 telling = pytest.mark.parametrize(("name", "arguments"), TELLING, ids=lambda value: value if type(value) is str else "")
 # Those with a kind of state or of branching that no other has, for what is slow to set up.

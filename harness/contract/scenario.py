@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.recipes import Array, Recipe, given
+from harness.contract.recipes import Array, Recipe
 from harness.errors import UsageError, instead
 from harness.verdict import CAUSES, Cause
 
@@ -323,12 +323,17 @@ def make_problem(
     )
 
 
+def itself(array: Array) -> Recipe:
+    """The recipe that an array stands for: a copy of it, whatever the seed."""
+    return Recipe(lambda _rng, _dims, _: array.copy(), array.shape)
+
+
 def draw(group: str, recipes: Mapping[str, Recipe | Array], seed: int) -> dict[str, Array]:
     """Every array of a group, each from its own stream; raises UsageError for one that is not finite or will not draw."""
     arrays: dict[str, Array] = {}
     for name, recipe in recipes.items():
         if isinstance(recipe, np.ndarray):
-            recipe = given(recipe)
+            recipe = itself(recipe)
         if not isinstance(recipe, Recipe):
             raise UsageError(
                 f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2), "

@@ -15,16 +15,12 @@ Harmless = tuple[float, ...]
 """Numbers that are float32 by right."""
 
 
-def explained(seen: Evidence, first: Difference, report: Report) -> tuple[list[str], Harmless | None]:
-    """The float32 leaks that explain a difference, as sentences; if it goes away with them made exact, all but which numbers.
+def explained(seen: Evidence, first: Difference, report: Report) -> list[str]:
+    """The float32 leaks that reach a difference, as sentences.
 
     Numbers that equal a hyperparameter were float32 before either side saw them; they are suspected only if nothing else is.
     """
-    for harmless in (floats(seen.problem), ()):
-        leaks, gone = suspects(seen, first, report, harmless)
-        if leaks:
-            return leaks, harmless if gone else None
-    return [], None
+    return suspects(seen, first, report, floats(seen.problem)) or suspects(seen, first, report, ())
 
 
 def floats(problem: Problem) -> Harmless:
@@ -34,28 +30,17 @@ def floats(problem: Problem) -> Harmless:
     return tuple(part for part in parts if isinstance(part, float))
 
 
-def suspects(seen: Evidence, first: Difference, report: Report, harmless: Harmless) -> tuple[list[str], bool]:
-    """The leaks that are made exact, if the difference is gone then, else those that reach it; and whether it is gone."""
-    noise = {name: track.loudest for name, track in seen.tracks.items()}
+def suspects(seen: Evidence, first: Difference, report: Report, harmless: Harmless) -> list[str]:
+    """The leaks of either side that come back from float32 and reach the tensor that differs."""
     cut = replace(seen.problem, steps=first.step + 1)
     runs = {side: seen.start(inside(side, harmless), cut) for side in SIDES}
-    still: Difference | None = None
     try:
-        for step, (a, b) in lockstep(*runs.values()):
-            if isinstance(a, End) or isinstance(b, End):
+        for step, records in lockstep(*runs.values()):
+            if any(isinstance(record, End) for record in records):
                 break
             report("looking for float32 leaks", step + 1, first.step + 1)
-            still = still or seen.oracle.noticed(step, a.arrays, b.arrays, noise)
         watched = {side: run.watched for side, run in runs.items()}
-        constants = [
-            f"{side}: {leak}; made exact, the difference is gone"
-            for side in SIDES
-            for leak in watched[side].constants
-            if concerns(first, leak)
-        ]
-        if constants and (still is None or (still.step, still.tensor) != (first.step, first.tensor)):
-            return constants, True
-        lasting = [
+        return [
             f"{side}: {leak}"
             for side in SIDES
             if watched[side].lasting and (watched[side].fixed or reaches(seen.start, side, cut, first, harmless))
@@ -63,8 +48,7 @@ def suspects(seen: Evidence, first: Difference, report: Report, harmless: Harmle
             if concerns(first, leak)
         ]
     except LoopError:
-        return [], False
-    return lasting, False
+        return []
 
 
 def concerns(first: Difference, leak: Leak) -> bool:

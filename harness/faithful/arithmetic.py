@@ -26,6 +26,7 @@ class Host:
 
     double = staticmethod(float)
     sqrt, maximum, where = staticmethod(np.sqrt), staticmethod(np.maximum), staticmethod(np.where)
+    sum, minimum = staticmethod(np.sum), staticmethod(np.minimum)
     clip, abs, sign = staticmethod(np.clip), staticmethod(np.abs), staticmethod(np.sign)
 
     def __init__(self, dtype: Any) -> None:
@@ -58,6 +59,7 @@ class Graph:
     """TensorFlow's ops on tensors of one `dtype` or its real one. Scalars are float64 tensors until `number` rounds."""
 
     sqrt, maximum, where = staticmethod(tf.sqrt), staticmethod(tf.maximum), staticmethod(tf.where)
+    sum, minimum = staticmethod(tf.reduce_sum), staticmethod(tf.minimum)
     clip, abs, sign = staticmethod(tf.clip_by_value), staticmethod(tf.abs), staticmethod(tf.sign)
 
     def __init__(self, dtype: Any) -> None:

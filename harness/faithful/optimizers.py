@@ -12,12 +12,12 @@ import keras
 from harness.faithful.arithmetic import lerp
 from harness.faithful.torch_optimizer import TorchOptimizer, at_least_zero, filled, scalar_dtype
 
-__all__ = ["ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"]
+__all__ = ["ASGD", "SGD", "Adadelta", "Adagrad", "Momentum", "RMSprop", "Rprop"]
 
 _serializable = keras.saving.register_keras_serializable(package="harness.faithful")
 
 
-class _Momentum(TorchOptimizer):
+class Momentum(TorchOptimizer):
     """An optimizer whose `momentum` may move while training."""
 
     def __init__(self, lr: Any, momentum: float, **arguments: Any) -> None:
@@ -39,7 +39,7 @@ class _Momentum(TorchOptimizer):
 
 
 @_serializable
-class SGD(_Momentum):
+class SGD(Momentum):
     """`torch.optim.SGD`: the rate multiplies the momentum buffer when it is used, not what goes into it.
 
     State: `momentum_buffer` if `momentum` is not 0. The first gradient enters it whole, whatever `dampening` is; only
@@ -92,7 +92,7 @@ class SGD(_Momentum):
 
 
 @_serializable
-class RMSprop(_Momentum):
+class RMSprop(Momentum):
     """`torch.optim.RMSprop`: epsilon is added to the root, and the rate multiplies the momentum buffer when it is used.
 
     State: `square_avg`, with `momentum` also `momentum_buffer`, if `centered` also `grad_avg`.

@@ -86,7 +86,7 @@ def conclude(seen: Evidence) -> Conclusion:
     stuck = nothing_moved(seen)
     if stuck:
         return concluded("INCONCLUSIVE", stuck)
-    findings += kernels(seen) + constants(seen) + narrow(seen)
+    findings += kernels(seen) + constants(seen) + narrow(seen) + kept(seen)
     name, excess = worst(seen)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
     seen_of = f"{counted(seen.judged, 'step')}, {counted(len(oracle.tracks), 'tensor')}"
@@ -239,6 +239,23 @@ def narrow(seen: Evidence) -> list[Finding]:
         )
         for name, side in found
     ]
+
+
+PLACES = 5
+"""Places of a side that are findings each; the verdict's data have all of them."""
+
+
+def kept(seen: Evidence) -> list[Finding]:
+    """Where float64 runs would have become float32 and were kept float64, and where they go on in fewer bits."""
+    found = []
+    for side, places in seen.kept.items():
+        for place in places[:PLACES]:
+            how = "kept float64" if place.wide else "left as it is"
+            said = f"{side}: {place}; {how}, {counted(place.times, 'time')}"
+            found.append(Finding("kept wide" if place.wide else "narrow", said))
+        if len(places) > PLACES:
+            found.append(Finding("kept wide", f"{side}: {counted(len(places) - PLACES, 'place')} more of this kind"))
+    return found
 
 
 def kernels(seen: Evidence) -> list[Finding]:

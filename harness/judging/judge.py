@@ -9,25 +9,20 @@ from harness.contract.scenario import Problem
 from harness.judging.conclusion import Conclusion, conclude, worst
 from harness.judging.mistakes import LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
-from harness.judging.precision import (
-    cannot_run_in_float64,
-    constants_explain,
-    float64_path_differs,
-    lasting_leaks_explain,
-)
+from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
+from harness.judging.recording import recording
 from harness.judging.review import Look, reviewed
 from harness.judging.sensitivity import sensitivity
 from harness.oracle.curve import curve
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import Start
-from harness.verdict import Difference, Finding, Moment, Sensitivity, TensorSummary, Verdict
+from harness.verdict import Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
 
 LOOKS: tuple[Look, ...] = (
     cannot_run_in_float64,
     nudges_explain,
-    constants_explain,
-    lasting_leaks_explain,
+    leaks_explain,
     float64_path_differs,
     ends_alone,
     outliers_stay,
@@ -116,6 +111,11 @@ def verdict(
         series={name: tuple(values) for name, values in seen.oracle.series.curves.items()},
         unmoved=tuple(sorted(seen.standing)),
         digests=seen.digests,
+        kept=tuple(
+            Kept(side, place.wide, place.what, place.line, place.through, place.times)
+            for side, places in seen.kept.items()
+            for place in places
+        ),
         seconds=seconds,
         trace=error.trace if error else "",
         side=error.side if error else "",
@@ -123,6 +123,7 @@ def verdict(
         relations=conclusion.relations,
         moment=moment(seen, first) if first else None,
         ended=conclusion.ended,
+        recording=recording(seen),
     )
 
 

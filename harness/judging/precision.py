@@ -1,4 +1,4 @@
-"""Where a float64 run is not what it should be: judge with its leaks made exact, or let float32 decide, and say so."""
+"""Where a float64 run is not what it should be: let float32 decide, and say so."""
 
 from dataclasses import replace
 
@@ -9,8 +9,11 @@ from harness.judging.review import Review
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rounding import Apart
 from harness.oracle.rules import FLOAT32
-from harness.running.start import Side, exact
+from harness.running.start import Side
 from harness.verdict import Difference, Finding
+
+WRITE = "write it with operations that take their numbers as tensors of the input's dtype"
+"""What helps against float32 that is a kernel's own."""
 
 FLOAT64_OF: dict[Apart, Side] = {"torch float64": "torch", "tensorflow float64": "tensorflow"}
 """Whose float64 run stands apart."""
@@ -30,39 +33,22 @@ def cannot_run_in_float64(seen: Evidence, report: Report) -> Review | None:
     return Review(replace(again, digests=seen.digests), (finding,))
 
 
-def constants_explain(seen: Evidence, report: Report) -> Review | None:
-    """Whether a difference too small for float32 to show goes away once constants that went through float32 are exact."""
-    return leaks_explain(seen, report, made_exact=True)
-
-
-def lasting_leaks_explain(seen: Evidence, report: Report) -> Review | None:
-    """Whether a difference too small for float32 to show is float32 inside a float64 run that cannot be made exact."""
-    return leaks_explain(seen, report, made_exact=False)
-
-
-def leaks_explain(seen: Evidence, report: Report, *, made_exact: bool) -> Review | None:
-    """See the two above."""
+def leaks_explain(seen: Evidence, report: Report) -> Review | None:
+    """Whether a difference too small for float32 to show is float32 that stays inside a float64 run."""
     first = doubtful(seen)
     if first is None or seen.oracle.apart(first) != "below float32":
         return None
-    leaks, harmless = explained(seen, first, report)
+    leaks = explained(seen, first, report)
     if not leaks:
         return Review(seen)
-    if made_exact != (harmless is not None):
-        return None
     tracks = seen.tracks
     narrow = causal([name for name in tracks if tracks[name].narrow])
     entered, step = first.tensor, first.step
     if narrow and (first.step or causal([narrow[0], first.tensor])[0] == narrow[0]):
         entered, step = narrow[0], 0
-    said = f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {step}"
-    finding = Finding("float32 leak", said, entered, step)
-    if harmless is None:
-        return Review(in_float32(seen, report), (finding,))
-    start = exact(seen.start, harmless)
-    mended = compare_runs(start, seen.problem, seen.rule, resync=seen.resync, report=report)
-    weaker = mended if mended.error is None else in_float32(seen, report)
-    return Review(replace(weaker, digests=seen.digests), (finding,))
+    found = [Finding("float32 leak", f"float32 in the float64 run of {leak}; {WRITE}") for leak in leaks[1:]]
+    said = f"float32 in the float64 run of {leaks[0]}; it enters {entered} at step {step}; {WRITE}"
+    return Review(in_float32(seen, report), (Finding("float32 leak", said, entered, step), *found))
 
 
 def float64_path_differs(seen: Evidence, report: Report) -> Review | None:

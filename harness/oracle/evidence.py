@@ -20,7 +20,7 @@ from harness.oracle.rounding import UNIT32, UNIT64
 from harness.oracle.rules import Rule, problems
 from harness.oracle.track import Outlier, Track
 from harness.running.lockstep import END, End, lockstep
-from harness.running.start import SIDES, LoopError, Running, RunSpec, Side, Start, Step
+from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step
 from harness.verdict import Difference
 
 Report = Callable[[str, int, int], None]
@@ -41,7 +41,8 @@ class Evidence:
     """What one pass over a problem has shown, as it is when the pass ends; kept even if a loop fails.
 
     start: what its runs were started with. added: differences that came of hearing more runs. moved: of every run the
-    parameters that changed. pace: what each record used up of the data.
+    parameters that changed. kept: of each side's float64 run, where it would have become narrower. pace: what each record
+    used up of the data.
     """
 
     start: Start
@@ -57,6 +58,7 @@ class Evidence:
     tipped: Tipped | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
+    kept: Mapping[Side, tuple[Kept, ...]] = field(default_factory=dict)
     added: tuple[Difference, ...] = ()
     pace: Pace = field(default_factory=Pace)
 
@@ -124,7 +126,8 @@ def compare_runs(
                 break
     except LoopError as error:
         outcome["error"] = error
-    return seen.evidence(start, parameters=runs[rule.right].parameters, **outcome)
+    kept = {spec.side: runs[spec].watched.kept for spec in (rule.left, rule.right) if spec.precision == "float64"}
+    return seen.evidence(start, parameters=runs[rule.right].parameters, kept=kept, **outcome)
 
 
 def started(start: Start, given: Mapping[RunSpec, Problem]) -> dict[RunSpec, Running]:

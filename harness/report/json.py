@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.report.text import atomically
 from harness.verdict import Difference, Verdict, finite
 
 FORMAT = 1
@@ -20,10 +21,15 @@ class Report(msgspec.Struct):
 
 
 def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:
-    """Write the verdicts, readable and with a newline at the end; nothing passes if none was reached or some are missing."""
+    """Write the verdicts, whole or not at all; see ``encoded``."""
+    atomically(path, encoded(verdicts, complete=complete))
+
+
+def encoded(verdicts: Sequence[Verdict], *, complete: bool = True) -> bytes:
+    """The verdicts, readable and with a newline at the end; nothing passes if none was reached or some are missing."""
     passed = complete and bool(verdicts) and all(verdict.passed for verdict in verdicts)
     report = Report(FORMAT, passed, list(verdicts))
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(finite(msgspec.to_builtins(report))), indent=1) + b"\n")
+    return msgspec.json.format(msgspec.json.encode(finite(msgspec.to_builtins(report))), indent=1) + b"\n"
 
 
 class Line(msgspec.Struct):

@@ -25,9 +25,10 @@ from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
 from harness.running.frameworks import Framework, load
-from harness.running.pairs import Edit, Pair
+from harness.running.pairs import SCENARIO, Edit, Pair
+from harness.running.reuse import leaves_nothing
 from harness.running.run import Run
-from harness.running.start import LoopError, RunSpec, Side, Watching
+from harness.running.start import LoopError, RunSpec, Side, Watched, Watching
 from harness.running.wire import Layout
 
 PR_SET_PDEATHSIG = 1
@@ -38,6 +39,13 @@ MEMORY = 32 << 20
 
 MOST_AHEAD = 4
 """Records that a run may hold ready; more would only have it train on where the comparison has ended."""
+
+
+SLOWEST = ("tensorflow", "float64")
+"""The run that takes half of what all four of a pair take, and that the others end up waiting for."""
+
+POLITE = 5
+"""How much nicer all others are, so that the slowest has a core to itself: a third of its share where they compete."""
 
 
 class Told:
@@ -112,8 +120,8 @@ class Ring:
 
 
 def serve(end: socket.socket, log: int, framework: Framework) -> None:
-    """Run loops, one after the other, as long as nothing is left of the last one. The first settles pair and precision."""
-    pair: Pair | None = None
+    """Run loops of one pair, side and precision, one after the other, as long as nothing is left of the last one."""
+    paths, polite = list(sys.path), False
     while (packet := wire.receive(end)) is not None:
         if packet.kind != wire.LOOP:
             continue
@@ -121,17 +129,19 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
         spec = RunSpec(asked["side"], asked["precision"], watch=watching)
-        framework.begin(spec.precision, asked["problem"]["seed"])
-        random.seed(asked["problem"]["seed"])
-        np.random.seed(asked["problem"]["seed"])  # the global state is what loops may use
-        said = written(log)
+        if not polite and (spec.side, spec.precision) != SLOWEST:
+            os.nice(POLITE)
+        polite = True
+        pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
+        # A loop that starts processes of its own sends them functions by the name of their module.
+        sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
+        seed = asked["problem"]["seed"]
+        framework.begin(spec.precision, seed)
+        random.seed(seed)
+        np.random.seed(seed)  # the global state is what loops may use
         try:
-            if pair is None:
-                pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
-                # A loop that starts processes of its own sends them functions by the name of their module.
-                sys.path.append(str(pair.folder.parent.resolve()))
-                scenario = pair.scenario()
-                said = written(log)  # the judging process has heard what the scenario prints
+            scenario = pair.scenario()
+            said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
             run = Run(pair, spec, problem, framework)
         except UsageError as error:
@@ -142,7 +152,10 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         sound = run.close() and sound
         wire.send(end, wire.TIDIED)
         del run, problem
-        if not (sound and alone() and framework.fresh()):
+        files = (pair.folder / SCENARIO, pair.file(spec.side))
+        if not (framework.dear and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
+            return
+        if not framework.fresh():
             return
         wire.send(end, wire.IDLE)
 
@@ -167,16 +180,17 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         try:
             step = next(run)
         except StopIteration:
+            if run.watched != noted:
+                note(end, run.watched)  # how often in all
             wire.send(end, wire.END, struct.pack("<q", written(log)))
             break
         except LoopError as error:
             sound = False
             wire.tell(end, wire.RAISED, [error.step, error.message, error.trace, written(log)])
             break
-        if run.watching and run.watched != noted:
+        if places(run.watched) != places(noted):
             noted = run.watched
-            leaks = [[leak.what, leak.line, leak.through, leak.corrected] for leak in noted.leaks]
-            wire.tell(end, wire.NOTED, [leaks, noted.returned, noted.fixed])
+            note(end, noted)
         if ahead >= 0:
             run.live = {}
         said = written(log)
@@ -186,6 +200,18 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         del step
     told.until(lambda: False)
     return sound
+
+
+def places(seen: Watched) -> object:
+    """What is told at once; how often something happened at a place is told at the end."""
+    return seen.leaks, seen.returned, seen.fixed, len(seen.kept)
+
+
+def note(end: socket.socket, seen: Watched) -> None:
+    """Tell what was seen of float32 in a float64 run."""
+    leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
+    kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
+    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept])
 
 
 def written(log: int) -> int:

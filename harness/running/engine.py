@@ -69,6 +69,8 @@ class Engine:
         resync: values may be written into a loop's tensors after each of its steps, so that none is begun before.
         """
         self.begin()
+        for side in SIDES:
+            self.nursery(side)  # no run's time is spent on what another's framework takes to load
         self.printed = Printed()
         runs = Runs(pair, self.nursery, self.silence, resync=resync)
         self.runs = runs

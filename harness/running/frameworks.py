@@ -21,8 +21,13 @@ SETTINGS = {
 }
 """Environment that must be set before a framework is loaded, unless somebody has set it otherwise."""
 
-SINGLE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Environment that says how many threads a framework may use."""
+
+def threading(threads: int) -> dict[str, str]:
+    """Environment that says how many threads a framework may use.
+
+    NumPy's own would be there from its import on, and a process with a second thread cannot be forked.
+    """
+    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Framework(Protocol):
@@ -30,6 +35,9 @@ class Framework(Protocol):
 
     versions: dict[str, str]
     """What a verdict's header says of it."""
+
+    dear: bool
+    """Whether a new process is dear enough to use one again for another loop of the same pair, side and precision."""
 
     def begin(self, precision: Precision, seed: int) -> None:
         """Make the precision and the seed those of this process, before any of a pair's files is run."""
@@ -56,7 +64,7 @@ class Framework(Protocol):
         """A context in which the watch is told of float32 in the framework's operations."""
 
     def fresh(self) -> bool:
-        """Forget the last loop; whether nothing is left of it, so that another may run in this process."""
+        """Forget the last loop; whether all settings are as they were before it."""
 
 
 def load(side: Side, threads: int) -> Framework:
@@ -66,8 +74,7 @@ def load(side: Side, threads: int) -> Framework:
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    for name in SINGLE:
-        os.environ[name] = str(threads)
+    os.environ |= threading(threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a framework says while it is loaded is not the user's doing
         if side == "torch":

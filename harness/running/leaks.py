@@ -1,8 +1,8 @@
-"""float32 inside a run that was asked for float64: where it happens, and whether it explains a difference.
+"""float32 that stays in a float64 run although it is kept wide: where it enters, and what it reaches.
 
-TensorFlow turns Python numbers into float32 before it casts them (``tf.cast(0.9, tf.float64)`` is 0.8999999762), and
-some kernels take attributes in float32 only. Such a leak looks like a small difference in the mathematics. It is told
-apart by running again with the leaking constants made exact: if the difference goes away, the leak was the cause.
+Some kernels take attributes in float32 only, and a loop may ask for fewer bits in so many words. Such a leak looks like a
+small difference in the mathematics. It is told apart by running again with whatever comes back from float32 moved a
+little: a tensor that does not move has nothing to do with it.
 """
 
 import traceback
@@ -15,9 +15,6 @@ import numpy as np
 
 from harness.contract.recipes import BITS
 from harness.running.start import Leak, Watched
-
-DIGITS = 6
-"""A float32 that was written as a constant has at most this many significant decimal digits."""
 
 MOVED = 1 + 2.0**-30
 """What comes back from float32 is multiplied by this, to see what it reaches."""
@@ -44,7 +41,7 @@ class Each:
 
 
 class Watch:
-    """Collects the leaks of the steps run inside ``tensorflow`` or ``torch``; the constants among them are made exact.
+    """Collects the leaks of the steps run inside ``tensorflow`` or ``torch``.
 
     harmless: numbers that are no leaks, as the hyperparameters' values, which were float32 before either side saw them.
     move: change whatever comes back from float32 a little, so that what it reaches can be told.
@@ -56,13 +53,13 @@ class Watch:
         self.leaks: dict[tuple[str, str, str], Leak] = {}
         self.returned = False
 
-    def note(self, what: str, *, corrected: bool = False, returns: bool = False) -> None:
+    def note(self, what: str, *, returns: bool = False) -> None:
         """Remember a leak, once per line of code. returns: float64 numbers are now what float32 has made of them."""
         line, through = place()
         if not line:
             return
         self.returned = self.returned or returns
-        self.leaks.setdefault((what, line, through), Leak(what, line, through, corrected))
+        self.leaks.setdefault((what, line, through), Leak(what, line, through))
 
     @property
     def seen(self) -> Watched:
@@ -88,12 +85,7 @@ class Watch:
                     constant = tensor_util.constant_value(inputs[0])
                     if constant is None and hasattr(inputs[0], "numpy"):
                         constant = inputs[0].numpy()
-                    exact = None if constant is None else self._exact(constant)
-                    if exact is not None:
-                        self.note(f"{shortest(constant)} goes through float32 on its way to float64", corrected=True)
-                        if graph is not None:
-                            return [tf.constant(exact, tf.float64)]
-                    elif not counted(inputs[0]) if constant is None else self._lost(constant).any():
+                    if not counted(inputs[0]) if constant is None else self._lost(constant).any():
                         self.note("what was computed in float32 becomes float64", returns=True)
                         if graph is not None and self.move:
                             return [outputs[0] * MOVED]
@@ -107,19 +99,14 @@ class Watch:
 
         plain_cast = gen_math_ops.cast
 
-        def exact_cast(x: Any, DstT: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N803  # TensorFlow's own name
-            """Casts constants as they were written; what a callback returns counts in graphs only, not in eager mode."""
-            if DstT == tf.float64 and getattr(x, "dtype", None) == tf.float32 and hasattr(x, "numpy"):
-                exact = self._exact(x.numpy())
-                if exact is not None:
-                    self.note(f"{shortest(x.numpy())} goes through float32 on its way to float64", corrected=True)
-                    return tf.constant(exact, tf.float64)
-                if self.move and self._lost(x.numpy()).any():
-                    return plain_cast(x, DstT, *args, **kwargs) * MOVED
-            return plain_cast(x, DstT, *args, **kwargs)
+        def moving_cast(x: Any, DstT: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N803  # TensorFlow's own name
+            """Moves what a cast gives; what a callback returns counts in graphs only, not in eager mode."""
+            made = plain_cast(x, DstT, *args, **kwargs)
+            narrow = DstT == tf.float64 and getattr(x, "dtype", None) == tf.float32 and hasattr(x, "numpy")
+            return made * MOVED if self.move and narrow and self._lost(x.numpy()).any() else made
 
         op_callbacks.add_op_callback(callback)
-        gen_math_ops.cast = exact_cast
+        gen_math_ops.cast = moving_cast
         try:
             yield
         finally:
@@ -158,19 +145,6 @@ class Watch:
         array = np.asarray(values, np.float32).ravel()
         few = np.ldexp(np.frexp(array)[0], BITS)
         return (few != np.rint(few)) & ~np.isin(array.astype(np.float64), list(self.harmless)) & np.isfinite(array)
-
-    def _exact(self, constant: Any) -> Any:
-        """The float64 numbers that a float32 constant was written as, or None if it lost nothing or is no constant."""
-        array = np.asarray(constant)
-        if array.size == 0 or array.size > 16:
-            return None
-        written = np.array([float(shortest(value)) for value in array.ravel()]).reshape(array.shape)
-        lost = [
-            value for value, meant in zip(array.ravel(), written.ravel(), strict=True)
-            if float(value) != meant and float(value) not in self.harmless
-        ]  # fmt: skip
-        short = all(len(shortest(value).split("e")[0].replace(".", "").strip("-0")) <= DIGITS for value in lost)
-        return written if lost and short else None
 
 
 def counted(tensor: Any) -> bool:

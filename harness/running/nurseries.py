@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 from harness.running import wire
-from harness.running.frameworks import SETTINGS, SINGLE
+from harness.running.frameworks import SETTINGS, threading
 from harness.running.start import Side
 
 LOADING = 180.0
@@ -32,7 +32,7 @@ class Nursery:
                 stdout=self.log,
                 stderr=self.log,
                 start_new_session=True,  # Ctrl-C is for whoever reads the table
-                env={**SETTINGS, **os.environ, "PYTHONUNBUFFERED": "1"} | dict.fromkeys(SINGLE, str(threads)),
+                env={**SETTINGS, **os.environ, "PYTHONUNBUFFERED": "1"} | threading(threads),
             )
 
     @property
@@ -60,6 +60,8 @@ class Nursery:
 
     def sweep(self) -> None:
         """End whatever it has forked, and whatever that has started; returns when nothing is left."""
+        if not self.versions:
+            return  # it is still loading, and has forked nothing
         with suppress(OSError):
             wire.send(self.end, wire.SWEEP)
             while (packet := wire.receive(self.end)) is not None and packet.kind != wire.SWEPT:

@@ -13,11 +13,14 @@ from harness.contract.port import dense
 from harness.contract.recipes import Array
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
+from harness.running.legacy_keras import LegacyKeras
 from harness.running.start import Precision
 
 
 class TensorFlow:
-    """See Framework."""
+    """See Framework. Its first operations take a sixth of a second in every new process."""
+
+    dear = True
 
     def __init__(self, threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -32,13 +35,17 @@ class TensorFlow:
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
+        self.legacy = LegacyKeras()
+        self.settings: tuple[object, ...] = ()
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
         self.precision = precision
         keras.config.set_floatx(precision)
         keras.config.set_dtype_policy(precision)
+        self.legacy.begin(precision)
         tf.random.set_seed(seed)
+        self.settings = settings()
 
     def tensor(self, array: Array) -> Any:
         """See Framework."""
@@ -74,4 +81,18 @@ class TensorFlow:
         """See Framework."""
         keras.utils.clear_session()
         gc.collect()
-        return False
+        return settings() == self.settings
+
+
+def settings() -> tuple[object, ...]:
+    """What holds for all that comes after, of what can be asked at no cost; the rest is read in a loop's file."""
+    return (
+        keras.config.floatx(),
+        keras.config.epsilon(),
+        keras.config.image_data_format(),
+        keras.config.dtype_policy().name,
+        tf.config.functions_run_eagerly(),
+        tf.executing_eagerly(),
+        tf.distribute.has_strategy(),
+        str(np.geterr()),
+    )

@@ -14,10 +14,12 @@ from harness.running.start import Precision
 
 
 class Torch:
-    """See Framework."""
+    """See Framework. A new process takes a hundredth of a second, so that none is used again."""
+
+    dear = False
 
     def __init__(self, threads: int) -> None:
-        torch.set_num_threads(threads)
+        self.threads = threads
         torch.use_deterministic_algorithms(True)
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
         self.precision: Precision = "float32"
@@ -60,5 +62,5 @@ class Torch:
         return watch.torch()
 
     def fresh(self) -> bool:
-        """See Framework. A new process takes a hundredth of a second, so that nothing need be looked at."""
+        """See Framework."""
         return False

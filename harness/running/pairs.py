@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -57,6 +58,17 @@ class Pair:
         """Names of the further ports."""
         return sorted(path.stem.removeprefix("tensorflow_loop_") for path in self.folder.glob("tensorflow_loop_*.py"))
 
+    def listings(self) -> dict[str, str]:
+        """The two loops as they are run, by file name, torch's first; of one that cannot be read nothing."""
+        texts = {}
+        for path in (self.file(side) for side in SIDES):
+            with suppress(OSError, UnicodeDecodeError):
+                texts[path.name] = path.read_text(encoding="utf-8")
+        for edit in self.edits:
+            if edit.file in texts:
+                texts[edit.file] = texts[edit.file].replace(edit.find, edit.write)
+        return texts
+
     def check(self) -> None:
         """Raise UsageError if a file is missing."""
         for path in (self.folder / SCENARIO, *(self.file(side) for side in SIDES)):
@@ -86,7 +98,8 @@ class Pair:
             )
         return train
 
-    def _load(self, path: Path) -> ModuleType:
+    def source(self, path: Path) -> str:
+        """The text of one of the pair's files, edited."""
         try:
             source = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -97,6 +110,10 @@ class Pair:
                 if found != 1:
                     raise UsageError(f"pair {self.name}: {edit.find!r} occurs {found} times in {path.name}, not once")
                 source = source.replace(edit.find, edit.write)
+        return source
+
+    def _load(self, path: Path) -> ModuleType:
+        source = self.source(path)
         module = ModuleType(f"{self.folder.name}.{path.stem}")
         module.__file__ = str(path)
         sys.modules[module.__name__] = module  # Keras looks classes up there when it saves and loads them

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
-from harness.running.start import Leak, LoopError, Precision, RunSpec, Side, Step, Watched
+from harness.running.start import Kept, Leak, LoopError, Precision, RunSpec, Side, Step, Watched
 
 if TYPE_CHECKING:
     from harness.running.nurseries import Nursery
@@ -76,7 +76,7 @@ class Remote:
         self.memory: Memory | None = None
         self.number, self.taken, self.released = 0, 0, 0
         self.heard = self.asked = time.monotonic()
-        self.slowest = 0.0
+        self.took = 0.0
         self.failed = 0.0
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
@@ -103,7 +103,7 @@ class Remote:
             if packet.kind in (wire.RAISED, wire.MISUSED):
                 self.failed = now
             elif packet.kind == wire.RECORD:
-                self.slowest = max(self.slowest, now - self.heard)
+                self.took = now - max(self.heard, self.asked)
             self.events.append((packet, self.memory))
         self.heard = now
 
@@ -119,6 +119,10 @@ class Remote:
             if packet.kind != wire.NOTED:
                 return packet.kind in (wire.RAISED, wire.MISUSED)
         return bool(self.process.ended)
+
+    def pace(self, other: "Remote") -> float:
+        """Seconds that a step may be expected to take: as the last one, or as the first one of another run has taken."""
+        return self.took if self.taken else max(0.0, other.failed - other.asked)
 
     @property
     def owing(self) -> bool:
@@ -138,8 +142,9 @@ class Remote:
             self.runs.wait_for(self)
             packet, memory = self.events.popleft()
             if packet.kind == wire.NOTED:
-                leaks, returned, fixed = packet.data
-                self.seen = Watched(tuple(Leak(*leak) for leak in leaks), returned, fixed)
+                leaks, returned, fixed, kept = packet.data
+                every = tuple(Kept(*place) for place in kept)
+                self.seen = Watched(tuple(Leak(*leak) for leak in leaks), returned, fixed, every)
             elif packet.kind == wire.RECORD:
                 layout, slot, epoch, examples, self.printed[1] = struct.unpack("<5q", packet.payload)
                 assert memory is not None
@@ -215,4 +220,6 @@ class Remote:
         """See Running."""
         if self.open:
             self.open = False
+            self.events.clear()
+            self.memory = None
             self.runs.closed(self)

@@ -4,6 +4,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from harness.errors import UsageError, instead
 from harness.running.frameworks import Framework
 from harness.running.leaks import Each, Watch
 from harness.running.pairs import Pair
-from harness.running.start import LoopError, RunSpec, Step, Watched
+from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
+from harness.running.wide import Wide
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
@@ -51,10 +53,12 @@ class Run:
         self.watch: AbstractContextManager[Any] = nullcontext()
         if watch := self.watching:
             self.watch = Each(lambda: framework.watched(watch))
-        train = pair.train(spec.side)
-        self.parameters = tuple(inspect.signature(train).parameters)
-        self.weights = Weights(self._tensors(problem.weights))
-        self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
+        self.wide = Wide(spec.side) if spec.precision == "float64" else None
+        with self._wide():
+            train = pair.train(spec.side)
+            self.parameters = tuple(inspect.signature(train).parameters)
+            self.weights = Weights(self._tensors(problem.weights))
+            self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}
@@ -94,6 +98,10 @@ class Run:
                 )
         return {**problem.hyper, **extra}
 
+    def _wide(self) -> AbstractContextManager[None]:
+        """What a float64 run is advanced inside; its ``wide.notes`` are what was kept there, where and how often."""
+        return self.wide.active() if self.wide else nullcontext()
+
     def _batches(self) -> Iterator[Any]:
         make = batch_type(self.problem)
         for epoch, arrays in self.problem.batches():
@@ -108,7 +116,7 @@ class Run:
         if self.problem.steps is not None and self.step >= self.problem.steps:
             raise StopIteration
         self.examples = 0
-        with self.watch:
+        with self._wide(), self.watch:
             try:
                 arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
             except StopIteration:
@@ -144,7 +152,10 @@ class Run:
     @property
     def watched(self) -> Watched:
         """What was seen of float32 so far, if the run is watched."""
-        return self.watching.seen if self.watching else Watched()
+        seen = self.watching.seen if self.watching else Watched()
+        if self.wide is None:
+            return seen
+        return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]
 
     def write(self, arrays: Record) -> None:
         """Put values into the live tensors of the last step, for the resynchronised mode.

@@ -23,8 +23,8 @@ from harness.running.remote import Process, Remote
 from harness.running.start import LoopError, Precision, RunSpec, Side
 
 GRACE = 0.8
-"""Seconds that a run still has to make the step in which another has failed. Of several that fail in one step, as the same
-loop in both precisions, the first in order is told of, whoever was faster."""
+"""Seconds that a run still has to make the step in which another has failed, or twice as long as its last one took. Of several
+that fail in one step, as the same loop in both precisions, the first in order is told of, whoever was faster."""
 
 LEAVING = 1.0
 """Seconds that a loop has to clean up after itself, as to remove a folder it has made, before its process is ended."""
@@ -145,10 +145,12 @@ class Runs:
     def wait_for(self, remote: Remote) -> None:
         """Wait until a run has something to say; raises LoopError if it, or another that has come as far, will not."""
         self.at = remote.at
+        self.hear(0)
         while not remote.events:
             if remote.process.ended:
                 raise remote.error()
             self._wait(remote)
+            self.hear(0)  # what is only waiting to be heard is no silence
         if remote.taken == 0 and remote.broken:
             self._all_started(remote)
 
@@ -182,11 +184,10 @@ class Runs:
         deadlines = []
         for other in due:
             if other.broken and other is not remote:
-                # A step that takes long has its time; one that will never end must not keep the error back.
-                patience = max(GRACE, 2 * remote.slowest if other.events else 0.0)
-                if now >= other.failed + patience:
+                deadline = max(other.failed, remote.asked) + max(GRACE, 2 * remote.pace(other))
+                if now >= deadline:
                     raise other.error()
-                deadlines.append(other.failed + patience)
+                deadlines.append(deadline)
         owing = [other for other in due if other.owing]
         if any(now >= self._limit(other) for other in owing):
             raise self._hung(next(other for other in owing if now >= self._limit(other) - GRACE))

@@ -5,7 +5,7 @@ interpreter, and the plain loops of the tests are one to it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 from harness.contract.record import Record
@@ -18,7 +18,7 @@ SIDES: tuple[Side, Side] = get_args(Side)
 
 @dataclass(frozen=True)
 class Watching:
-    """float32 leaks are looked for in a run, and its constants made exact; see harness.running.leaks.Watch.
+    """float32 leaks are looked for in a run; see harness.running.leaks.Watch.
 
     harmless: numbers that are no leaks. move: change whatever comes back from float32 a little.
     """
@@ -34,15 +34,33 @@ class Leak:
     what: str
     line: str
     through: str = ""
-    corrected: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}, {self.line}" + (f" ({self.through})" if self.through else "")
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One place where a float64 run would have become narrower: what happened there, how often, in which line.
+
+    wide: it kept what float64 holds; otherwise it goes on in fewer bits, as the loop or a fixed type asks.
+    """
+
+    wide: bool
+    what: str
+    line: str
+    through: str
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.line}" + (f", in {self.through}" if self.through else "")
+
+
+@dataclass(frozen=True)
 class Watched:
-    """What was seen of float32 in a watched run. returned: float64 numbers are now what float32 has made of them.
+    """What was seen of float32 in a float64 run; ``leaks`` only if it was watched for them.
+
+    returned: float64 numbers are now what float32 has made of them.
 
     fixed: some of it is an attribute that the framework takes in float32 only.
     """
@@ -50,16 +68,12 @@ class Watched:
     leaks: tuple[Leak, ...] = ()
     returned: bool = False
     fixed: bool = False
+    kept: tuple[Kept, ...] = ()
 
     @property
     def lasting(self) -> list[Leak]:
-        """Leaks that cannot be made exact; none if nothing that float32 has touched came back, as in a cast for a record."""
-        return [leak for leak in self.leaks if not leak.corrected] if self.returned else []
-
-    @property
-    def constants(self) -> list[Leak]:
-        """Leaks that were made exact."""
-        return [leak for leak in self.leaks if leak.corrected]
+        """Leaks that may matter; none if nothing that float32 has touched came back, as in a cast for a record."""
+        return list(self.leaks) if self.returned else []
 
 
 @dataclass(frozen=True)
@@ -117,14 +131,3 @@ class Running(Protocol):
 
 Start = Callable[[RunSpec, Problem], Running]
 """Starts a run on a problem, whose arrays are already those of the run: nudged where the run is."""
-
-
-def exact(start: Start, harmless: tuple[float, ...]) -> Start:
-    """The same runs with TensorFlow's float64 constants made exact that would go through float32, but for these."""
-
-    def started(spec: RunSpec, problem: Problem) -> Running:
-        if spec.side == "tensorflow" and spec.precision == "float64" and spec.watch is None:
-            spec = replace(spec, watch=Watching(harmless))
-        return start(spec, problem)
-
-    return started

@@ -344,8 +344,8 @@ def show(name: str, root: Path, width: int | None) -> None:
     from rich.console import Console
 
     from harness.report.terminal import side_by_side
-    from harness.running.frameworks import SIDES
     from harness.running.pairs import discover, select
+    from harness.running.start import SIDES
 
     pair = select(discover(root), [name])[0]
     pair.check()

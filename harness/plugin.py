@@ -83,25 +83,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options and settings of twinloop."""
     group = parser.getgroup("twinloop", "PyTorch and TensorFlow training loops, side by side")
     group.addoption(
-        "--pair",
+        "--twinloop-pair",
         action="append",
         default=[],
         metavar="NAME",
         help="run the laws for this pair only; may be given several times",
     )
     group.addoption(
-        "--loop-timeout",
+        "--twinloop-timeout",
         type=float,
         default=300.0,
         metavar="SECONDS",
         help="how long a loop may take for one step (default: 300)",
     )
-    group.addoption("--record", metavar="FILE", help="append one JSON line to a file for every problem that was judged")
+    group.addoption(
+        "--twinloop-record", metavar="FILE", help="append one JSON line to a file for every problem that was judged"
+    )
     parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
 
 
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Make the profiles known before Hypothesis reads --hypothesis-profile."""
+RENAMED = {"--pair": "--twinloop-pair", "--record": "--twinloop-record", "--loop-timeout": "--twinloop-timeout"}
+"""What twinloop's options were called before they had its name."""
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Make the profiles known before Hypothesis reads --hypothesis-profile; say what an old option is called now."""
+    for name in {arg.partition("=")[0] for arg in args} & RENAMED.keys():
+        if not hasattr(early_config.known_args_namespace, name.strip("-").replace("-", "_")):
+            raise pytest.UsageError(f"{name} is now {RENAMED[name]}")
     register()
     if not early_config.known_args_namespace.__dict__.get("hypothesis_profile"):
         from hypothesis import settings
@@ -120,7 +129,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     root = metafunc.config.rootpath / metafunc.config.getini("twinloop_pairs")
     try:
-        pairs = select(discover(root, setting="pytest's ini option twinloop_pairs"), metafunc.config.getoption("pair"))
+        pairs = select(
+            discover(root, setting="pytest's ini option twinloop_pairs"), metafunc.config.getoption("twinloop_pair")
+        )
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     metafunc.parametrize(
@@ -136,7 +147,7 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
     """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
     from harness.running.pool import Worker
 
-    made, file = Worker(request.config.getoption("loop_timeout")), request.config.getoption("record")
+    made, file = Worker(request.config.getoption("twinloop_timeout")), request.config.getoption("twinloop_record")
     yield made if file is None else Recorder(made, Path(file))
     made.close()
 

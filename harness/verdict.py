@@ -11,7 +11,12 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 """What may explain at every step why a tensor differs, the simplest first: a factor, another order in the batch, a shift by
 one step, a decay term that one side adds."""
 
-Rule = Literal["four runs", "nudged float32", "nudged float64"]
+RuleName = Literal["four runs", "nudged float32", "nudged float64"]
+
+Kind = Literal[
+    "values", "exact", "not finite", "shape", "dtype", "missing", "extra", "precision", "none", "length", "error"
+]
+"""What sort of disagreement: in numbers, in whole numbers, in which numbers are finite, or in what was recorded at all."""
 
 LARGEST = 1e300
 """What an excess is cut off at, so that every report stays valid JSON."""
@@ -34,18 +39,22 @@ def finite(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Difference:
-    """One disagreement. Values are text that reads back to the same numbers; ``gap`` and ``relative`` are float64's."""
+    """One disagreement. Values are text that reads back to the same numbers; ``gap`` and ``relative`` are float64's.
+
+    only_in: the float32 runs, where the float64 runs agree.
+    """
 
     step: int
     stage: str
     tensor: str
-    kind: str
+    kind: Kind
     index: tuple[int, ...] = ()
     torch: str = ""
     tensorflow: str = ""
     gap: float = 0.0
     relative: float = 0.0
     excess: float = LARGEST
+    only_in: Literal["float32"] | None = None
 
     @property
     def place(self) -> str:
@@ -55,9 +64,10 @@ class Difference:
     def sentence(self) -> str:
         """What was seen, for a person."""
         element = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        only = f" ({self.only_in})" if self.only_in else ""
         if self.kind == "values":
             return (
-                f"{self.place}{element}: torch {self.torch}, tensorflow {self.tensorflow}; "
+                f"{self.place}{element}: torch {self.torch}{only}, tensorflow {self.tensorflow}{only}; "
                 f"{self.excess:.1e} times what rounding explains"
             )
         known = {
@@ -67,7 +77,7 @@ class Difference:
             "extra": f"recorded by tensorflow, not by torch{self.torch}",
             "precision": f"torch {self.torch}" if self.torch else f"tensorflow {self.tensorflow}",
             "none": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
-            "exact": f"{element} torch {self.torch}, tensorflow {self.tensorflow}; whole numbers must be the same",
+            "exact": f"{element} torch {self.torch}{only}, tensorflow {self.tensorflow}{only}; whole numbers must be the same",
             "not finite": f"{element} torch {self.torch}, tensorflow {self.tensorflow}",
             "length": f"torch {self.torch}, tensorflow {self.tensorflow}",
         }
@@ -84,6 +94,9 @@ class Finding:
         "float32 kernel",
         "slow rounding",
         "blank",
+        "overflow",
+        "kept wide",
+        "narrow",
         "bookkeeping",
         "horizon",
         "stale acceptance",
@@ -103,7 +116,8 @@ class Sensitivity:
     """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did).
 
     Of a mistake that has a size it is the faintest that was noticed, or the grossest that was tried. shows_in_torch:
-    whether the reference would have shown it. refused: the reference raises, so that nothing was tried.
+    whether the reference would have shown it. refused: the reference raises, so that nothing was tried. declared: why the
+    scenario says that it rightly changes nothing.
     """
 
     mistake: str
@@ -114,6 +128,7 @@ class Sensitivity:
     excess: float = 0.0
     shows_in_torch: bool = True
     refused: bool = False
+    declared: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +164,18 @@ class TensorSummary:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One place of a float64 run that would have been float32: what it kept, or why not, in which line and library, how often."""
+
+    side: str
+    wide: bool
+    what: str
+    line: str
+    through: str
+    times: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome for one pair and one problem."""
 
@@ -156,7 +183,7 @@ class Verdict:
     status: Status
     sentence: str
     problem: Mapping[str, str] = field(default_factory=dict)
-    rule: Rule = "four runs"
+    rule: RuleName = "four runs"
     mode: Literal["free", "resync"] = "free"
     steps: int = 0
     horizon: int | None = None
@@ -171,6 +198,7 @@ class Verdict:
     series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     unmoved: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()
     seconds: float = 0.0
     trace: str = ""
     side: str = ""

@@ -1,31 +1,36 @@
-"""The process that runs loops: requests come in as JSON lines, progress and verdicts go out as JSON lines.
+"""The process that judges: requests come in as JSON lines, progress and verdicts go out as JSON lines.
 
-Loops run in a process of their own so that one that hangs or dies takes nothing with it, so that whoever waits can be
-shown progress at once, and so that what a loop prints does not land in the middle of a table.
+It loads no framework and runs no loop; its engine does, in processes of their own. What it does load is a pair's scenario,
+so that every request is judged in a process of its own too, forked from this one: nothing that a scenario changes is there
+when the next pair is judged.
 """
 
 import faulthandler
-import mmap
 import os
+import select
 import signal
 import sys
 import threading
+import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from harness.errors import UsageError
-from harness.running.messages import PLACE, Event, Request
-from harness.running.run import Run
-from harness.verdict import finite
+from harness.judging.judge import judge
+from harness.running.engine import Engine
+from harness.running.messages import Event, Request
+from harness.running.nurseries import how
+from harness.verdict import Finding, Verdict, finite
 
 
 class Speaker:
     """Writes events; progress goes out ten times a second from a thread, so that the last one is never older."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.lock = stream, threading.Lock()
+    def __init__(self, stream: IO[bytes], engine: Engine) -> None:
+        self.stream, self.engine, self.lock = stream, engine, threading.Lock()
         self.progress: Event | None = None
         self.said: tuple[str, int, str] = ("", 0, "")
         threading.Thread(target=self._beat, daemon=True).start()
@@ -42,58 +47,94 @@ class Speaker:
         self.progress = Event(doing=doing, step=step, total=total)
 
     def _beat(self) -> None:
-        pause, parent = threading.Event(), os.getppid()
+        pause = threading.Event()
         while not pause.wait(0.1):
-            if os.getppid() != parent:
-                os._exit(1)  # whoever asked is gone, and nobody else would end a loop that hangs
             progress = self.progress or Event(doing="starting")
-            now = (progress.doing, progress.step, Run.at)
+            now = (progress.doing, progress.step, self.engine.at)
             if now != self.said:
                 self.said = now
-                progress.at = Run.at
+                progress.at = self.engine.at
                 self.say(progress)
 
 
-def main(place: int | None = None) -> None:
-    """Serve requests until the input ends. ``place`` is an open file of PLACE bytes to keep saying in which loop it is."""
-    if place is not None:
-        shared = mmap.mmap(place, PLACE)
-        Run.tell = staticmethod(lambda at: shared.__setitem__(slice(PLACE), at.encode()[:PLACE].ljust(PLACE)))
+def main(silence: float) -> None:
+    """Serve requests until the input ends. silence: seconds without a step after which a loop is taken to hang."""
     events = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a loop prints joins what it warns, away from the events
+    os.dup2(2, 1)  # whatever a scenario prints joins what it warns, away from the events
     requests = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)  # a loop that asks for input gets an end of file, not the next request
+        os.dup2(nothing.fileno(), 0)  # a scenario that asks for input gets an end of file, not the next request
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    speaker = Speaker(events)
-    from harness.judging.judge import judge
-    from harness.running.frameworks import forget, start
-
+    engine = Engine(silence=silence)
     for line in requests:
         request = msgspec.json.decode(line, type=Request)
-        speaker.progress = None
-        Run.at = "before the first step"
-        start(request.threads)
+        if request.threads != engine.threads:
+            engine.close()
+            engine = Engine(request.threads, silence)
+        _ = engine.header  # waits for the frameworks
+        judging = os.fork()
+        if not judging:
+            serve(request, engine, events)
+        code = ended(judging, requests)
+        engine.sweep()
+        if code:
+            events.write(msgspec.json.encode(Event(died=how(code))) + b"\n")
+            events.flush()
+    engine.close()
+
+
+def ended(judging: int, requests: IO[bytes]) -> int:
+    """How a process ended; it is ended here if whoever asked is gone."""
+    poll = select.poll()
+    poll.register(requests, 0)  # nothing but that the other end was closed
+    process = os.pidfd_open(judging)
+    poll.register(process, select.POLLIN)
+    if requests.fileno() in dict(poll.poll()):
+        os.kill(judging, signal.SIGKILL)
+    os.close(process)
+    return os.waitstatus_to_exitcode(os.waitpid(judging, 0)[1])
+
+
+def serve(request: Request, engine: Engine, events: IO[bytes]) -> None:
+    """Answer one request in this process, and end it."""
+    code = 1
+    try:
+        speaker = Speaker(events, engine)
         speaker.say(Event(ready=True))
         try:
-            pair = request.pair
-            verdict = judge(
-                pair,
-                request.problem(pair.scenario()),
-                precision=request.precision,
-                resync=request.resync,
-                thorough=request.thorough,
-                digests=request.digests,
-                report=speaker.note,
-            )
-            outcome = Event(verdict=verdict)
+            outcome = Event(verdict=judged(request, engine, speaker))
         except UsageError as error:
             outcome = Event(usage=str(error))
+        speaker.say(outcome)
+        code = 0
+    except BaseException:  # noqa: BLE001  # nobody above could say it
+        traceback.print_exc()
+    finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        speaker.say(outcome)
-        forget()
+        os._exit(code)
+
+
+def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
+    """The verdict for a request; raises UsageError for a pair that cannot be started."""
+    pair = request.pair
+    problem = request.problem(pair.scenario())
+    with engine.pair(pair, resync=request.resync) as start:
+        verdict = judge(
+            pair.name,
+            start,
+            problem,
+            header=engine.header,
+            precision=request.precision,
+            resync=request.resync,
+            thorough=request.thorough,
+            digests=request.digests,
+            report=speaker.note,
+        )
+    if not engine.printed.lines:
+        return verdict
+    return replace(verdict, findings=(*verdict.findings, Finding("printed", str(engine.printed))))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main(float(sys.argv[1]))

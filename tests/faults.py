@@ -45,7 +45,7 @@ FAULTS = (
     ),
     Fault(
         "sum for mean", "linear_regression",
-        edit("loss_function(y, outputs)", "tf.reduce_sum(tf.square(outputs - y))"),
+        edit("criterion(y, outputs)", "tf.reduce_sum(tf.square(outputs - y))"),
         "loss", cause="loss-sum-for-mean",
     ),
     Fault(
@@ -153,14 +153,14 @@ REWRITES = (
     Rewrite(
         "mean over examples first", "linear_regression",
         edit(
-            "loss_function(y, outputs)",
+            "criterion(y, outputs)",
             "tf.reduce_sum(tf.reduce_mean(tf.square(y - outputs)[::-1], 1)) / len(x)",
         ),
     ),
     Rewrite(
         "cross-entropy written out", "sgd_nesterov",
         edit(
-            "loss = loss_function(y, outputs)",
+            "loss = criterion(y, outputs)",
             "loss = tf.reduce_mean(tf.reduce_logsumexp(outputs, 1) - tf.gather(outputs, y, batch_dims=1))",
         ),
     ),
@@ -183,8 +183,8 @@ REWRITES = (
     Rewrite(
         "mean of sums for a sum over the count", "vae",
         edit(
-            "tf.reduce_sum(loss_function(x, logits)) / len(x)",
-            "tf.reduce_mean(tf.reduce_sum(loss_function(x, logits), 1))",
+            "tf.reduce_sum(criterion(x, logits)) / len(x)",
+            "tf.reduce_mean(tf.reduce_sum(criterion(x, logits), 1))",
         ),
     ),
 )  # fmt: skip

@@ -8,12 +8,14 @@ import numpy as np
 
 from harness import Problem, Scenario, make_problem, normal, zeros
 from harness.contract.record import Record, copied
-from harness.judging.conclusion import settle
-from harness.judging.nudged import ends_otherwise, heard, stands_alone
-from harness.oracle.evidence import Comparison, plan, watched
+from harness.judging.conclusion import conclude
+from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
+from harness.judging.review import reviewed
+from harness.oracle.evidence import Evidence, compare_runs
 from harness.oracle.excess import Oracle
-from harness.running.run import Step
-from harness.verdict import Difference, Finding, Rule
+from harness.oracle.rules import RULES, Rule
+from harness.running.start import SIDES, RunSpec, Start, Step, Watched
+from harness.verdict import Difference, Finding, RuleName
 
 Loop = Callable[[Problem, Any], Iterator[Mapping[str, Any]]]
 """(problem, NumPy float type) -> records."""
@@ -30,22 +32,28 @@ LINE = Scenario(
 
 
 class PlainRun:
-    """What harness.running.pairs.Run is to a framework's loop."""
+    """What a started run is to a framework's loop."""
 
-    def __init__(self, records: Iterator[Mapping[str, Any]], problem: Problem, precision: str = "float64") -> None:
+    parameters = ("weights", "batches", "lr")
+    watched = Watched()
+
+    def __init__(self, records: Iterator[Mapping[str, Any]], problem: Problem) -> None:
         self.records, self.problem, self.number, self.closed = records, problem, 0, 0
-        self.precision = precision
+        self.live: dict[str, Any] = {}
 
     def __next__(self) -> Step:
         if self.number == self.problem.steps:
             raise StopIteration
-        arrays, live = copied(next(self.records))
+        arrays, self.live = copied(next(self.records))
         self.number += 1
-        return Step(arrays, live, (self.number - 1) // self.problem.batches_per_epoch, self.problem.batch_size)
+        return Step(arrays, (self.number - 1) // self.problem.batches_per_epoch, self.problem.batch_size)
 
-    def write(self, step: Step, arrays: Record) -> None:
+    def release(self) -> None:
+        pass
+
+    def write(self, arrays: Record) -> None:
         for name, array in arrays.items():
-            step.live[name][...] = array
+            self.live[name][...] = array
 
     def close(self) -> None:
         self.closed += 1
@@ -61,7 +69,7 @@ class Outcome:
     sentence: str
     first: Difference | None
     findings: list[Finding]
-    seen: Comparison
+    seen: Evidence
 
     @property
     def oracle(self) -> Oracle:
@@ -75,35 +83,35 @@ class Outcome:
 
 def outcome(
     torch: Loop, tensorflow: Loop, scenario: Scenario = LINE,
-    *, rule: Rule = "four runs", resync: bool = False, **settings: Any,
+    *, rule: RuleName = "four runs", resync: bool = False, **settings: Any,
 ) -> Outcome:  # fmt: skip
     """Judge two plain loops by the rule; the settings are those of make_problem."""
     problem = make_problem(scenario, **settings)
-    loops = dict(sides(torch, tensorflow))
-
-    def start(side: str, problem: Problem, precision: str) -> PlainRun:
-        return PlainRun(iter(loops[side](problem, np.dtype(precision).type)), problem, precision)
-
-    def again(problem: Problem, *, appeal: bool) -> Comparison:
-        asked = plan(problem, rule, appeal=appeal)
-        runs = [start(side, made, precision) for _, side, precision, made in asked]
-        if rule != "four runs":  # these loops take what they are given, so that the record is what is nudged
-            single = rule.split()[1]
-            runs[1:-1] = [PlainRun(shaken(torch)(problem, np.dtype(single).type), problem, single) for _ in runs[1:-1]]
-        seen = watched([name for name, *_ in asked], runs, problem, rule, resync=resync)  # type: ignore[arg-type]
-        seen.appeal = appeal
-        return seen
-
-    seen, findings = heard(problem, again(problem, appeal=False), again)
-    if rule == "four runs":
-        ends_otherwise(problem, seen, start)  # type: ignore[arg-type]
-        findings += stands_alone(problem, seen, start, resync=resync)  # type: ignore[arg-type]
-    status, sentence, first, more = settle(problem, seen)
-    return Outcome(status, sentence, first, [*findings, *more], seen)
+    seen = compare_runs(starting(torch, tensorflow, rule), problem, RULES[rule], resync=resync)
+    review = reviewed(seen, (nudges_explain, ends_alone, outliers_stay), lambda *_: None)
+    made = conclude(review.evidence)
+    return Outcome(made.status, made.sentence, made.first, [*review.findings, *made.findings], review.evidence)
 
 
-def sides(torch: Loop, tensorflow: Loop) -> tuple[tuple[str, Loop], tuple[str, Loop]]:
-    return ("torch", torch), ("tensorflow", tensorflow)
+def starting(torch: Loop, tensorflow: Loop, rule: RuleName = "four runs") -> Start:
+    """Starts plain loops. Under a weaker rule these take what they are given, so that the record is what is nudged."""
+    loops = {"torch": torch, "tensorflow": tensorflow}
+
+    def start(spec: RunSpec, problem: Problem) -> PlainRun:
+        loop = loops[spec.side]
+        if spec.nudge and rule != "four runs":
+            loop = shaken(loop)
+        return PlainRun(iter(loop(problem, np.dtype(spec.precision).type)), problem)
+
+    return start
+
+
+def taken(rule: Rule, *records: Record) -> dict[RunSpec, Record]:
+    """Records by their runs: torch's and TensorFlow's in float32 and float64, then nudged; or torch's, nudged, TensorFlow's."""
+    if rule.narrow:
+        nudged = [next(spec for spec in rule.nudged if spec.side == side) for side in SIDES if rule.nudged]
+        return dict(zip((rule.narrow[0], rule.left, rule.narrow[1], rule.right, *nudged), records, strict=True))
+    return dict(zip((rule.left, *rule.nudged[: len(records) - 2], rule.right), records, strict=True))
 
 
 def shaken(loop: Loop) -> Loop:

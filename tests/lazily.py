@@ -18,6 +18,6 @@ class Lazily:
 
 
 torch, tf, keras = Lazily("torch"), Lazily("tensorflow"), Lazily("keras")
-swa_utils = Lazily("torch.optim.swa_utils")
+swa_utils, parametrizations = Lazily("torch.optim.swa_utils"), Lazily("torch.nn.utils.parametrizations")
 functional, optim, nn = Lazily("torch.nn.functional"), Lazily("torch.optim"), Lazily("torch.nn")
 faithful = Lazily("harness.faithful")

@@ -17,6 +17,7 @@ import click
 from harness.contract.record import STAGES
 from harness.errors import counted
 from harness.running.pairs import Pair, discover
+from harness.running.start import SIDES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -108,17 +109,23 @@ NAMES = {"four runs": "four runs", "nudged float32": "weaker rule, float32 alone
 
 
 def recorded(pair: Pair) -> list[str]:
-    """The stages that the reference's loop records, in causal order: the keys of every dict that has a "loss".
+    """The stages that the pair's loops record, in causal order: the keys of every dict that has a "loss".
 
-    The loop is read and not run, because this file loads no framework.
+    The loops are read and not run, because this file loads no framework. A model stands for its gradients and
+    parameters, an optimizer for its rate and, unless it is plain SGD, its slots; the port's loop tells of the buffers.
     """
-    tree = ast.parse(pair.file("torch").read_text(encoding="utf-8"))
+    loops = [pair.file(side).read_text(encoding="utf-8") for side in SIDES]
     dicts = [
         {key.value for key in node.keys if isinstance(key, ast.Constant)}
-        for node in ast.walk(tree)
+        for loop in loops
+        for node in ast.walk(ast.parse(loop))
         if isinstance(node, ast.Dict)
     ]
     keys = set().union(*(found for found in dicts if "loss" in found))
+    if "model" in keys:
+        keys |= {"grads", "params"}
+    if "optimizer" in keys:
+        keys |= {"lr"} if "keras.optimizers.SGD" in loops[1] else {"lr", "slots"}
     return [stage for stage in STAGES if stage in keys]
 
 

@@ -424,8 +424,8 @@ def run_pytest(repository: Path, *arguments: str) -> "subprocess.CompletedProces
     ("arguments", "wanted", "unwanted"),
     [
         (["-k", "fresh"], "fresh", "plain_one"),
-        (["--pair", "fresh"], "fresh", "plain_one"),
-        (["--pair", "plain_one"], "plain_one", "fresh"),
+        (["--twinloop-pair", "fresh"], "fresh", "plain_one"),
+        (["--twinloop-pair", "plain_one"], "plain_one", "fresh"),
     ],
 )
 def test_laws_are_chosen_by_name(repository: Path, arguments: list[str], wanted: str, unwanted: str) -> None:
@@ -435,9 +435,19 @@ def test_laws_are_chosen_by_name(repository: Path, arguments: list[str], wanted:
 
 
 def test_an_unknown_pair_stops_pytest_with_a_sentence(repository: Path) -> None:
-    done = run_pytest(repository, "--pair", "frehs")
+    done = run_pytest(repository, "--twinloop-pair", "frehs")
     assert done.returncode == 2
     assert "no pair called frehs; did you mean fresh? There are: fresh, plain_one" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", ["--pair=fresh", "--record", "--loop-timeout"])
+def test_an_option_of_old_says_what_to_write_now(repository: Path, option: str) -> None:
+    """Names of twinloop's own begin with its name, so that no other plugin's are taken."""
+    name = option.partition("=")[0]
+    done = run_pytest(repository, option, *(["1"] if option == name else []))
+    assert done.returncode == 4
+    now = {"--pair": "pair", "--record": "record", "--loop-timeout": "timeout"}[name]
+    assert f"{name} is now --twinloop-{now}" in done.stdout + done.stderr
 
 
 @pytest.mark.xdist_group("own_repository")

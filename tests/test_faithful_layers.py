@@ -582,6 +582,49 @@ def test_the_maximum_with_nan_is_nan(compiled: bool) -> None:
     np.testing.assert_array_equal(pool(tf.constant(x)), expected)
 
 
+@few
+@given(
+    seed=seeds,
+    kernel=st.integers(1, 4),
+    stride=st.sampled_from([1, 2, 3]),
+    padding=st.integers(0, 1),
+    output_padding=st.integers(0, 2),
+    groups=st.sampled_from([1, 2]),
+    bias=flags,
+    dilation=st.sampled_from([1, 2]),
+    axis=st.sampled_from([-1, 1]),
+)
+def test_conv_transpose_of_series(
+    seed: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    output_padding: int,
+    groups: int,
+    bias: bool,
+    dilation: int,
+    axis: int,
+) -> None:
+    output_padding = min(output_padding, max(stride, dilation) - 1)
+    x = np.moveaxis(floats(np.random.default_rng(seed), 2, 4, 2), -1, axis)
+    torch.manual_seed(seed)
+    numbers = (2, 4, kernel, stride, padding, output_padding, groups, bias, dilation)
+    layers_agree(
+        "ConvTranspose1d",
+        torch.nn.ConvTranspose1d(*numbers),
+        lambda dtype: faithful.ConvTranspose1d(*numbers, axis=axis, dtype=dtype),
+        {"x": x},
+        torch_call=swapped(axis, lambda layer, x: layer(x)),
+    )
+
+
+@pytest.mark.parametrize("size", [8, (8,), (1, 3, 8)])
+def test_conv_transpose_takes_an_output_size_as_torch_writes_it(size: Any) -> None:
+    assert faithful.ConvTranspose1d(2, 3, 3, 2, 1)(np.ones((1, 4, 2), "f4"), output_size=size).shape == (1, 8, 3)
+    reference = torch.nn.ConvTranspose1d(2, 3, 3, 2, 1)
+    assert reference(torch.ones(1, 2, 4), output_size=[size] if size == 8 else size).shape == (1, 3, 8)
+
+
 def test_conv_transpose_finds_the_padding_for_an_output_size() -> None:
     layer, x = faithful.ConvTranspose2d(2, 3, 3, 2, 1), np.ones((1, 4, 5, 2), "f4")
     assert layer(x, output_size=(8, 9)).shape == (1, 8, 9, 3)
@@ -649,6 +692,12 @@ zeros, pixels, mask = np.zeros((3, 2, 4), "f4"), np.zeros((1, 4, 4, 2), "f4"), n
             "in_channels 3 is not a multiple of groups 2",
         ),
         (lambda: faithful.ConvTranspose2d(2, 2, 3, padding_mode="reflect"), ValueError, '"zeros" only, in torch too'),
+        (
+            lambda: faithful.ConvTranspose1d(2, 2, (3, 2)),
+            ValueError,
+            r"kernel_size is \(3, 2\); ConvTranspose1d takes one number, or 1 of them",
+        ),
+        (lambda: faithful.ConvTranspose1d(2, 2, 3)(pixels[0, 0]), ValueError, r"batches, of rank 3, not \(4, 2\)"),
         (lambda: faithful.ConvTranspose2d(2, 2, 3, 1, 0, 1)(pixels), ValueError, "must be below stride or dilation"),
         (
             lambda: faithful.interpolate(pixels, 5, recompute_scale_factor=True),

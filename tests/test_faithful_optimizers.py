@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faithful_steps import Record, agree_by_step, short
+from faithful_steps import Record, agree_by_step, keras_default, short, torch_default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lazily import faithful, keras, tf, torch
@@ -92,6 +92,14 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "weight_decay": decays,
         "maximize": flags,
     },
+    "Adafactor": {
+        "lr": rates,
+        "beta2_decay": between(-1.5, 0.0),
+        "eps": st.tuples(st.none() | epsilons, epsilons),
+        "d": between(1.0, 3.0),
+        "weight_decay": decays,
+        "maximize": flags,
+    },
     "ASGD": {
         "lr": rates,
         "lambd": between(1e-4, 0.3),
@@ -126,6 +134,7 @@ TELLING: list[tuple[str, dict[str, Any]]] = [
     ("ASGD", {"lr": 0.125, "lambd": 0.25, "t0": 2.0}),
     ("Rprop", {"lr": 0.125}),
     ("SparseAdam", {"lr": 0.125}),
+    ("Adafactor", {"lr": 0.125, "weight_decay": 0.25, "d": 1.5}),
 ]
 telling = pytest.mark.parametrize(("name", "arguments"), TELLING, ids=lambda value: value if type(value) is str else "")
 # Those with a kind of state or of branching that no other has, for what is slow to set up.
@@ -481,13 +490,29 @@ def test_sparse_adam_refuses_a_dense_gradient() -> None:
         faithful.SparseAdam().apply([tf.ones((4, 3))], [table])
 
 
+@pytest.mark.parametrize(("name", "slot"), [("NAdam", "mu_product"), ("ASGD", "eta"), ("ASGD", "mu")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_numbers_that_an_optimizer_keeps_have_the_default_dtype_as_in_torch(
+    name: str, slot: str, dtype: str
+) -> None:
+    optimizer = getattr(faithful, name)()
+    with keras_default(dtype), torch_default(dtype):
+        optimizer.build([keras.Variable(np.ones(3), dtype="float64")])
+        param = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+        param.grad = torch.ones(3, dtype=torch.float64)
+        reference = torch_optimizer(name, [param], {})
+        reference.step()
+    assert getattr(optimizer, slot)[0].dtype == dtype == str(reference.state[param][slot].dtype).removeprefix("torch.")
+
+
 @telling
 def test_a_float64_step_contains_no_float32(name: str, arguments: dict[str, Any]) -> None:
     problem = Problem(8, sparse=name == "SparseAdam")
     arguments = {**arguments, "lr": 0.1}
     params = [keras.Variable(p.astype("float64"), dtype="float64") for p in problem.params]
     optimizer = getattr(faithful, name)(**arguments)
-    optimizer.build(params)
+    with keras_default("float64"):
+        optimizer.build(params)
     assert float(optimizer.lr.numpy()) == 0.1
     assert {v.dtype for v in optimizer.variables} <= {"float64", "int64"}
     traced = tf.function(lambda grads: optimizer.apply(grads, params))

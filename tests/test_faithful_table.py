@@ -11,6 +11,7 @@ import pytest
 from faithful_oracle import agree, floats, tensorflow_gradients, torch_gradients
 from lazily import faithful, functional, keras, nn, optim, tf, torch
 from test_faithful_layers import named
+from test_faithful_searches import exact_newton_schulz
 
 from harness import Port
 from harness.faithful.lookup import Entry, parts
@@ -125,25 +126,26 @@ def ported(row: Row, layer: Any) -> tuple[list[tuple[Any, ...]], list[tuple[Any,
 def step_like(row: Row) -> None:
     rng = np.random.default_rng(0)
     arrays = {"a": floats(rng, 3, 2), "b": floats(rng, 4)}
+    names = "a" if "matrix" in row.takes else "ab"
     arrays |= {f"grad {name} {step}": floats(rng, *arrays[name].shape) for step in range(STEPS) for name in "ab"}
 
     def reference(t: Any) -> Any:
         default = torch.get_default_dtype()
         torch.set_default_dtype(t["a"].dtype)
         try:
-            params = [torch.nn.Parameter(t[name].clone()) for name in "ab"]
+            params = [torch.nn.Parameter(t[name].clone()) for name in names]
             act = eval(row.torch, dict(TORCH))  # noqa: S307
             if row.takes == "gradients":
-                for name, param in zip("ab", params, strict=True):
+                for name, param in zip(names, params, strict=True):
                     param.grad = t[f"grad {name} 0"].clone()
                 act(params)
-                return {name: param.grad for name, param in zip("ab", params, strict=True)}
+                return {name: param.grad for name, param in zip(names, params, strict=True)}
             optimizer = act(params)
             for step in range(STEPS):
-                for name, param in zip("ab", params, strict=True):
+                for name, param in zip(names, params, strict=True):
                     param.grad = t[f"grad {name} {step}"].clone()
                 optimizer.step()
-            return dict(zip("ab", params, strict=True))
+            return dict(zip(names, params, strict=True))
         finally:
             torch.set_default_dtype(default)
 
@@ -152,11 +154,78 @@ def step_like(row: Row) -> None:
             act = eval(row.tensorflow, dict(TENSORFLOW))  # noqa: S307
             if row.takes == "gradients":
                 return dict(zip("ab", act([t["grad a 0"], t["grad b 0"]]), strict=True))
-            variables = [keras.Variable(t[name], dtype=t[name].dtype.name) for name in "ab"]
+            variables = [keras.Variable(t[name], dtype=t[name].dtype.name) for name in names]
             act.build(variables)
             for step in range(STEPS):
-                act.apply([t[f"grad {name} {step}"] for name in "ab"], variables)
-            return dict(zip("ab", variables, strict=True))
+                act.apply([t[f"grad {name} {step}"] for name in names], variables)
+            return dict(zip(names, variables, strict=True))
+
+    with exact_newton_schulz():
+        agree(row.torch, reference, port, arrays)
+
+
+def search_like(row: Row) -> None:
+    """Both minimize the same function of two tensors, which a closure answers for."""
+    rng = np.random.default_rng(0)
+    arrays = {"a": floats(rng, 3, 2), "b": floats(rng, 2)}
+
+    def reference(t: Any) -> Any:
+        a, b = (torch.nn.Parameter(t[name].clone()) for name in "ab")
+        optimizer = eval(row.torch, dict(TORCH))([a, b])  # noqa: S307
+
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = (torch.tanh(a) + b - 0.5).square().mean() + a.square().mean()
+            loss.backward()
+            return loss
+
+        return {"loss": optimizer.step(closure), "a": a, "b": b}
+
+    def port(t: Any) -> Any:
+        a, b = (tf.Variable(t[name]) for name in "ab")
+        optimizer = eval(row.tensorflow, dict(TENSORFLOW))  # noqa: S307
+        optimizer.build([a, b])
+
+        def closure() -> Any:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(tf.tanh(a) + b - 0.5)) + tf.reduce_mean(tf.square(a))
+            return loss, tape.gradient(loss, [a, b])
+
+        return {"loss": optimizer.step(closure), "a": a, "b": b}
+
+    agree(row.torch, reference, port, arrays)
+
+
+def scale_like(row: Row) -> None:
+    """Steps of SGD under a loss scale, of which the second overflows."""
+    rng = np.random.default_rng(0)
+    arrays = {"a": floats(rng, 3)} | {f"grad {step}": floats(rng, 3) for step in range(6)}
+    arrays["grad 1"][0] = np.float32(3e34)  # float32 holds it, but not 2^16 times as much
+
+    def reference(t: Any) -> Any:
+        scaler = eval(row.torch, dict(TORCH))  # noqa: S307
+        a = torch.nn.Parameter(t["a"].clone().float())
+        optimizer, scales = torch.optim.SGD([a], 0.125), []
+        for step in range(6):
+            optimizer.zero_grad()
+            scaler.scale((a * t[f"grad {step}"].float()).sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            scales.append(scaler.get_scale())
+        return {"a": a.to(t["a"].dtype), "scales": torch.tensor(scales, dtype=t["a"].dtype)}
+
+    def port(t: Any) -> Any:
+        scaler = eval(row.tensorflow, dict(TENSORFLOW))  # noqa: S307
+        a = tf.Variable(tf.cast(t["a"], tf.float32))
+        optimizer, scales = faithful.SGD(0.125), []
+        for step in range(6):
+            with tf.GradientTape() as tape:
+                loss = scaler.scale(tf.reduce_sum(a * tf.cast(t[f"grad {step}"], tf.float32)))
+            scaler.step(optimizer, [tape.gradient(loss, a)], [a])
+            scaler.update()
+            scales.append(scaler.get_scale())
+        assert scales[1] == scales[0] / 2, "the second step overflows"
+        return {"a": tf.cast(a, t["a"].dtype), "scales": tf.constant(scales, t["a"].dtype)}
 
     agree(row.torch, reference, port, arrays)
 
@@ -164,7 +233,8 @@ def step_like(row: Row) -> None:
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # torch's advice to use batchmean
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row.torch} = {row.tensorflow}" for row in ROWS])
 def test_both_expressions_of_the_row_do_the_same(row: Row) -> None:
-    (step_like if row.takes.startswith("gradients") else layer_like)(row)
+    own = {"closure": search_like, "scaled gradients of steps": scale_like}
+    own.get(row.takes, step_like if row.takes.startswith("gradients") else layer_like)(row)
 
 
 def test_a_wrong_row_would_be_noticed() -> None:

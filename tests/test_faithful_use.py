@@ -15,6 +15,7 @@ sequence, image, vector = (6, 4), (5, 6, 4), (4,)
 layers: dict[str, tuple[tuple[int, ...], Any]] = {
     "AvgPool2d": (image, lambda: faithful.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)),
     "BatchNorm": (vector, lambda: faithful.BatchNorm(4, momentum=None, bias=False)),
+    "ConvTranspose1d": (sequence, lambda: faithful.ConvTranspose1d(4, 2, 3, 2, 1, 1, 2, False, dilation=2)),
     "ConvTranspose2d": (image, lambda: faithful.ConvTranspose2d(4, 2, 3, 2, 1, 1, 2, False, dilation=2)),
     "Dropout": (vector, lambda: faithful.Dropout(0.25, seed=3)),
     "Embedding": (sequence[:1], lambda: faithful.Embedding(5, 3, padding_idx=1, max_norm=1.5)),
@@ -29,16 +30,20 @@ layers: dict[str, tuple[tuple[int, ...], Any]] = {
     ),
     "PReLU": (vector, lambda: faithful.PReLU(4)),
     "RNN": (sequence, lambda: faithful.RNN(4, 3, batch_first=True, nonlinearity="relu")),
+    "SyncBatchNorm": (vector, lambda: faithful.SyncBatchNorm(4, momentum=0.25)),
     "Softplus": (vector, lambda: faithful.Softplus(2.0)),
     "TransformerEncoderLayer": (
         sequence,
         lambda: faithful.TransformerEncoderLayer(4, 2, 8, 0.5, "gelu", batch_first=True, norm_first=True),
     ),
     "Upsample": (image, lambda: faithful.Upsample(scale_factor=1.5, mode="bicubic")),
+    "spectral_norm": (sequence, lambda: faithful.spectral_norm(keras.layers.Conv1D(3, 2), n_power_iterations=2)),
+    "weight_norm": (sequence, lambda: faithful.weight_norm(faithful.ConvTranspose1d(4, 3, 2))),
 }
 
 
-random = {"Dropout", "GRU", "MultiheadAttention", "TransformerEncoderLayer"}  # those above that drop at random
+# Those above that drop at random, or answer by what every call moves.
+random = {"Dropout", "GRU", "MultiheadAttention", "TransformerEncoderLayer", "spectral_norm"}
 
 
 def model_of(name: str, dtype: str = "float32") -> tuple[Any, np.ndarray]:
@@ -194,7 +199,10 @@ def test_a_loss_refuses_sample_weights_and_shapes_that_torch_refuses() -> None:
 
 def test_every_layer_and_loss_is_tested_here() -> None:
     classes = {name: part for name in faithful.__all__ if isinstance(part := getattr(faithful, name), type)}
-    assert {name for name, part in classes.items() if issubclass(part, keras.layers.Layer)} == layers.keys()
+    assert {name for name, part in classes.items() if issubclass(part, keras.layers.Layer)} == {
+        name for name in layers if name in classes
+    }
+    assert {name for name in layers if name not in classes} == {"spectral_norm", "weight_norm"}
     assert {name for name, part in classes.items() if issubclass(part, keras.losses.Loss)} == losses.keys()
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from edited import judged, notes, port, reference
+from four_runs import taken
 
 from harness.oracle.bounds import THRESHOLD
 from harness.oracle.excess import Oracle
+from harness.oracle.rules import FOUR_RUNS
 from harness.oracle.track import POINTS, Series
 from harness.plugin import Twin
 from harness.running.pairs import Edit, Pair
@@ -228,11 +230,11 @@ def watched_memory(steps: int, keep: list[object] | None = None) -> int:
     arrays = {"loss": np.array(1.0)} | {f"params/{i}": rng.normal(size=(10, 10)) for i in range(20)}
     tracemalloc.start()
     try:
-        oracle = Oracle("four runs")
+        oracle = Oracle(FOUR_RUNS)
         for step in range(steps):
             wide = {name: array * (1 + step) for name, array in arrays.items()}
             narrow = {name: array.astype(np.float32) for name, array in wide.items()}
-            oracle.observe(step, [narrow, wide, dict(narrow), dict(wide)])
+            oracle.observe(step, taken(FOUR_RUNS, narrow, wide, dict(narrow), dict(wide)))
             if keep is not None:
                 keep.append(narrow)
         del wide, narrow

@@ -65,7 +65,7 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, str]] = {
     "a sum with a smaller rate": (
         LINE,
         (
-            port("loss_function(y, outputs)", "tf.reduce_sum(tf.square(y - outputs))"),
+            port("criterion(y, outputs)", "tf.reduce_sum(tf.square(y - outputs))"),
             port("learning_rate=lr", "learning_rate=lr / 100"),
         ),
         "step 0, loss",

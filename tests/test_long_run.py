@@ -14,7 +14,7 @@ MLP, STEPS = "mini_batch_mlp", 2000
 EAGER = """\
             with tf.GradientTape() as tape:
                 outputs = model(x)
-                loss = loss_function(y, outputs)
+                loss = criterion(y, outputs)
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
 """

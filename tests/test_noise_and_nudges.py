@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import plain_pair
 import pytest
-from four_runs import LINE, Loop, PlainRun, changed, outcome, training
+from four_runs import LINE, Loop, changed, outcome, starting, taken, training
 from test_hard_cases import showing
 
 from harness import Problem, make_problem, zeros
-from harness.judging.conclusion import settle
+from harness.judging.conclusion import conclude
 from harness.judging.nudged import stays
-from harness.oracle.evidence import plan, watched
+from harness.oracle.evidence import compare_runs
 from harness.oracle.excess import Oracle
-from harness.oracle.track import Lonely
+from harness.oracle.rules import FLOAT32, FOUR_RUNS, Rule, beside_nudged
+from harness.oracle.track import Outlier
 from harness.running.messages import Request
 from harness.verdict import Difference
 
@@ -161,16 +162,16 @@ def test_a_metric_that_float32_overflows_is_compared_in_float64() -> None:
     assert not passes(seen), (seen.sentence, seen.findings)
 
 
-def observed(rule: Any, *steps: Any) -> Oracle:
+def observed(rule: Rule, *steps: Any) -> Oracle:
     oracle = Oracle(rule)
     for step, records in enumerate(steps):
-        oracle.observe(step, [{"loss": np.array(1.0), **record} for record in records])
+        oracle.observe(step, taken(rule, *({"loss": np.array(1.0), **record} for record in records)))
     return oracle
 
 
 def test_a_nudged_run_that_is_nan_hides_nothing_silently() -> None:
     one, two, nan = ({"params/w": np.array([x, 1.0], np.float32)} for x in (1.0, 2.0, np.nan))
-    oracle = observed("nudged float32", *([one, nan, one, one, two],) * 5)
+    oracle = observed(FLOAT32, *([one, nan, one, one, two],) * 5)
     assert oracle.differences
 
 
@@ -178,7 +179,7 @@ def test_a_whole_number_that_a_nudge_tipped_once_is_still_compared_later() -> No
     right = {"metrics/ids": np.arange(100)}
     tip = {"metrics/ids": np.where(np.arange(100) == 3, 4, np.arange(100))}
     wrong = {"metrics/ids": np.arange(100)[::-1].copy()}
-    oracle = observed("nudged float32", [right, tip, right, right, right], *([right, right, right, right, wrong],) * 5)
+    oracle = observed(FLOAT32, [right, tip, right, right, right], *([right, right, right, right, wrong],) * 5)
     assert oracle.differences
 
 
@@ -186,7 +187,7 @@ def test_one_whole_number_that_the_appeal_tips_excuses_not_all_others() -> None:
     right = {"metrics/ids": np.arange(100)}
     tip = {"metrics/ids": np.where(np.arange(100) == 3, 4, np.arange(100))}
     wrong = {"metrics/ids": np.arange(100)[::-1].copy()}
-    oracle = observed("four runs", *([right, right, wrong, wrong, tip, wrong],) * 5)
+    oracle = observed(beside_nudged(FOUR_RUNS), *([right, right, wrong, wrong, tip, wrong],) * 5)
     assert oracle.differences
 
 
@@ -340,11 +341,8 @@ def test_the_weaker_rule_measures_rounding_with_zero_weights_too(scenario: Any) 
         return loop
 
     problem = make_problem(replace(scenario, epochs=200, batch_size=12))
-    asked = plan(problem, "nudged float32")
-    runs = [PlainRun(iter(descent(s != "torch")(made, np.float32)), made, kind) for _, s, kind, made in asked]
-    seen = watched([name for name, *_ in asked], runs, problem, "nudged float32")  # type: ignore[arg-type]
-    status, sentence, *_ = settle(problem, seen)
-    assert status == "EQUIVALENT", sentence
+    seen = compare_runs(starting(descent(False), descent(True)), problem, FLOAT32)
+    assert conclude(seen).status == "EQUIVALENT", conclude(seen).sentence
 
 
 def test_a_count_that_a_drifting_float32_run_loses_is_no_difference() -> None:
@@ -367,8 +365,8 @@ def test_a_float32_run_stays_what_it_is_or_spreads(kind: str, tensor: float) -> 
     """From weights one unit off a mistake comes out the same; what has drifted or was tipped comes out otherwise."""
 
     def heard(*runs: float) -> bool:
-        records = [{"metrics/m": np.array([run * tensor])} for run in runs]
-        return stays(Lonely("torch", Difference(3, "metrics", "metrics/m", kind), 1.0, 3), records)
+        narrow, wide, *nudged = (np.array([run * tensor]) for run in runs)
+        return stays(Outlier("torch", Difference(3, "metrics", "metrics/m", kind), 1.0, 3, (narrow, wide)), nudged)
 
     assert heard(3, 2, 3, 3)
     assert not heard(3, 2, 2, 3)

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from four_runs import LINE, PlainRun, changed, noisy, outcome, showing, training
+from four_runs import LINE, PlainRun, changed, noisy, outcome, showing, starting, training
 
 from harness import Accepted, Problem, Scenario, UsageError, make_problem, normal
 from harness.judging.nudged import everywhere
-from harness.oracle.evidence import watched
+from harness.oracle.evidence import Evidence, compare_runs
 from harness.oracle.excess import Oracle
 from harness.oracle.rounding import stands_apart
-from harness.oracle.track import Lonely
-from harness.running.run import LoopError
+from harness.oracle.rules import FOUR_RUNS
+from harness.oracle.track import Outlier
+from harness.running.start import LoopError, RunSpec
 from harness.verdict import Difference
 
 
@@ -293,9 +294,9 @@ def in_precision(where: Any) -> Any:
 def test_the_run_that_stands_apart_is_named(torch: Any, tensorflow: Any, apart: str) -> None:
     seen = outcome(torch, tensorflow)
     assert seen.first is not None
-    assert seen.status == ("DIFFERENT" if "(float32)" in seen.first.torch else "EQUIVALENT IN EFFECT")
+    assert seen.status == ("DIFFERENT" if seen.first.only_in else "EQUIVALENT IN EFFECT")
     assert (seen.first.step, seen.first.tensor) == (0, "outputs")
-    assert seen.oracle.tracks["outputs"].apart == apart
+    assert seen.oracle.apart(seen.first) == apart
 
 
 @pytest.mark.parametrize(
@@ -313,13 +314,11 @@ def test_four_gaps_say_which_run_stands_apart(gaps: tuple[float, ...], apart: st
 
 
 def test_a_lonely_run_that_raises_from_other_weights_takes_nothing_back() -> None:
-    lonely = Lonely("torch", Difference(3, "outputs", "outputs", "values"), 1.0, 3)
+    arrays = np.zeros((4, 3), np.float32), np.ones((4, 3))
+    outlier = Outlier("torch", Difference(3, "outputs", "outputs", "values"), 1.0, 3, arrays)
     for loop, apart in ((raising, True), (training, False)):
-
-        def start(_side: str, problem: Problem, precision: str, loop: Any = loop) -> PlainRun:
-            return PlainRun(iter(loop(problem, np.dtype(precision).type)), problem, precision)
-
-        assert everywhere(make_problem(LINE), "torch", [lonely], start) == [lonely] * apart  # type: ignore[arg-type]
+        seen = Evidence(starting(loop, loop), make_problem(LINE), Oracle(FOUR_RUNS))
+        assert everywhere(seen, "torch", [outlier]) == [outlier] * apart
 
 
 def test_a_float32_run_that_ends_alone_and_raises_from_other_weights_is_still_heard() -> None:
@@ -577,7 +576,7 @@ def test_there_is_nothing_to_put_back_without_parameters() -> None:
 
 
 def test_a_record_with_a_slip_is_noticed_by_the_noise_of_another_run() -> None:
-    oracle = Oracle("four runs")
+    oracle = Oracle(FOUR_RUNS)
     left = {"loss": np.array(1.0), "count": np.array(3), "grads/a": None, "params/w": np.ones(2)}
     noise = {"loss": 1e-7, "params/w": 1e-7}
     assert oracle.noticed(0, left, dict(left), noise) is None
@@ -604,15 +603,19 @@ def raising(problem: Problem, dtype: Any) -> Iterator[Mapping[str, Any]]:
 @pytest.mark.parametrize("wrong", [training, raising, renamed("bias", None)])
 def test_all_runs_are_closed_once_on_every_path(wrong: Any) -> None:
     problem = make_problem(LINE)
-    runs = [PlainRun(iter(loop(problem, np.float64)), problem) for loop in (training, training, wrong, wrong)]
-    watched("abcd", runs, problem, "four runs")  # type: ignore[arg-type]
+    runs: list[PlainRun] = []
+
+    def noted(spec: RunSpec, problem: Problem) -> PlainRun:
+        runs.append(starting(training, wrong)(spec, problem))  # type: ignore[arg-type]
+        return runs[-1]
+
+    compare_runs(noted, problem, FOUR_RUNS)
     assert [run.closed for run in runs] == [1, 1, 1, 1]
 
 
 def test_what_was_seen_before_a_loop_raised_is_kept() -> None:
     problem = make_problem(LINE)
-    runs = [PlainRun(iter(loop(problem, np.float64)), problem) for loop in (training, training, raising, raising)]
-    seen = watched(["torch 32", "torch 64", "tensorflow 32", "tensorflow 64"], runs, problem, "four runs")  # type: ignore[arg-type]
+    seen = compare_runs(starting(training, raising), problem, FOUR_RUNS)
     assert seen.steps == 2
     assert str(seen.error) == "tensorflow loop, float32, step 2: boom"
 

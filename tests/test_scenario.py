@@ -43,6 +43,15 @@ def seen(scenario: Scenario, name: str = "x", **settings: Any) -> list[list[floa
     return [batch[name].tolist() for _, batch in make_problem(scenario, **settings).batches()]
 
 
+def test_what_is_unnoticed_is_one_of_the_mistakes_and_has_a_reason() -> None:
+    settings = {"weights": {"w": normal(2)}, "data": {"x": normal(4)}, "hyper": {"killed_at": 3}}
+    assert Scenario("It restarts.", unnoticed={"killed_at": "a restart changes nothing"}, **settings).unnoticed
+    with pytest.raises(UsageError, match="did you mean killed_at"):
+        Scenario("It restarts.", unnoticed={"killed": "a restart changes nothing"}, **settings)
+    with pytest.raises(UsageError, match="needs a reason"):
+        Scenario("It restarts.", unnoticed={"order": " "}, **settings)
+
+
 def test_batches_keep_the_order_and_the_smaller_last_one() -> None:
     epoch = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert seen(PLAIN) == epoch * 2
@@ -121,6 +130,85 @@ def test_recipes_give_the_shape_and_kind_that_they_say(recipe: Any, dtype: type)
     assert (array.shape, array.dtype) == ((4, 2), dtype)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, "int32", "int64", "uint64"])
+def test_whole_numbers_of_every_type_are_the_same_numbers(dtype: Any) -> None:
+    array = integers(50, high=256, dtype=dtype)(np.random.default_rng(0), {})
+    assert array.dtype == dtype
+    assert array.tolist() == integers(50, high=256)(np.random.default_rng(0), {}).tolist()
+    assert array.max() > 127
+
+
+def test_masks_and_counts_have_the_type_that_is_asked_for() -> None:
+    heads = coins(20, heads=0.25)(np.random.default_rng(0), {})
+    assert heads.dtype == np.float32
+    for dtype in (bool, "uint8"):
+        array = coins(20, heads=0.25, dtype=dtype)(np.random.default_rng(0), {})
+        assert array.dtype == dtype
+        assert (array == heads).all()
+    assert zeros(2, dtype="int32")(np.random.default_rng(0), {}).dtype == np.int32
+    assert ones(2, dtype=bool)(np.random.default_rng(0), {}).tolist() == [True, True]
+
+
+def test_complex_numbers_have_two_parts_and_are_what_complex64_holds() -> None:
+    array = normal(4000, std=2.0, mean=1.0, dtype=complex)(np.random.default_rng(0), {})
+    assert array.dtype == np.complex64
+    for part in (array.real, array.imag):
+        assert abs(part.mean() - 1) < 0.1
+        assert abs(part.std() - 2) < 0.1
+    assert abs(np.corrcoef(array.real, array.imag)[0, 1]) < 0.1
+    assert (array.real == normal(4000, std=2.0, mean=1.0)(np.random.default_rng(0), {})).all()
+    problem = make_problem(replace(PLAIN, weights={"w": computed(lambda rng: rng.normal(size=2) * (1 + 0.1j))}))
+    assert problem.weights["w"].dtype == np.complex64
+
+
+def test_an_array_stands_for_itself() -> None:
+    mine = np.arange(20.0).reshape(10, 2) / 10
+    labels = np.arange(10, dtype=np.uint8)
+    scenario = replace(
+        PLAIN, weights={"w": mine, "b": zeros(2)}, data={"x": mine, "y": labels, "z": computed(lambda x: x)}
+    )
+    for seed in (0, 1):
+        problem = make_problem(scenario, seed=seed)
+        assert problem.weights["w"].dtype == np.float32
+        assert (problem.weights["w"] == mine.astype(np.float32)).all()
+        assert problem.data["y"].dtype == np.uint8
+        assert (problem.data["z"] == problem.data["x"]).all()
+    problem.data["y"][0] = 7
+    assert labels[0] == 0, "what a loop does to its batch must not reach the next problem"
+
+
+def test_a_recipe_with_a_seed_of_its_own_is_the_same_in_every_problem() -> None:
+    scenario = replace(
+        PLAIN, weights={"w": normal(3, seed=5), "v": normal(3), "u": computed(lambda rng: rng.random(3), seed=5)}
+    )
+    first, second = (make_problem(scenario, seed=seed).weights for seed in (0, 1))
+    assert (first["w"] == second["w"]).all()
+    assert (first["u"] == second["u"]).all()
+    assert (first["v"] != second["v"]).all()
+    assert (first["w"] == np.random.default_rng(5).normal(size=3).astype(np.float32)).all()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: integers(3, high=300, dtype="uint8"), "integers(low=0, high=300): uint8 holds 0 to 255, and high is one more "
+         "than the largest number drawn"),
+        (lambda: integers(3, high=2, low=2), "integers(low=2, high=2): int64 holds -9223372036854775808 to 9223372036854775807, "
+         "and high is one more than the largest number drawn"),
+        (lambda: integers(3, high=2, dtype=bool), "integers(..., dtype=<class 'bool'>): whole numbers are of a type such as "
+         '"int32" or "uint8"'),
+        (lambda: integers(3, high=2, dtype="uint7"), "integers(..., dtype='uint7'): whole numbers are of a type such as "
+         '"int32" or "uint8"'),
+        (lambda: normal(3, dtype=int), "normal(..., dtype=<class 'int'>): normal numbers are float or complex"),
+        (lambda: coins(3, dtype=str), "coins(..., dtype=<class 'str'>): coins are float, bool or of a whole type such as int"),
+    ],
+)  # fmt: skip
+def test_a_type_that_a_recipe_cannot_give_gets_a_sentence(build: Any, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        build()
+    assert str(error.value) == message
+
+
 def test_a_counter_is_a_single_whole_number() -> None:
     array = counter(3)(np.random.default_rng(0), {})
     assert (array.shape, array.dtype, array.item()) == ((), np.int64, 3)
@@ -146,6 +234,16 @@ def test_a_value_reads_back_as_it_was_written(value: float) -> None:
         (
             {"vary": {"rl": between(0, 1)}},
             "vary=: no hyperparameter called rl; did you mean lr? There are: batch_size, epochs, lr",
+        ),
+        (
+            {"noise": {"mask": np.ones(4)}},
+            "noise={'mask': ...} is a ndarray; noise is drawn anew for every batch, by a recipe such as normal(\"batch\", 2); "
+            "what stays the same belongs under data=",
+        ),
+        (
+            {"noise": {"mask": coins("batch", seed=1)}},
+            "noise={'mask': ...} is a recipe with a seed of its own; noise is drawn anew for every batch, by a recipe such as "
+            'normal("batch", 2); what stays the same belongs under data=',
         ),
         ({"hyper": {"steps": 3}}, "hyper=: steps is an argument of Scenario itself, write it there"),
         ({"data": {"x-1": normal(4)}}, "'x-1' cannot be an array's name in a batch; write one such as x or mask_1"),
@@ -206,7 +304,11 @@ def test_ranges_and_acceptances_are_checked_where_they_are_written(make: Any, me
             {},
             "data=: every array needs the same number of examples, at least one; got {'x': 0}",
         ),
-        ({"data": {"x": [1.0, 2.0]}}, {}, "data={'x': ...} is a list; it must be a recipe such as normal(3, 2)"),
+        (
+            {"data": {"x": [1.0, 2.0]}},
+            {},
+            "data={'x': ...} is a list; it must be a recipe such as normal(3, 2), or a NumPy array",
+        ),
         (
             {"data": {"x": computed(lambda: np.array([1.0, np.nan]))}},
             {},

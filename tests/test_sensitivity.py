@@ -1,20 +1,23 @@
 """Mistakes made on purpose: whoever ignores a hyperparameter is found out, whatever its type; what cannot show is said."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from edited import judged, notes, port, reference, scenario
+from four_runs import starting, training
 
 from harness import Scenario, make_problem, normal, one_of
-from harness.judging import sensitivity as trials
-from harness.judging.mistakes import SIZES, mistakes, one_unit, slips, untried
-from harness.judging.sensitivity import KEPT
+from harness.judging.mistakes import SIZES, mistakes, slips, untried
+from harness.judging.sensitivity import KEPT, Reference, Trials
+from harness.oracle.evidence import Evidence
+from harness.oracle.excess import Oracle
+from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import UNIT32, UNIT64
+from harness.oracle.rules import FOUR_RUNS
 from harness.report.terminal import tried
-from harness.running.run import Step
+from harness.running.start import RunSpec, Step
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -25,7 +28,7 @@ HYPER = (
     reference("*, lr):", TAKEN),
     port("*, lr):", TAKEN),
     reference(
-        "loss_function(outputs, y)",
+        "criterion(outputs, y)",
         "((outputs - y) ** power).mean() * shares[0] + shares[1] * (outputs.mean() if centred else outputs.sum())",
     ),
 )
@@ -35,13 +38,13 @@ LOSS = (
 )
 
 
-def trained(worker: Any, *ignored: tuple[str, str]) -> Any:
+def trained(worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) -> Any:
     """The verdict with mistakes made on purpose, where the port has numbers of its own in place of these names."""
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
-    edits = port("loss_function(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
-    return judged(worker, LINE, *HYPER, *edits, steps=2, thorough=True)
+    edits = port("criterion(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
+    return judged(worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
 
 
 def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any) -> None:
@@ -89,11 +92,37 @@ def test_a_port_that_ignores_a_hyperparameter_is_different(worker: Any, name: st
     assert missed.mistake == mistake
 
 
+def declared(**why: str) -> Any:
+    return scenario("    hyper=", f"    unnoticed={why!r},\n    hyper=")
+
+
+def test_what_rightly_changes_nothing_can_be_declared_with_a_reason(worker: Any) -> None:
+    verdict = trained(worker, more=(declared(spare="the step of a restart"),))
+    assert verdict.status == "EQUIVALENT"
+    assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
+        "spare off by 0.001 is not checked: the step of a restart"
+    ]
+    assert [(t.mistake, t.noticed) for t in verdict.sensitivity if t.declared] == [("spare off by 0.001", False)]
+
+
+def test_a_declaration_hides_no_port_that_ignores_what_torch_uses_and_is_said_to_be_stale(worker: Any) -> None:
+    rate = port("learning_rate=lr", "learning_rate=0.009999999776482582")
+    ignored = judged(worker, LINE, rate, declared(lr="it changes nothing"), steps=2, thorough=True)
+    assert (ignored.status, ignored.sentence) == (
+        "DIFFERENT",
+        "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it",
+    )
+    used = judged(worker, LINE, declared(lr="it changes nothing"), steps=2, thorough=True)
+    assert [finding.sentence for finding in notes(used, "stale acceptance")] == [
+        "lr off by 1e-06 is noticed; take it out of the scenario's unnoticed= (it changes nothing)"
+    ]
+
+
 TEXT = (
     scenario('{"lr": 0.01}', '{"lr": 0.01, "penalty": "square"}'),
     reference("*, lr):", "*, lr, penalty):"),
     port("*, lr):", "*, lr, penalty):"),
-    reference("loss_function(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
+    reference("criterion(outputs, y)", "((outputs - y) ** 2 if penalty == 'square' else abs(outputs - y)).mean()"),
 )
 TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"), ')
 ONE_OF = scenario("from harness import ", "from harness import one_of, ")
@@ -127,16 +156,16 @@ def test_of_each_kind_the_faintest_mistake_is_printed(worker: Any) -> None:
 # What the trials share
 
 
-def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps() -> None:
     started: list[Any] = []
 
     class Counting:
         def __init__(self, *given: Any) -> None:
             started.append(given)
-            self.steps = iter([Step({"loss": np.array(float(n))}, {}, 0, 1) for n in range(KEPT + 2)])
+            self.steps = iter([Step({"loss": np.array(float(n))}, 0, 1) for n in range(KEPT + 2)])
 
-        def __iter__(self) -> Any:
-            return self
+        def release(self) -> None:
+            pass
 
         def __next__(self) -> Step:
             return next(self.steps)
@@ -144,8 +173,7 @@ def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(mon
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(trials, "Run", Counting)
-    shared = trials.Reference(None, "torch", None, "float64", exact=None)  # type: ignore[arg-type]
+    shared = Reference(Counting, RunSpec("torch", "float64"), make_problem(PLAIN))  # type: ignore[arg-type]
     for _ in range(3):
         records = shared.records()
         assert [float(next(records)["loss"]) for _ in range(KEPT)] == list(range(KEPT))
@@ -157,11 +185,11 @@ def test_the_reference_is_run_anew_only_for_what_goes_beyond_its_first_steps(mon
 
 def test_a_reference_that_stops_early_is_not_taken_for_one_that_does_not() -> None:
     """As for one epoch fewer of two, where the comparison itself was stopped by --steps."""
-    shared = trials.Trials(None, None, SimpleNamespace(oracle=SimpleNamespace(rule="four runs"), exact=None))  # type: ignore[arg-type]
+    shared = Trials(Evidence(starting(training, training), make_problem(PLAIN), Oracle(FOUR_RUNS)))
     short, whole = (make_problem(PLAIN, steps=steps) for steps in (1, None))
-    assert shared._reference("torch", short).problem.steps == 1
-    assert shared._reference("torch", whole).problem.steps is None
-    assert shared._reference("torch", short) is shared._reference("torch", short)
+    assert shared.reference("torch", short).problem.steps == 1
+    assert shared.reference("torch", whole).problem.steps is None
+    assert shared.reference("torch", short) is shared.reference("torch", short)
 
 
 # The mistakes themselves
@@ -233,6 +261,17 @@ def test_every_mistake_changes_something_and_only_for_one_side() -> None:
     assert not np.array_equal(*masks)
     for name, array in before.items():
         np.testing.assert_array_equal({**problem.weights, **problem.data}[name], array)
+
+
+def test_complex_weights_are_nudged_in_both_parts_and_slip_like_any_other() -> None:
+    complex_too = replace(PLAIN, weights={"w": normal(3, 2, dtype=complex)}, data={"x": normal(8, 3, dtype=complex)})
+    problem = make_problem(complex_too)
+    for all_of_it in (False, True):
+        moved = one_unit(problem, UNIT64, 1, all_of_it=all_of_it).weights["w"]
+        off = np.abs(moved - problem.weights["w"].astype(np.complex128))
+        assert ((moved.real != problem.weights["w"].real) & (moved.imag != problem.weights["w"].imag)).all()
+        assert off.max() < 1e-14
+    assert {"w nudged by 0.001", "first example of x nudged by 0.001"} <= {m.name for m in mistakes(problem, 1e-3)}
 
 
 @pytest.mark.parametrize(("unit", "dtype"), [(UNIT32, np.float32), (UNIT64, np.float64)])

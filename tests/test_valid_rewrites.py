@@ -200,7 +200,7 @@ NET = "sgd_nesterov"
 STEP = """\
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = loss_function(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
 """
 

@@ -7,7 +7,7 @@ dense kernel, ``"h w i o -> o i h w"`` for a convolution, ``"i h d -> (h d) i"``
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
@@ -82,12 +82,12 @@ class View:
     ) -> None:
         self.leaves, self.pattern, self.joined, self.sizes = leaves, pattern, joined, sizes or {}
 
-    def numpy(self) -> Array:
-        """The values in torch's axis order; may share memory with the tensor."""
-        parts = [dense(leaf) for leaf in self.leaves]
+    def numpy(self, lend: Callable[[Any], Array] | None = None) -> Array:
+        """The values in torch's axis order; may share memory with the tensor, as far as ``lend`` lets them."""
+        parts = [(lend or dense)(leaf) for leaf in self.leaves]
         array = np.stack(parts) if self.joined else parts[0]
-        if not array.ndim:  # a number kept for every parameter, such as an optimizer's step
-            return array
+        if not parts[0].ndim:  # a number kept for every parameter, such as an optimizer's step
+            return parts[0] if len({part.tobytes() for part in parts}) == 1 else array
         return array if self.pattern is None else rearranged(array, self.pattern, **self.sizes)
 
     def misfit(self) -> str:
@@ -110,7 +110,7 @@ class View:
             whole = (len(self.leaves), *shape) if self.joined else shape
             sizes = axis_sizes(self.pattern, whole, self.sizes) if "(" in self.pattern else {}
             array = rearranged(array, f"{right} -> {left}", **sizes)
-        parts = array if self.joined else [array]
+        parts = array if self.joined and array.ndim else [array] * len(self.leaves)
         for leaf, part in zip(self.leaves, parts, strict=True):
             if tuple(part.shape) != shape:
                 raise ValueError(f"shape {tuple(part.shape)} does not fit the variable's {shape}")

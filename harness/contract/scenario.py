@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.recipes import Array, Recipe
+from harness.contract.recipes import Array, Recipe, given
 from harness.errors import UsageError, instead
 from harness.verdict import CAUSES, Cause
 
 Value = int | float | bool | str | tuple[float, ...]
 NUMBERS = {1: "one number is", 2: "two numbers are", 3: "three numbers are", 4: "four numbers are"}
+MISTAKES = ("weight", "data", "order", "noise", "length")
+"""What mistakes made on purpose are made in, beside the hyperparameters."""
 RESERVED = ("batch_size", "epochs", "steps")
 
 
@@ -89,8 +91,8 @@ class Scenario:
     """Everything that both loops of a pair are given, as declarations.
 
     about: one sentence, what must agree.
-    weights: name -> recipe; torch's names and shapes. Every weight must be loaded by both loops.
-    data: name -> recipe; the first axis counts examples and is the same for all.
+    weights: name -> recipe or array; torch's names and shapes. Every weight must be loaded by both loops.
+    data: name -> recipe or array; the first axis counts examples and is the same for all.
     batch_size: examples in a batch, the last of an epoch may have fewer; None for all of them at once.
     epochs: passes over the data. shuffle: another order in every epoch, the same on both sides.
     drop_last: leave a smaller last batch out.
@@ -100,14 +102,16 @@ class Scenario:
     vary: hyperparameter, batch_size or epochs -> between(...) or one_of(...), for Hypothesis.
     curve: the recorded quantity whose mean over an epoch must fall; may_rise: why it need not.
     still: pattern of parameter names -> why these need not move.
+    unnoticed: hyperparameter, or "order", "length", "noise", "weight" or "data", in which a mistake made on purpose
+        rightly changes nothing -> why: the step of a restart, the order inside an accumulation window.
     accept: differences that are known and lived with.
     only_float32: why this scenario cannot run in float64; the verdict then rests on float32 alone, and says so.
     traps: ids of the known differences between the frameworks that the port had to avoid.
     """
 
     about: str
-    weights: Mapping[str, Recipe]
-    data: Mapping[str, Recipe]
+    weights: Mapping[str, Recipe | Array]
+    data: Mapping[str, Recipe | Array]
     batch_size: int | None = None
     epochs: int = 20
     shuffle: bool = False
@@ -118,6 +122,7 @@ class Scenario:
     curve: str = "loss"
     may_rise: str = ""
     still: Mapping[str, str] = field(default_factory=dict)
+    unnoticed: Mapping[str, str] = field(default_factory=dict)
     accept: Sequence[Accepted] = ()
     only_float32: str = ""
     traps: Sequence[str] = ()
@@ -131,9 +136,25 @@ class Scenario:
         for name in (*self.data, *self.noise):
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
                 raise UsageError(f"{name!r} cannot be an array's name in a batch; write one such as x or mask_1")
+        for name, recipe in self.noise.items():
+            if not isinstance(recipe, Recipe) or recipe.seed is not None:
+                what = (
+                    f"a {type(recipe).__name__}"
+                    if not isinstance(recipe, Recipe)
+                    else "a recipe with a seed of its own"
+                )
+                raise UsageError(
+                    f"noise={{{name!r}: ...}} is {what}; noise is drawn anew for every batch, by a recipe such as "
+                    'normal("batch", 2); what stays the same belongs under data='
+                )
         for name in self.vary:
             if name not in (*self.hyper, "batch_size", "epochs"):
                 raise UsageError(f"vary=: {instead(name, (*self.hyper, 'batch_size', 'epochs'), 'hyperparameter')}")
+        for name, why in self.unnoticed.items():
+            if name not in (*self.hyper, *RESERVED[:2], *MISTAKES):
+                raise UsageError(f"unnoticed=: {instead(name, (*self.hyper, *RESERVED[:2], *MISTAKES), 'mistake')}")
+            if not why.strip():
+                raise UsageError(f"unnoticed={{{name!r}: ...}} needs a reason")
         reserved = sorted(set(self.hyper) & set(RESERVED))
         if reserved:
             raise UsageError(f"hyper=: {', '.join(reserved)} is an argument of Scenario itself, write it there")
@@ -141,7 +162,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Problem:
-    """A scenario's arrays for one seed, with all numbers settled. Floating-point arrays hold float32 values.
+    """A scenario's arrays for one seed, with all numbers settled. Floating-point arrays are float32 or complex64.
 
     ``steps`` is None for as many as the loops make, else where to stop them. ``noise_seed`` draws the noise from another
     seed than the rest.
@@ -300,23 +321,26 @@ def make_problem(
     )
 
 
-def draw(group: str, recipes: Mapping[str, Recipe], seed: int) -> dict[str, Array]:
+def draw(group: str, recipes: Mapping[str, Recipe | Array], seed: int) -> dict[str, Array]:
     """Every array of a group, each from its own stream; raises UsageError for one that is not finite or will not draw."""
     arrays: dict[str, Array] = {}
     for name, recipe in recipes.items():
+        if isinstance(recipe, np.ndarray):
+            recipe = given(recipe)
         if not isinstance(recipe, Recipe):
             raise UsageError(
-                f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2)"
+                f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2), "
+                "or a NumPy array"
             )
         try:
             array = recipe(stream(seed, f"{group} {name}"), arrays)
         except Exception as error:
             raise UsageError(f"{group}={{{name!r}: ...}} cannot be drawn: {type(error).__name__}: {error}") from error
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind not in "fciub":
             raise UsageError(
                 f"{group}={{{name!r}: ...}} gave {array.dtype}; only numbers and booleans can be trained on"
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise UsageError(
                 f"{group}={{{name!r}: ...}} holds NaN or infinity (seed {seed}); nothing compares with that"
             )

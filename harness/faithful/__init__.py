@@ -9,9 +9,10 @@ from typing import Any
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
+    "adafactor": ("Adafactor",),
     "activation": ("GELU", "LeakyReLU", "PReLU", "Softplus"),
     "attention": ("MultiheadAttention",),
-    "convolution": ("ConvTranspose2d",),
+    "convolution": ("ConvTranspose1d", "ConvTranspose2d"),
     "ctc": ("ctc_loss",),
     "distance": (
         "cosine_embedding_loss",
@@ -34,6 +35,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "poisson_nll_loss",
         "smooth_l1_loss",
     ),
+    "grad_scaler": ("GradScaler",),
+    "lbfgs": ("LBFGS",),
     "losses": (
         "BCELoss",
         "BCEWithLogitsLoss",
@@ -48,11 +51,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "SmoothL1Loss",
         "TripletMarginLoss",
     ),
-    "normalization": ("BatchNorm",),
+    "muon": ("Muon",),
+    "normalization": ("BatchNorm", "SyncBatchNorm"),
     "optimizers": ("ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"),
     "pooling": ("AvgPool2d", "MaxPool2d"),
     "recurrent": ("GRU", "LSTM", "RNN"),
     "resampling": ("Upsample", "interpolate"),
+    "scatter": ("scatter_reduce", "segment_reduce"),
     "transformer": ("TransformerEncoderLayer",),
     "cyclic_schedules": ("CyclicLR", "OneCycleLR"),
     "ema": (
@@ -62,9 +67,11 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "get_swa_avg_fn",
         "get_swa_multi_avg_fn",
     ),
+    "fake_quantization": ("fake_quantize_per_channel_affine", "fake_quantize_per_tensor_affine"),
     "fit_schedules": ("LRTable", "StepScheduler", "tabulate"),
     "plateau": ("ReduceLROnPlateau",),
     "swa": ("SWALR",),
+    "weight_normalization": ("spectral_norm", "weight_norm"),
     "schedules": (
         "ChainedScheduler",
         "ConstantLR",

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from harness.faithful.arithmetic import lerp
-from harness.faithful.torch_optimizer import TorchOptimizer, above_zero, at_least_zero, filled
+from harness.faithful.torch_optimizer import TorchOptimizer, above_zero, at_least_zero, filled, scalar_dtype
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"]
 
@@ -125,7 +125,7 @@ class AdamW(Adam):
 class NAdam(_Betas):
     """`torch.optim.NAdam`: Nesterov momentum whose factor grows with the step, by `momentum_decay`.
 
-    State: `step`, `exp_avg`, `exp_avg_sq` and the scalar `mu_product`, of the variable's dtype.
+    State: `step`, `exp_avg`, `exp_avg_sq` and the scalar `mu_product`, of the default dtype.
     """
 
     slots = ("exp_avg", "exp_avg_sq", "mu_product")
@@ -155,14 +155,16 @@ class NAdam(_Betas):
             others=others,
         )
 
-    def slot_form(self, name: str) -> dict[str, Any]:
-        return {"shape": (), "initializer": filled(1.0)} if name == "mu_product" else super().slot_form(name)
+    def slot_form(self, name: str, variable: Any) -> dict[str, Any] | None:
+        if name == "mu_product":
+            return {"shape": (), "dtype": scalar_dtype(), "initializer": filled(1.0)}
+        return super().slot_form(name, variable)
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         param, grad = self._decayed(xp, param, grad, now)
         mu = now.beta1 * (1.0 - 0.5 * 0.96 ** (now.step * self.momentum_decay))
         mu_next = now.beta1 * (1.0 - 0.5 * 0.96 ** ((now.step + 1.0) * self.momentum_decay))
-        mu_product = now.mu_product * xp.number(mu)
+        mu_product = now.mu_product * xp.like(mu, now.mu_product)
         product = xp.double(mu_product)
         mean, square = self._moments(xp, grad, now)
         root = xp.sqrt(square / xp.number(1.0 - self._beta2**now.step)) + self.eps
@@ -256,6 +258,7 @@ class SparseAdam(_Betas):
     """
 
     slots = ("exp_avg", "exp_avg_sq")
+    takes_complex = False
 
     def __init__(
         self,

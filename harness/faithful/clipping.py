@@ -35,12 +35,19 @@ def clip_grad_norm(
 
 
 def clip_grad_value(grads: Sequence[Any], clip_value: float, foreach: bool | None = None) -> list[Any]:
-    """Return the gradients with every element brought into [-clip_value, clip_value]; NaN stays NaN."""
+    """Return the gradients with every element brought into [-clip_value, clip_value]; NaN stays NaN.
+
+    Raises TypeError for a complex gradient, which has no order.
+    """
     _refuse(foreach)
     clipped: list[Any] = []
     for grad in map(dense_gradient, grads):
         if grad is None:
             clipped.append(None)
+        elif grad.dtype.is_complex:
+            raise TypeError(
+                "a complex gradient cannot be clipped by value, in torch neither; clip it by clip_grad_norm"
+            )
         else:
             bound = tf.constant(clip_value, grad.dtype)
             clipped.append(tf.minimum(tf.maximum(grad, -bound), bound))
@@ -50,7 +57,7 @@ def clip_grad_value(grads: Sequence[Any], clip_value: float, foreach: bool | Non
 def get_total_norm(
     tensors: Sequence[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Any:
-    """Return the `norm_type`-norm of all tensors as one vector, a scalar of their dtype (0.0 for no tensors).
+    """Return the `norm_type`-norm of all tensors as one vector, a real scalar of their dtype (0.0 for no tensors).
 
     It is the norm of the norms of the single gradients, which is how torch adds up. With `error_if_nonfinite` a norm
     that is infinite or NaN raises `tf.errors.InvalidArgumentError` (except under XLA, which drops assertions).
@@ -73,6 +80,8 @@ def clip_grads_with_norm(
     """Return the gradients times `min(max_norm / (total_norm + 1e-6), 1)`, for a norm that is known already."""
     _refuse(foreach)
     total_norm = tf.convert_to_tensor(total_norm)
+    if total_norm.dtype.is_complex:
+        raise TypeError("total_norm is complex; a norm is a real number, as get_total_norm gives it")
     one = tf.constant(1.0, total_norm.dtype)
     factor = tf.minimum(tf.constant(max_norm, total_norm.dtype) / (total_norm + tf.constant(1e-6, one.dtype)), one)
     return [None if grad is None else grad * tf.cast(factor, grad.dtype) for grad in map(dense_gradient, grads)]
@@ -94,5 +103,6 @@ def _vector_norm(tensor: Any, order: float) -> Any:
     if order == 1.0:
         return tf.reduce_sum(magnitudes)
     if order == 2.0:
-        return tf.sqrt(tf.reduce_sum(tensor * tensor))
+        squares = tf.math.real(tensor * tf.math.conj(tensor)) if tensor.dtype.is_complex else tensor * tensor
+        return tf.sqrt(tf.reduce_sum(squares))
     return tf.reduce_sum(magnitudes**order) ** (1.0 / order)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from harness.faithful.arithmetic import Graph, lerp
+from harness.faithful.arithmetic import lerp
 
 __all__ = [
     "AveragedModel",
@@ -32,7 +32,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> AverageAll:
     def update(averages: Sequence[Any], values: Sequence[Any], count: Any) -> list[Any]:
         del count
         pairs = zip(averages, values, strict=True)
-        return [lerp(a, v, Graph(a.dtype).number(weight), from_end=weight >= 0.5) for a, v in pairs]
+        return [lerp(a, v, tf.constant(weight, a.dtype), from_end=weight >= 0.5) for a, v in pairs]
 
     return update
 
@@ -49,11 +49,12 @@ def get_swa_multi_avg_fn() -> AverageAll:
     def update(averages: Sequence[Any], values: Sequence[Any], count: Any) -> list[Any]:
         new = []
         for average, value in zip(averages, values, strict=True):
-            weight = 1.0 / (tf.cast(count, average.dtype) + 1.0)
+            weight = 1.0 / (tf.cast(count, average.dtype.real_dtype) + 1.0)
             # The first average is a copy and never comes here, so the weight is at most a half; at a half both ends
             # of lerp are near, and torch takes the far one.
-            far = lerp(average, value, weight, from_end=True)
-            new.append(tf.where(weight >= 0.5, far, lerp(average, value, weight, from_end=False)))
+            share = tf.cast(weight, average.dtype)
+            far = lerp(average, value, share, from_end=True)
+            new.append(tf.where(weight >= 0.5, far, lerp(average, value, share, from_end=False)))
         return new
 
     return update
@@ -125,7 +126,7 @@ class AveragedModel:
         averages, values = [], []
         for mine, theirs in zip(self.module.weights, model.weights, strict=True):
             # Integer state, a seed generator's say, has no mean.
-            if (self._use_buffers or id(theirs) in trainable) and mine.dtype.startswith(("float", "bfloat")):
+            if (self._use_buffers or id(theirs) in trainable) and mine.dtype.startswith(("float", "bfloat", "complex")):
                 averages.append(mine)
                 values.append(tf.convert_to_tensor(theirs.value))
             else:

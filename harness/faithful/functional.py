@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from harness.faithful.part import widened
+from harness.faithful.part import refuse_complex, widened
 
 TINY = float(np.float32(1e-12))
 """torch keeps the 1e-12 of two of its losses in float32, whatever the tensors' precision; so do their twins."""
@@ -29,6 +29,7 @@ def alike(value: Any, like: Any) -> Any:
     """`value` in the precision of `like`; numbers that are no tensor yet go there by way of float64."""
     if not tf.is_tensor(value):
         value = tf.convert_to_tensor(np.asarray(value))
+    refuse_complex(value)
     return tf.cast(value, like.dtype)
 
 

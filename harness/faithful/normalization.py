@@ -69,9 +69,9 @@ class BatchNorm(Part):
         along[axis] = self.num_features
 
         if training or not self.track_running_stats:
-            mean = tf.reduce_mean(x, others, keepdims=True)
+            mean = self._mean(x, others)
             centred = x - mean
-            variance = tf.reduce_mean(tf.square(centred), others, keepdims=True)
+            variance = self._mean(tf.square(centred), others)
         else:
             mean = tf.reshape(tf.cast(self.running_mean, x.dtype), along)
             centred = x - mean
@@ -88,6 +88,9 @@ class BatchNorm(Part):
         if self.has_bias:
             normalized = normalized + tf.reshape(self.bias, along)
         return tf.cast(normalized, inputs.dtype)
+
+    def _mean(self, x: Any, others: list[int]) -> Any:
+        return tf.reduce_mean(x, others, keepdims=True)
 
     def _record(self, mean: Any, unbiased_variance: Any) -> None:
         self.num_batches_tracked.assign_add(1)
@@ -114,3 +117,48 @@ class BatchNorm(Part):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="twinloop")
+class SyncBatchNorm(BatchNorm):
+    """`torch.nn.SyncBatchNorm`: BatchNorm whose statistics in training are those of all replicas together.
+
+    The replicas are those of the `tf.distribute` strategy that the call runs in, and may have batches of different
+    sizes; gradients pass through the statistics to all of them. With one replica, and outside of a strategy, it is
+    `BatchNorm`, whose arguments, weights and errors it has. `process_group` is refused.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        **options: Any,
+    ) -> None:
+        if process_group is not None:
+            raise TypeError("SyncBatchNorm takes no process_group: its replicas are those of tf.distribute's strategy")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, **options)
+
+    def _mean(self, x: Any, others: list[int]) -> Any:
+        replicas = several_replicas()
+        if replicas is None:
+            return super()._mean(x, others)
+        total = tf.reduce_sum(x, others, keepdims=True)
+        values = tf.cast(tf.size(x) // self.num_features, x.dtype)
+        total, values = replicas.all_reduce(tf.distribute.ReduceOp.SUM, [total, values])
+        return total / values
+
+    def _several_values(self, x: Any, sizes: list[int | None]) -> Any:
+        replicas = several_replicas()
+        if replicas is None:
+            return super()._several_values(x, sizes)
+        return replicas.all_reduce(tf.distribute.ReduceOp.SUM, tf.size(x) // self.num_features)
+
+
+def several_replicas() -> Any:
+    """The replica that this runs in, if there are others beside it."""
+    replica = tf.distribute.get_replica_context()
+    return replica if replica is not None and replica.num_replicas_in_sync > 1 else None

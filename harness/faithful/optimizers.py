@@ -10,14 +10,14 @@ from typing import Any
 import keras
 
 from harness.faithful.arithmetic import lerp
-from harness.faithful.torch_optimizer import TorchOptimizer, at_least_zero, filled
+from harness.faithful.torch_optimizer import TorchOptimizer, at_least_zero, filled, scalar_dtype
 
-__all__ = ["ASGD", "SGD", "Adadelta", "Adagrad", "RMSprop", "Rprop"]
+__all__ = ["ASGD", "SGD", "Adadelta", "Adagrad", "Momentum", "RMSprop", "Rprop"]
 
 _serializable = keras.saving.register_keras_serializable(package="harness.faithful")
 
 
-class _Momentum(TorchOptimizer):
+class Momentum(TorchOptimizer):
     """An optimizer whose `momentum` may move while training."""
 
     def __init__(self, lr: Any, momentum: float, **arguments: Any) -> None:
@@ -39,7 +39,7 @@ class _Momentum(TorchOptimizer):
 
 
 @_serializable
-class SGD(_Momentum):
+class SGD(Momentum):
     """`torch.optim.SGD`: the rate multiplies the momentum buffer when it is used, not what goes into it.
 
     State: `momentum_buffer` if `momentum` is not 0. The first gradient enters it whole, whatever `dampening` is; only
@@ -74,6 +74,10 @@ class SGD(_Momentum):
         # Without dampening a buffer of zeros takes the first gradient whole by itself.
         self.counts_steps = self._has_momentum and dampening != 0.0
 
+    def state_of(self, variable: Any) -> dict[str, Any]:
+        state = super().state_of(variable)
+        return {name: state[name] for name in self.slots if state}  # PyTorch's SGD has no step count
+
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         lr, momentum = xp.number(now.lr), xp.number(now.momentum)
         if now.decay:
@@ -88,7 +92,7 @@ class SGD(_Momentum):
 
 
 @_serializable
-class RMSprop(_Momentum):
+class RMSprop(Momentum):
     """`torch.optim.RMSprop`: epsilon is added to the root, and the rate multiplies the momentum buffer when it is used.
 
     State: `square_avg`, with `momentum` also `momentum_buffer`, if `centered` also `grad_avg`.
@@ -172,8 +176,10 @@ class Adagrad(TorchOptimizer):
             others=others,
         )
 
-    def slot_form(self, name: str) -> dict[str, Any]:
-        return {"initializer": filled(self.initial_accumulator_value)} if name == "sum" else super().slot_form(name)
+    def slot_form(self, name: str, variable: Any) -> dict[str, Any] | None:
+        if name == "sum":
+            return {"initializer": filled(self.initial_accumulator_value)}
+        return super().slot_form(name, variable)
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         if now.decay:
@@ -223,7 +229,10 @@ class Adadelta(TorchOptimizer):
 
 @_serializable
 class ASGD(TorchOptimizer):
-    """`torch.optim.ASGD`: averaged SGD. State: `step`, `ax` (the average), and the scalars `eta` and `mu`."""
+    """`torch.optim.ASGD`: averaged SGD.
+
+    State: `step`, `ax` (the average), and the scalars `eta` and `mu`, of the default dtype.
+    """
 
     slots = ("eta", "mu", "ax")
 
@@ -250,21 +259,21 @@ class ASGD(TorchOptimizer):
             others=others,
         )
 
-    def slot_form(self, name: str) -> dict[str, Any]:
+    def slot_form(self, name: str, variable: Any) -> dict[str, Any] | None:
         if name == "mu":
-            return {"shape": (), "initializer": filled(1.0)}
-        return {"shape": ()} if name == "eta" else super().slot_form(name)
+            return {"shape": (), "dtype": scalar_dtype(), "initializer": filled(1.0)}
+        return {"shape": (), "dtype": scalar_dtype()} if name == "eta" else super().slot_form(name, variable)
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
         if now.decay:
             grad = grad + now.decay * param
         # eta starts at the rate of the first update and is one update behind afterwards.
-        eta = xp.double(xp.where(now.step == 1.0, xp.number(now.lr), now.eta))
+        eta = xp.double(xp.where(now.step == 1.0, xp.like(now.lr, now.eta), now.eta))
         param = param * xp.number(1.0 - self.lambd * eta) - xp.number(eta) * grad
-        average = xp.where(now.mu == 1.0, param, now.ax + (param - now.ax) * now.mu)
+        average = xp.where(now.mu == 1.0, param, now.ax + (param - now.ax) * xp.number(now.mu))
         next_eta = now.lr / (1.0 + self.lambd * now.lr * now.step) ** self.alpha
         next_mu = 1.0 / xp.maximum(now.step - self.t0, 1.0)
-        return {"param": param, "ax": average, "eta": xp.number(next_eta), "mu": xp.number(next_mu)}
+        return {"param": param, "ax": average, "eta": xp.like(next_eta, now.eta), "mu": xp.like(next_mu, now.mu)}
 
 
 @_serializable

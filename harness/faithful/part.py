@@ -30,8 +30,16 @@ class Part(keras.layers.Layer):
             if options.pop(name, None):
                 raise TypeError(f"{type(self).__name__} takes no {name}: {instead}")
         super().__init__(**options)
+        if "complex" in self.variable_dtype or "complex" in self.compute_dtype:
+            raise TypeError(
+                f"{type(self).__name__} takes no dtype {self.variable_dtype}: its formula is for real numbers"
+            )
         self.supports_masking = True
         self.built = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        refuse_complex(*tf.nest.flatten((args, kwargs)))
+        return super().__call__(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **{name: getattr(self, name) for name in self.ARGUMENTS}}
@@ -51,8 +59,22 @@ class Part(keras.layers.Layer):
         return variable
 
 
+def refuse_complex(*tensors: Any) -> None:
+    """Raise TypeError if any of these is complex: a formula for real numbers would go wrong without a word."""
+    for tensor in tensors:
+        dtype = getattr(tensor, "dtype", None)
+        if dtype is not None and "complex" in str(getattr(dtype, "name", dtype)):
+            raise TypeError(
+                "complex numbers are not taken here; give the real and the imaginary part, tf.math.real and tf.math.imag"
+            )
+
+
 def widened(x: Any) -> Any:
-    """Half precision as float32, everything else as it is: where torch's autocast leaves half precision too."""
+    """Half precision as float32, everything else as it is: where torch's autocast leaves half precision too.
+
+    Raises TypeError for complex numbers: whoever widens computes with real ones.
+    """
+    refuse_complex(x)
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 

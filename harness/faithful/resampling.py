@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.faithful.part import Part
+from harness.faithful.part import Part, refuse_complex
 
 MODES = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
@@ -30,6 +30,7 @@ def interpolate(
     zero: fine for the images of a test, wasteful for large ones.
     """
     x = tf.convert_to_tensor(input)
+    refuse_complex(x)
     if mode not in MODES:
         raise ValueError(f"mode is one of {', '.join(MODES)}, not {mode!r}")
     if (size is None) == (scale_factor is None):

@@ -13,7 +13,7 @@ class Row:
     """Two expressions that do the same to the same arguments.
 
     `takes` names the arguments both are called with: those of a layer or a function ("vector", "image", "sequence",
-    "ids", ...), of a loss (Keras' called target first), of an optimizer or of a clipping. `weights` are rows of a
+    "ids", ...), of a loss (Keras' called target first), of an optimizer, a clipping or a loss scale. `weights` are rows of a
     `Port` that give the Keras layer the module's weights; a part of `harness.faithful` needs none.
     """
 
@@ -107,6 +107,12 @@ CONVOLUTIONS = (
         "image",
     ),
     Row(
+        "nn.ConvTranspose1d(4, 3, 4, stride=2, padding=1)",
+        "faithful.ConvTranspose1d(4, 3, 4, stride=2, padding=1)",
+        "Keras' crops by no padding=1, and its output_padding is another number",
+        "series",
+    ),
+    Row(
         "nn.ReflectionPad2d(1)",
         'lambda x: tf.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "REFLECT")',
         "",
@@ -129,6 +135,11 @@ NORMALIZATIONS = (
         "the same over height and width; axis=1 for channels second",
         "image",
     ),
+    Row(
+        "nn.SyncBatchNorm(4)",
+        "faithful.SyncBatchNorm(4)",
+        "in a tf.distribute strategy the statistics are those of all replicas; alone it is BatchNorm",
+    ),
     Row("nn.LayerNorm(4)", "keras.layers.LayerNormalization(epsilon=1e-5)", "epsilon is 1e-3 by default", weights=NORM),
     Row(
         "nn.GroupNorm(2, 4)",
@@ -148,6 +159,23 @@ NORMALIZATIONS = (
         "keras.layers.RMSNormalization(epsilon=1e-6)",
         "torch's default is the epsilon of the dtype: 1.1920929e-07 in float32",
         weights=(("weight", "scale"),),
+    ),
+    Row(
+        "nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))",
+        "faithful.weight_norm(keras.layers.Dense(3))",
+        "axes are torch's: dim=0 is the output channel",
+    ),
+    Row(
+        "nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(4, 3, 4))",
+        "faithful.weight_norm(faithful.ConvTranspose1d(4, 3, 4))",
+        "dim=0 of a transposed convolution is the input channel",
+        "series",
+    ),
+    Row(
+        "nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 3, 3))",
+        "faithful.spectral_norm(keras.layers.Conv2D(3, 3))",
+        "Keras' overwrites the kernel and drops the gradient through the singular value",
+        "image",
     ),
     Row("lambda x: F.normalize(x)", "lambda x: faithful.normalize(x)", "the norm is bounded, not its square; axis 1"),
 )
@@ -371,6 +399,36 @@ OPTIMIZERS = (
     Row("lambda p: optim.ASGD(p)", "faithful.ASGD()", "not in Keras", "gradients of steps"),
     Row("lambda p: optim.Rprop(p)", "faithful.Rprop()", "not in Keras", "gradients of steps"),
     Row(
+        "lambda p: optim.Adafactor(p)",
+        "faithful.Adafactor()",
+        "epsilon bounds the variance; Keras' adds it to the squared gradient, and scales by other rates",
+        "gradients of steps",
+    ),
+    Row(
+        "lambda p: optim.Muon(p)",
+        "faithful.Muon()",
+        "of matrices, in bfloat16; transposed=True for kernels of Dense; Keras' mixes in AdamW and other scales",
+        "gradients of steps of a matrix",
+    ),
+    Row(
+        "lambda p: optim.LBFGS(p, max_iter=4)",
+        "faithful.LBFGS(max_iter=4)",
+        "not in Keras: optimizer.step(closure), and the closure answers loss and gradients",
+        "closure",
+    ),
+    Row(
+        'lambda p: optim.LBFGS(p, line_search_fn="strong_wolfe")',
+        'faithful.LBFGS(line_search_fn="strong_wolfe")',
+        "the step is searched, and the closure asked more often",
+        "closure",
+    ),
+    Row(
+        'torch.amp.GradScaler("cpu", growth_interval=2)',
+        'faithful.GradScaler("cpu", growth_interval=2)',
+        "starts at 2^16; Keras' LossScaleOptimizer at 2^15, so other steps overflow and are skipped",
+        "scaled gradients of steps",
+    ),
+    Row(
         "lambda p: nn.utils.clip_grad_norm_(p, 0.5)",
         "lambda grads: faithful.clip_grad_norm(grads, 0.5)[0]",
         "over all gradients together, with 1e-6 added to the norm",
@@ -401,6 +459,32 @@ OPERATIONS = (
         "lambda x: x.gather(1, torch.tensor([[0], [1], [2], [3], [0], [1]]))",
         "lambda x: tf.gather(x, [[0], [1], [2], [3], [0], [1]], axis=1, batch_dims=1)",
         "batch_dims=1, or every row is gathered for every index",
+    ),
+    Row(
+        "lambda x: torch.zeros(3, 4, dtype=x.dtype).index_add(0, torch.tensor([0, 2, 2, 0, 0, 2]), x)",
+        "lambda x: tf.math.unsorted_segment_sum(x, [0, 2, 2, 0, 0, 2], 3)",
+        "a sum answers 0 where nothing arrives, in both",
+    ),
+    Row(
+        'lambda x: torch.zeros(3, 4, dtype=x.dtype).scatter_reduce(0, torch.tensor([[0, 2, 0, 2]] * 6), x, "amax")',
+        'lambda x: faithful.scatter_reduce(tf.zeros((3, 4), x.dtype), 0, [[0, 2, 0, 2]] * 6, x, "amax")',
+        "unsorted_segment_max answers the dtype's lowest number where nothing arrives",
+    ),
+    Row(
+        'lambda x: torch.segment_reduce(x, "mean", lengths=torch.tensor([2, 0, 4]))',
+        'lambda x: faithful.segment_reduce(x, "mean", lengths=[2, 0, 4])',
+        "an empty segment's mean is NaN, not 0; initial= says what else",
+    ),
+    Row(
+        "lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15)",
+        "lambda x: faithful.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15)",
+        "TensorFlow's takes the range's ends, moves them, and stops the gradient there, torch's half a level later",
+    ),
+    Row(
+        "lambda x: torch.fake_quantize_per_channel_affine("
+        "x, torch.full((4,), 0.1, dtype=torch.float32), torch.zeros(4, dtype=torch.int32), 1, 0, 15)",
+        "lambda x: faithful.fake_quantize_per_channel_affine(x, [0.1] * 4, [0] * 4, 1, 0, 15)",
+        "the same for each channel",
     ),
     Row(
         "lambda x: F.cosine_similarity(x, x.flip(0))",

@@ -12,7 +12,7 @@ import tensorflow as tf
 from harness.faithful.arithmetic import Graph, Host, runs_on_host
 from harness.faithful.gradients import dense_gradient
 
-__all__ = ["TorchOptimizer", "above_zero", "at_least_zero", "filled"]
+__all__ = ["TorchOptimizer", "above_zero", "at_least_zero", "filled", "scalar_dtype"]
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
 
@@ -38,6 +38,7 @@ class TorchOptimizer(keras.optimizers.Optimizer):
     - `optimizer.step[i]` counts the updates of one variable, a float64 scalar: a variable whose gradient is None is
       passed over, without a warning, and its count stands still.
     - An embedding id that occurs twice in a batch counts once, with the sum of its gradients.
+    - A complex variable is two real numbers, each with moments of its own; its state is complex as it is.
 
     One optimizer is one parameter group. For groups with their own rate or decay build one optimizer per group, call
     `apply` of each with its own variables, and give each its own scheduler; for `compile` put them into a
@@ -53,6 +54,7 @@ class TorchOptimizer(keras.optimizers.Optimizer):
     # State per variable beside the step count; an instance may need fewer.
     slots: tuple[str, ...] = ()
     counts_steps = True
+    takes_complex = True
 
     def __init__(
         self, lr: Any, *, name: str | None, maximize: bool, others: dict[str, Any] | None = None, **arguments: Any
@@ -111,19 +113,38 @@ class TorchOptimizer(keras.optimizers.Optimizer):
         """Create the state for `variables`, whose order is the order of every list of state."""
         if self.built:
             return
+        if not self.takes_complex:
+            for variable in variables:
+                if tf.as_dtype(variable.dtype).is_complex:
+                    raise ValueError(
+                        f"{type(self).__name__} takes no complex variables, nor does torch's: {variable.name}"
+                    )
         super().build(variables)
         names = ("step", *self.slots) if self.counts_steps else self.slots
         for name in names:
             setattr(self, name, [self._slot(variable, name) for variable in variables])
 
-    def slot_form(self, name: str) -> dict[str, Any]:
-        """Return in what the slot `name` differs from zeros like its variable: `shape`, `dtype`, `initializer`."""
+    def state_of(self, variable: Any) -> dict[str, Any]:
+        """Return what PyTorch keeps as `optimizer.state[p]`, by name; nothing before the first update or of a stranger."""
+        index = self._trainable_variables_indices.get(self._var_key(variable)) if self.built else None
+        names = ("step", *self.slots) if self.counts_steps else self.slots
+        return {} if index is None else {name: getattr(self, name)[index] for name in names}
+
+    def slot_form(self, name: str, variable: Any) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return in what the slot `name` differs from zeros like its variable: `shape`, `dtype`, `initializer`.
+
+        One that has a shape is real. None stands for a slot that this variable has not.
+        """
         return {"shape": (), "dtype": "float64"} if name == "step" else {}
 
     def _slot(self, variable: Any, name: str) -> Any:
         if self._overwrite_variable_with_gradient(variable):
             return None
-        form = {"shape": variable.shape, "dtype": variable.dtype, **self.slot_form(name)}
+        own = self.slot_form(name, variable)
+        if own is None:
+            return None
+        dtype = tf.as_dtype(variable.dtype)
+        form = {"shape": variable.shape, "dtype": (dtype.real_dtype if "shape" in own else dtype).name, **own}
         label = getattr(variable, "path", variable.name).replace("/", "_").replace(":", "_")
         with self._distribution_strategy.extended.colocate_vars_with(_raw(variable)):
             return self.add_variable(**form, name=f"{label}_{name}")
@@ -155,7 +176,7 @@ class TorchOptimizer(keras.optimizers.Optimizer):
     def _update(self, xp: Host | Graph, gradient: Any, variable: Any, scalars: dict[str, Any]) -> None:
         index = self._get_variable_index(variable)
         names = ("step", *self.slots) if self.counts_steps else self.slots
-        slots = {name: getattr(self, name)[index].value for name in names}
+        slots = {name: slot.value for name in names if (slot := getattr(self, name)[index]) is not None}
         seen = {name: xp.tensor(tensor) for name, tensor in self.inputs(gradient, variable).items()}
         now = SimpleNamespace(**scalars, **{name: xp.read(slot) for name, slot in slots.items()}, **seen)
         now.decay = self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0
@@ -172,6 +193,8 @@ class TorchOptimizer(keras.optimizers.Optimizer):
             gradient = dense_gradient(gradient, rows=variable.shape[0])
         if not variable.shape.is_compatible_with(gradient.shape):
             raise ValueError(f"the gradient of {variable.name} has shape {gradient.shape}, not {variable.shape}")
+        if gradient.dtype.is_complex and not variable.dtype.is_complex:
+            raise ValueError(f"the gradient of {variable.name} is complex, and the variable is {variable.dtype.name}")
         return {"grad": gradient if gradient.dtype == variable.dtype else tf.cast(gradient, variable.dtype)}
 
     def formula(self, xp: Any, param: Any, grad: Any, now: SimpleNamespace) -> dict[str, Any]:
@@ -197,6 +220,11 @@ class TorchOptimizer(keras.optimizers.Optimizer):
         return cls(**{**config, "lr": lr})
 
 
+def scalar_dtype() -> str:
+    """Return the dtype of the numbers that an optimizer keeps: float64 if that is the default dtype, else float32."""
+    return "float64" if keras.config.floatx() == "float64" else "float32"
+
+
 def _raw(variable: Any) -> Any:
     return variable.value if isinstance(variable, keras.Variable) else variable
 
@@ -216,9 +244,13 @@ def at_least_zero(name: str, value: float) -> float:
 
 
 def filled(value: float) -> Callable[..., Any]:
-    """Return an initializer for slots that start at `value`, exact in float64 (Keras' Constant is not)."""
+    """Return an initializer for slots that start at `value`, exact in float64 (Keras' Constant is not).
+
+    A complex slot starts at it in both parts.
+    """
 
     def initializer(shape: Any, dtype: Any) -> Any:
-        return tf.fill(shape, tf.constant(value, dtype))
+        start = complex(value, value) if tf.as_dtype(dtype).is_complex else value
+        return tf.fill(shape, tf.constant(start, dtype))
 
     return initializer

@@ -12,7 +12,6 @@ import numpy as np
 
 from harness.contract.recipes import Array
 from harness.contract.scenario import Problem, Range, Value, stream, with_hyper
-from harness.oracle.rounding import one_unit_off, unit_off_drawn, unit_off_zero
 
 SIZES = (1e-6, 1e-3)
 """Relative sizes of a slip in a hyperparameter, a weight or an example, the fainter one first.
@@ -30,12 +29,13 @@ Kind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
 class Mistake:
     """A changed problem for one side, what kind of change that is, and what was changed in words.
 
-    ``right`` is the other side's problem, where it is not the one that was changed.
+    about: the hyperparameter, or the kind. right: the other side's problem, where it is not the one that was changed.
     """
 
     name: str
     kind: Kind
     problem: Problem
+    about: str
     right: Problem | None = None
 
 
@@ -46,35 +46,35 @@ def mistakes(problem: Problem, size: float, own: Collection[str] = ()) -> Iterat
     """
     for name, value in problem.hyper.items():
         for what, changed in slips(name, value, size, problem.scenario.vary.get(name)):
-            yield Mistake(what, "hyperparameter", with_hyper(problem, name, changed))
+            yield Mistake(what, "hyperparameter", with_hyper(problem, name, changed), name)
     if "batch_size" in own:
         other = problem.batch_size - 1 or 2
-        yield Mistake("batch_size off by one", "hyperparameter", replace(problem, batch_size=other))
-    floats = {name: array for name, array in problem.weights.items() if array.dtype.kind == "f" and array.size}
+        yield Mistake("batch_size off by one", "hyperparameter", replace(problem, batch_size=other), "batch_size")
+    floats = {name: array for name, array in problem.weights.items() if array.dtype.kind in "fc" and array.size}
     if floats:
         name = max(floats, key=lambda name: floats[name].size)
         weights = {**problem.weights, name: nudged(floats[name], size, problem.seed)}
-        yield Mistake(f"{name} nudged by {size:g}", "weight", replace(problem, weights=weights))
+        yield Mistake(f"{name} nudged by {size:g}", "weight", replace(problem, weights=weights), "weight")
     for name, array in problem.data.items():
-        if array.dtype.kind == "f":
+        if array.dtype.kind in "fc":
             moved = array.copy()
             moved[0] = nudged(array[0], size, problem.seed)
             data = {**problem.data, name: moved}
-            yield Mistake(f"first example of {name} nudged by {size:g}", "data", replace(problem, data=data))
+            yield Mistake(f"first example of {name} nudged by {size:g}", "data", replace(problem, data=data), "data")
             break
     epoch = problem.batches_per_epoch
     if epoch >= 2:
         what = "examples in another order" if problem.scenario.shuffle else "first two batches swapped"
-        yield Mistake(what, "order", reordered(problem))
+        yield Mistake(what, "order", reordered(problem), "order")
     if problem.scenario.noise:
-        yield Mistake("noise of another seed", "noise", replace(problem, noise_seed=problem.seed + 1))
+        yield Mistake("noise of another seed", "noise", replace(problem, noise_seed=problem.seed + 1), "noise")
     if 2 <= epoch <= min(problem.most_steps, LONGEST):
         kept = (epoch - 1) * problem.batch_size
         data = {name: array[:kept] for name, array in problem.data.items()}
-        yield Mistake("last batch of an epoch left out", "length", replace(problem, data=data))
+        yield Mistake("last batch of an epoch left out", "length", replace(problem, data=data), "length")
     if "epochs" in own and epoch < LONGEST:
         one, two = (replace(problem, epochs=epochs, steps=None) for epochs in (1, 2))
-        yield Mistake("one epoch fewer", "length", one, right=two)
+        yield Mistake("one epoch fewer", "length", one, "epochs", right=two)
 
 
 def untried(problem: Problem) -> list[str]:
@@ -121,22 +121,4 @@ def nudged(array: Array, size: float, seed: int) -> Array:
     """Every number of an array off by ``size`` of its scale, up or down."""
     signs = stream(seed, "nudge").choice([-1.0, 1.0], array.shape)
     scale = float(np.abs(array).max()) or 1.0
-    return (array + size * scale * signs).astype(np.float32)
-
-
-def one_unit(problem: Problem, unit: float, number: int = 0, *, all_of_it: bool = False) -> Problem:
-    """The problem with every weight off by one unit in the last place, up or down: what rounding alone may do.
-
-    Another ``number`` gives other signs. all_of_it: zeros and the data too.
-    """
-    off = unit_off_zero if all_of_it else one_unit_off
-    weights = {
-        name: off(array, unit, stream(problem.seed, f"unit {number} {name}")) for name, array in problem.weights.items()
-    }
-    if not all_of_it:
-        return replace(problem, weights=weights)
-    data = {
-        name: unit_off_drawn(array, unit, stream(problem.seed, f"unit {number} data {name}"))
-        for name, array in problem.data.items()
-    }
-    return replace(problem, weights=weights, data=data)
+    return (array + size * scale * signs).astype(array.dtype)

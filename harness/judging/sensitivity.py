@@ -2,32 +2,31 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from inspect import signature
+from dataclasses import dataclass, field, replace
 
 from harness.contract.record import Record
 from harness.contract.scenario import Problem
 from harness.errors import UsageError
 from harness.judging.mistakes import LONGEST, SIZES, Mistake, mistakes
-from harness.oracle.evidence import Comparison, Report, make_exact
-from harness.running.frameworks import Precision, Side
-from harness.running.pairs import Pair
-from harness.running.run import LoopError, Run
+from harness.oracle.evidence import Evidence, Report
+from harness.oracle.rules import FLOAT32
+from harness.running.start import LoopError, Running, RunSpec, Side, Start
 from harness.verdict import Difference, Sensitivity
 
 KEPT = 3
 """Records kept of the reference's first steps: nearly every mistake shows in them, and every trial needs them."""
+
+KEPT_BYTES = 1 << 26
+"""Records larger than this are not kept, but made again."""
 
 
 @dataclass
 class Reference:
     """The right loop of one side, made anew for every trial that goes beyond the steps that are kept."""
 
-    pair: Pair
-    side: Side
+    start: Start
+    spec: RunSpec
     problem: Problem
-    precision: Precision
-    exact: Sequence[object] | None
     kept: list[Record] = field(default_factory=list)
     length: int | None = None
 
@@ -37,35 +36,39 @@ class Reference:
         if self.length is not None and self.length <= len(self.kept):
             return
         known = len(self.kept)
-        with closing(self._run()) as run:
+        with closing(self.start(self.spec, self.problem)) as run:
             step = -1
-            for step, taken in enumerate(run):
+            for step, taken in enumerate(steps(run)):
                 if step < known:
                     continue
-                if step == len(self.kept) < KEPT:
-                    self.kept.append(taken.arrays)
-                yield taken.arrays
+                if step == len(self.kept) < KEPT and size(taken) <= KEPT_BYTES:
+                    self.kept.append({n: None if a is None else a.copy() for n, a in taken.items()})
+                yield taken
             self.length = step + 1
 
-    def _run(self) -> Run:
-        run = Run(self.pair, self.side, self.problem, self.precision)
-        make_exact([run], self.exact)
-        return run
+
+def steps(run: Running) -> Iterator[Record]:
+    """A run's records, each until the next is asked for."""
+    while True:
+        run.release()
+        try:
+            taken = next(run)
+        except StopIteration:
+            return
+        yield taken.arrays
+
+
+def size(record: Record) -> int:
+    """Bytes of all arrays."""
+    return sum(array.nbytes for array in record.values() if array is not None)
 
 
 @dataclass
 class Trials:
     """What all trials of one comparison share: the right loops, and the noise that was measured."""
 
-    pair: Pair
-    problem: Problem
-    seen: Comparison
+    seen: Evidence
     right: dict[tuple[Side, int, int | None], Reference] = field(default_factory=dict)
-
-    @property
-    def precision(self) -> Precision:
-        """The precision in which the comparison was judged."""
-        return "float32" if self.seen.oracle.rule == "nudged float32" else "float64"
 
     def sensitivity(self, ladder: Sequence[Mistake]) -> Sensitivity:
         """The faintest of some mistakes that was noticed; if none was, whether the reference would show the grossest."""
@@ -85,7 +88,7 @@ class Trials:
     def shown(self, mistake: Mistake) -> Difference | None:
         """What gives away a mistake in the port."""
         # What differs without any mistake, and was accepted or changes nothing, would give every mistake away.
-        known = {item.tensor for item in self.seen.oracle.differences}
+        known = {item.tensor for item in self.seen.differences}
         shown = self.first_sign("torch", "tensorflow", mistake, known)
         if shown is None and known:
             shown = self.first_sign("tensorflow", "tensorflow", mistake)
@@ -100,25 +103,29 @@ class Trials:
         last = LONGEST if oracle.horizon is None else min(LONGEST, oracle.horizon - 1)
         noise = {name: track.loudest for name, track in oracle.tracks.items()}
         try:
-            reference = self._reference(left, mistake.right or self.problem).records()
-            run = Run(self.pair, right, mistake.problem, self.precision)
-            make_exact([run], self.seen.exact)
-            with closing(run):
+            reference = self.reference(left, mistake.right or self.seen.problem).records()
+            with closing(self.seen.start(self._spec(right), mistake.problem)) as run:
+                wrong = steps(run)
                 for step in range(last + 1):
-                    mine, yours = next(reference, None), next(run, None)
+                    mine, yours = next(reference, None), next(wrong, None)
                     if mine is None or yours is None:
                         # A run that goes on where it should end ignores what it was told, as it would without a mistake.
                         return None if mine is None else Difference(step, "length", "length", "length")
-                    shown = oracle.noticed(step, without(known, mine), without(known, yours.arrays), noise)
+                    shown = oracle.noticed(step, without(known, mine), without(known, yours), noise)
                     if shown:
                         return shown
         except (LoopError, UsageError) as error:
             return Difference(getattr(error, "step", 0), "error", "error", "error")
         return None
 
-    def _reference(self, side: Side, problem: Problem) -> Reference:
-        made = Reference(self.pair, side, problem, self.precision, self.seen.exact)
+    def reference(self, side: Side, problem: Problem) -> Reference:
+        """The right loop of a side, shared by all trials."""
+        made = Reference(self.seen.start, self._spec(side), problem)
         return self.right.setdefault((side, problem.epochs, problem.steps), made)
+
+    def _spec(self, side: Side) -> RunSpec:
+        """A side's run in the precision in which the comparison was judged."""
+        return RunSpec(side, self.seen.rule.left.precision)
 
 
 def without(known: Collection[str], record: Record) -> Record:
@@ -126,15 +133,18 @@ def without(known: Collection[str], record: Record) -> Record:
     return {name: array for name, array in record.items() if name not in known}
 
 
-def sensitivity(pair: Pair, problem: Problem, seen: Comparison, report: Report) -> list[Sensitivity]:
+def sensitivity(seen: Evidence, report: Report) -> list[Sensitivity]:
     """Every mistake made on the port's side, and whether it was noticed; if not, whether the reference would show it."""
-    trials = Trials(pair, problem, seen)
+    trials = Trials(seen)
     # A millionth is ten roundings of float32, and so below what the weaker rule is there to see.
-    sizes = SIZES[1:] if seen.oracle.rule == "nudged float32" else SIZES
-    own = [name for name in ("batch_size", "epochs") if name in signature(pair.train("tensorflow")).parameters]
-    ladders = list(zip(*(mistakes(problem, size, own) for size in sizes), strict=True))
+    sizes = SIZES[1:] if seen.rule == FLOAT32 else SIZES
+    own = [name for name in ("batch_size", "epochs") if name in seen.parameters]
+    ladders = list(zip(*(mistakes(seen.problem, size, own) for size in sizes), strict=True))
     found = []
     for number, ladder in enumerate(ladders, start=1):
         report("mistakes made on purpose", number, len(ladders))
-        found.append(trials.sensitivity(list({mistake.name: mistake for mistake in ladder}.values())))
+        made = trials.sensitivity(list({mistake.name: mistake for mistake in ladder}.values()))
+        why = seen.problem.scenario.unnoticed.get(ladder[0].about, "")
+        # What the reference shows and the port does not is no matter of declaring it.
+        found.append(replace(made, declared=why if made.noticed or not made.shows_in_torch else ""))
     return found

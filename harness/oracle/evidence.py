@@ -1,265 +1,234 @@
-"""One pass over a problem: its runs in lockstep, watched by the oracle, and whatever else is seen on the way."""
+"""One pass over a problem: its runs in lockstep, watched by the oracle, and what it comes to as evidence."""
 
 import hashlib
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.contract.recipes import Array
-from harness.contract.record import Record, stage_of
+from harness.contract.record import Record, causal
 from harness.contract.scenario import Problem, stream
-from harness.diagnosis.leaks import Each, Watch
-from harness.errors import UsageError, instead
-from harness.judging.mistakes import one_unit
+from harness.contract.stages import stage, stage_of
+from harness.errors import UsageError
+from harness.oracle.curve import Epochs, check_curve, note
 from harness.oracle.excess import Oracle
-from harness.oracle.rounding import UNIT32, UNIT64, one_unit_off
-from harness.running.frameworks import SIDES, Precision, Side
+from harness.oracle.nudge import one_unit_off
+from harness.oracle.rounding import UNIT32, UNIT64
+from harness.oracle.rules import Rule, problems
+from harness.oracle.track import Outlier, Track
 from harness.running.lockstep import END, End, lockstep
-from harness.running.pairs import Pair
-from harness.running.run import LoopError, Run, Step
-from harness.verdict import Curve, Difference, Rule
+from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step
+from harness.verdict import Difference
 
 Report = Callable[[str, int, int], None]
 """Progress: what is being done, the step, and how many steps there will be."""
 
-NUDGES = 3
-"""Runs of the reference from weights that are one unit off, for the weaker rule: one draw of signs may miss a decision that
-rounding tips."""
 
-APPEALS = 2
-"""Runs from weights that are one unit off, each from another draw, before which an appeal is heard."""
+@dataclass(frozen=True)
+class Tipped:
+    """Some of the runs ended by a decision that rounding tipped: which first, and a side whose float32 run did alone."""
 
-STATE = ("params", "slots", "buffers")
-"""The stages that one step hands to the next."""
-
-
-@dataclass
-class Mean:
-    """A mean over the steps of one epoch, weighted by examples, as it is added up; and the smallest and largest value."""
-
-    total: float = 0.0
-    examples: int = 0
-    low: float = math.inf
-    high: float = -math.inf
-
-    def add(self, value: float, examples: int) -> None:
-        """One more step."""
-        self.total += value * examples
-        self.examples += examples
-        self.low, self.high = min(self.low, value), max(self.high, value)
+    run: RunSpec
+    alone: Side | None = None
+    ended: bool = False
 
 
-@dataclass
-class Comparison:
-    """One pass over a problem: the oracle and whatever else was seen on the way, kept even if a loop fails."""
+@dataclass(frozen=True)
+class Evidence:
+    """What one pass over a problem has shown, as it is when the pass ends; kept even if a loop fails.
 
+    start: what its runs were started with. added: differences that came of hearing more runs. moved: of every run the
+    parameters that changed. kept: of each side's float64 run, where it would have become narrower.
+    """
+
+    start: Start
+    problem: Problem
     oracle: Oracle
+    resync: bool = False
     steps: int = 0
     length: Difference | None = None
     error: LoopError | None = None
-    moved: dict[str, set[str]] = field(default_factory=dict)
-    first_values: dict[str, dict[str, Array]] = field(default_factory=dict)
-    losses: dict[str, dict[int, Mean]] = field(default_factory=dict)
+    moved: Mapping[RunSpec, frozenset[str]] = field(default_factory=dict)
+    losses: Mapping[RunSpec, Epochs] = field(default_factory=dict)
     complete: bool = False
-    exact: Sequence[object] | None = None
-    appeal: bool = False
-    tipped: str = ""
-    alone: Side | None = None
-    digests: dict[str, str] = field(default_factory=dict)
+    tipped: Tipped | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    kept: Mapping[Side, tuple[Kept, ...]] = field(default_factory=dict)
+    added: tuple[Difference, ...] = ()
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that the runs were judged by."""
+        return self.oracle.rule
+
+    @property
+    def tracks(self) -> Mapping[str, Track]:
+        """What is known of every tensor that both sides record."""
+        return self.oracle.tracks
 
     @property
     def judged(self) -> int:
         """Steps that the verdict speaks of: all that were made, or those before the horizon."""
         return self.steps if self.oracle.horizon is None else self.oracle.horizon
 
+    @property
+    def differences(self) -> list[Difference]:
+        """The first disagreement of every tensor that has one, earliest first."""
+        found = self.oracle.differences
+        known = {item.tensor for item in found}
+        found += [item for item in self.added if item.tensor not in known]
+        rank = {name: place for place, name in enumerate(causal(list(self.tracks)))}
+        return sorted(found, key=lambda item: (item.step, rank.get(item.tensor, len(rank))))
+
+    @property
+    def outliers(self) -> list[Outlier]:
+        """Where a float32 run stands alone, and nothing else differs; earliest first."""
+        return self.oracle.lasting
+
+    @property
+    def standing(self) -> set[str]:
+        """Parameters that never moved, on one side or both."""
+        names = {name for name in self.tracks if stage_of(name) == "params"}
+        return {name for name in names for moved in self.moved.values() if name not in moved}
+
 
 def compare_runs(
-    pair: Pair, problem: Problem, rule: Rule,
-    *, resync: bool, report: Report, digests: int = 0, exact: Sequence[object] | None = None, appeal: bool = False,
-) -> Comparison:  # fmt: skip
-    """One pass in lockstep under a rule. A loop that raises ends it; what was seen until then is kept.
-
-    exact: in float64 runs of TensorFlow, make the constants exact that would go through float32, but for these numbers;
-    None for nothing of the kind. appeal: beside the four runs, run both sides in float64 from weights that are one unit
-    off.
-    """
-    asked = plan(problem, rule, appeal=appeal)
-    runs = [Run(pair, side, made, precision) for _, side, precision, made in asked]
-    make_exact(runs, exact)
-    names = [name for name, *_ in asked]
-    seen = watched(names, runs, problem, rule, resync=resync, digests=digests, report=report)
-    seen.exact, seen.appeal = exact, appeal
-    return seen
-
-
-def make_exact(runs: Sequence[Run], harmless: Sequence[object] | None) -> None:
-    """Make the constants exact that go through float32 in float64 runs of TensorFlow, but for these; None for no constant."""
-    for run in runs:
-        if harmless is not None and run.side == "tensorflow" and run.precision == "float64":
-            run.watch = Each(Watch(harmless).tensorflow)
-
-
-def watched(
-    names: Sequence[str], runs: Sequence[Run], problem: Problem, rule: Rule,
+    start: Start, problem: Problem, rule: Rule,
     *, resync: bool = False, digests: int = 0, report: Report = lambda *_: None,
-) -> Comparison:  # fmt: skip
-    """The runs that a rule asks for, in its order, advanced together until one ends, raises or cannot be compared.
+) -> Evidence:  # fmt: skip
+    """One pass in lockstep under a rule, until a run ends, raises or cannot be compared.
 
-    digests: how many of the first records of each run are hashed.
+    resync: before every step, give all other runs the reference's state. digests: how many of the first records of each
+    run are hashed. A loop that raises ends the pass; what was seen until then is kept.
     """
-    oracle = Oracle(rule, horizon=not resync)
-    seen = Comparison(oracle)
-    hashes = {name: hashlib.blake2b(digest_size=16) for name in names if digests}
-    oracle.start_from(dict(problem.weights))
+    seen = Pass(rule, problem, resync=resync, digests=digests)
+    outcome: dict[str, object] = {}
+    runs = started(start, problems(rule, problem))
     try:
-        for step, records in lockstep(*runs):
+        for step, records in lockstep(*runs.values()):
             if any(isinstance(record, End) for record in records):
-                found = uneven(step, names, records, chaotic=oracle.horizon is not None)
-                if isinstance(found, str):
-                    seen.tipped = found
-                    seen.alone = ends_alone(names, records)
-                else:
-                    seen.length = found
-                seen.complete = True
+                ended = {spec: record is END for spec, record in zip(runs, records, strict=True)}
+                found = uneven(step, rule, ended, chaotic=seen.oracle.horizon is not None)
+                outcome |= {"complete": True, "tipped" if isinstance(found, Tipped) else "length": found}
                 break
-            steps = [record for record in records if not isinstance(record, End)]
-            oracle.observe(step, [record.arrays for record in steps])
-            seen.steps = step + 1
-            if step == 0 and not problem.scenario.may_rise:
-                check_curve(problem.scenario.curve, steps)
-            for name, record in zip(names, steps, strict=True):
-                note_step(seen, name, record, problem)
-                if step < digests:
-                    absorb(hashes[name], record.arrays)
+            steps = {spec: record for spec, record in zip(runs, records, strict=True) if not isinstance(record, End)}
+            seen.take(step, steps)
             if resync:
-                put_back(names, runs, steps, oracle.last)
-            report(rule, step + 1, problem.most_steps)
-            if oracle.structural or oracle.not_finite:
+                put_back(problem, rule, runs, {spec: taken.arrays for spec, taken in steps.items()})
+            report(rule.name, step + 1, problem.most_steps)
+            if seen.oracle.structural or seen.oracle.not_finite:
                 break
     except LoopError as error:
-        seen.error = error
-    seen.digests = {name: made.hexdigest() for name, made in hashes.items()}
-    return seen
+        outcome["error"] = error
+    kept = {spec.side: runs[spec].watched.kept for spec in (rule.left, rule.right) if spec.precision == "float64"}
+    return seen.evidence(start, parameters=runs[rule.right].parameters, kept=kept, **outcome)
 
 
-def plan(problem: Problem, rule: Rule, *, appeal: bool = False) -> list[tuple[str, Side, Precision, Problem]]:
-    """The runs that a rule compares, in the order in which the oracle takes them: name, side, precision and problem."""
-    if rule == "four runs":
-        precisions: tuple[Precision, Precision] = ("float32", "float64")
-        four = [(f"{side} {precision}", side, precision, problem) for side in SIDES for precision in precisions]
-        nudged = [one_unit(problem, UNIT64, number, all_of_it=True) for number in range(1, APPEALS + 1) if appeal]
-        return four + [
-            (f"{side} nudged {n}", side, "float64", made) for side in SIDES for n, made in enumerate(nudged, 1)
-        ]
-    single: Precision = "float32" if rule == "nudged float32" else "float64"
-    unit = UNIT32 if single == "float32" else UNIT64
-    return [
-        (f"torch {single}", "torch", single, problem),
-        *((f"torch nudged {n}", "torch", single, one_unit(problem, unit, n)) for n in range(1, NUDGES + 1)),
-        (f"tensorflow {single}", "tensorflow", single, problem),
-    ]
+def started(start: Start, given: Mapping[RunSpec, Problem]) -> dict[RunSpec, Running]:
+    """All runs; if one of them cannot be started, those that were are closed."""
+    runs: dict[RunSpec, Running] = {}
+    with ExitStack() as stack:
+        for spec, problem in given.items():
+            runs[spec] = start(spec, problem)
+            stack.callback(runs[spec].close)
+        stack.pop_all()
+    return runs
 
 
-def uneven(step: int, names: Sequence[str], records: Sequence[Step | End], *, chaotic: bool) -> Difference | str | None:
-    """The difference if one side ended before the other; a sentence if only rounding made some of the runs end.
+class Pass:
+    """What is gathered while the runs go on."""
+
+    def __init__(self, rule: Rule, problem: Problem, *, resync: bool, digests: int) -> None:
+        self.problem, self.resync, self.digests = problem, resync, digests
+        self.oracle = Oracle(rule, horizon=not resync)
+        self.oracle.start_from(dict(problem.weights))
+        self.steps = 0
+        self.moved: dict[RunSpec, set[str]] = {}
+        self.initial: dict[tuple[RunSpec, str], Array] = {}
+        self.losses: dict[RunSpec, Epochs] = {}
+        self.hashes: dict[RunSpec, hashlib.blake2b] = {
+            spec: hashlib.blake2b(digest_size=16) for spec in rule.specs if digests
+        }
+
+    def take(self, step: int, steps: Mapping[RunSpec, Step]) -> None:
+        """One step of every run."""
+        records = {spec: taken.arrays for spec, taken in steps.items()}
+        self.oracle.observe(step, records)
+        self.steps = step + 1
+        scenario = self.problem.scenario
+        if step == 0 and not scenario.may_rise:
+            check_curve(scenario.curve, records)
+        for spec, taken in steps.items():
+            self._note_moved(spec, taken.arrays)
+            note(self.losses.setdefault(spec, {}), taken.arrays, scenario.curve, taken.epoch, taken.examples)
+            if step < self.digests:
+                absorb(self.hashes[spec], taken.arrays)
+
+    def _note_moved(self, spec: RunSpec, record: Record) -> None:
+        moved = self.moved.setdefault(spec, set())
+        for name, array in record.items():
+            if stage_of(name) != "params" or array is None or name in moved:
+                continue
+            initial = self.problem.weights.get(name.removeprefix("params/"))
+            if initial is None or initial.shape != array.shape:
+                initial = self.initial.get((spec, name))
+                if initial is None:
+                    initial = self.initial[spec, name] = array.copy()
+            if not np.array_equal(initial.astype(array.dtype), array):
+                moved.add(name)
+                self.initial.pop((spec, name), None)
+
+    def evidence(self, start: Start, **outcome: object) -> Evidence:
+        """What it has come to."""
+        return Evidence(
+            start=start,
+            problem=self.problem,
+            oracle=self.oracle,
+            resync=self.resync,
+            steps=self.steps,
+            moved={spec: frozenset(names) for spec, names in self.moved.items()},
+            losses=self.losses,
+            digests={str(spec): made.hexdigest() for spec, made in self.hashes.items()},
+            **outcome,  # type: ignore[arg-type]
+        )
+
+
+def uneven(step: int, rule: Rule, ended: Mapping[RunSpec, bool], *, chaotic: bool) -> Difference | Tipped | None:
+    """The difference if one side ended before the other; or which run did if only rounding made some of them end.
 
     chaotic: past the horizon, where a side's float64 run may end by itself.
     """
-    ended = dict(zip(names, (record is END for record in records), strict=True))
     if all(ended.values()):
         return None
-    runs = {side: [name for name in names if name.startswith(f"{side} ")] for side in SIDES}
-    judged = {side: [name for name in runs[side] if "nudged" not in name][-1] for side in SIDES}
-    torch, tensorflow = (ended[judged[side]] for side in SIDES)
-    alike = torch == tensorflow
+    torch, tensorflow = ended[rule.left], ended[rule.right]
     # One side's runs do not even agree among themselves: the decision to end hangs on the last bits.
-    split = [side for side in SIDES if len({ended[name] for name in runs[side]}) > 1]
-    first = next(name for name, has in ended.items() if has)
-    if alike or (chaotic and split) or (any("nudged" in name for name in names) and split):
-        return f"the {first} run ends, and others go on, by a decision that rounding tipped"
-    said = {side: f"ended after {step} steps" if ended[judged[side]] else "goes on" for side in SIDES}
-    return Difference(step, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"])
+    split = [side for side in SIDES if len({has for spec, has in ended.items() if spec.side == side}) > 1]
+    if torch == tensorflow or (split and (chaotic or rule.nudged)):
+        alone = None
+        if rule.narrow and torch == tensorflow and ended[rule.narrow[0]] != ended[rule.narrow[1]]:
+            alone = next(spec.side for spec in rule.narrow if ended[spec] != torch)
+        return Tipped(next(spec for spec, has in ended.items() if has), alone, ended=alone is not None and not torch)
+    said = [f"ended after {step} steps" if has else "goes on" for has in (torch, tensorflow)]
+    return Difference(step, "length", "length", "length", torch=said[0], tensorflow=said[1])
 
 
-def ends_alone(names: Sequence[str], records: Sequence[Step | End]) -> Side | None:
-    """The side whose float32 run alone ended, or alone goes on."""
-    ended = dict(zip(names, (record is END for record in records), strict=True))
-    four = [ended[f"{side} {kind}"] for side in SIDES for kind in ("float32", "float64") if f"{side} {kind}" in ended]
-    if len(four) == 4 and four[1] == four[3] and four[0] != four[2]:
-        return "torch" if four[0] != four[1] else "tensorflow"
-    return None
-
-
-def note_step(seen: Comparison, name: str, step: Step, problem: Problem) -> None:
-    """Remember which parameters have moved, and this step's share of the curve."""
-    moved = seen.moved.setdefault(name, set())
-    firsts = seen.first_values.setdefault(name, {})
-    for tensor, array in step.arrays.items():
-        if stage_of(tensor) == "params" and array is not None and tensor not in moved:
-            key = tensor.removeprefix("params/")
-            initial = problem.weights.get(key)
-            if initial is None or initial.shape != array.shape:
-                initial = firsts.setdefault(tensor, array)
-            if not np.array_equal(initial.astype(array.dtype), array):
-                moved.add(tensor)
-    value = step.arrays.get(problem.scenario.curve)
-    if value is not None:
-        epochs = seen.losses.setdefault(name, {})
-        epochs.setdefault(step.epoch, Mean()).add(float(np.mean(value)), step.examples)
-
-
-def standing(seen: Comparison) -> set[str]:
-    """Parameters that never moved, on one side or both."""
-    names = {tensor for tensor in seen.oracle.tracks if stage_of(tensor) == "params"}
-    return {tensor for tensor in names for moved in seen.moved.values() if tensor not in moved}
-
-
-def curve(problem: Problem, seen: Comparison) -> Curve:
-    """Means over whole epochs, weighted by examples, of the float32 runs where there are any: they are what is deployed."""
-
-    def means(side: str) -> tuple[float, ...]:
-        runs = [name for name in seen.losses if name.startswith(f"{side} ") and "nudged" not in name]
-        if not runs:
-            return ()
-        epochs = dict(seen.losses[sorted(runs)[0]])
-        sizes = {epoch: mean.examples for epoch, mean in epochs.items()}
-        if not seen.complete or problem.steps is not None:
-            last = max(epochs)
-            if sizes[last] < max(sizes.values()) or (
-                len(epochs) == 1 and sizes[last] < problem.batches_per_epoch * problem.batch_size // 2
-            ):
-                del epochs[last]
-        return tuple(mean.total / max(1, mean.examples) for _, mean in sorted(epochs.items()))
-
-    return Curve(problem.scenario.curve, means("torch"), means("tensorflow"), problem.scenario.may_rise)
-
-
-def check_curve(name: str, steps: Sequence[Step]) -> None:
-    """Raise UsageError if the curve that must fall is not recorded on either side, so that nobody would look at it."""
-    recorded = [known for known, array in steps[0].arrays.items() if array is not None and array.dtype.kind in "fiub"]
-    if not any(name in step.arrays for step in steps):
-        raise UsageError(f"scenario.py: curve={name!r}: {instead(name, recorded, 'recorded quantity')}")
-
-
-def put_back(names: Sequence[str], runs: Sequence[Run], steps: Sequence[Step], reference: Record) -> None:
+def put_back(problem: Problem, rule: Rule, runs: Mapping[RunSpec, Running], records: Mapping[RunSpec, Record]) -> None:
     """Give every other run the reference's state, nudged where the run is, so that the next step is judged by itself."""
-    state = {name: array for name, array in reference.items() if stage_of(name) in STATE}
+    state = {name: array for name, array in records[rule.left].items() if stage(name).carried}
     if not any(stage_of(name) == "params" for name in state):
         raise UsageError("--resync needs the parameters in every record; yield 'params' on both sides")
-    for run_name, run, step in zip(names, runs, steps, strict=True):
-        if step.arrays is reference:
+    for spec, run in runs.items():
+        if spec == rule.left:
             continue
-        if "nudged" in run_name:
-            unit = UNIT32 if run.precision == "float32" else UNIT64
-            rng = stream(run.problem.seed, run_name)
-            run.write(
-                step,
-                {name: None if array is None else one_unit_off(array, unit, rng) for name, array in state.items()},
-            )
+        if spec.nudge:
+            unit = UNIT32 if spec.precision == "float32" else UNIT64
+            rng = stream(problem.seed, str(spec))
+            run.write({n: None if array is None else one_unit_off(array, unit, rng) for n, array in state.items()})
         else:
-            run.write(step, state)
+            run.write(state)
 
 
 def absorb(hashed: "hashlib.blake2b", record: Record) -> None:

@@ -21,12 +21,15 @@ halfway between two; there the verdict stops.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from harness.contract.recipes import Array
-from harness.contract.record import Record, causal, stage_of
+from harness.contract.record import Record, causal
+from harness.contract.stages import stage, stage_of
 from harness.oracle.bounds import (
     APPEAL_THRESHOLD,
     BETTER,
@@ -43,29 +46,58 @@ from harness.oracle.bounds import (
     WEAKER_THRESHOLD,
 )
 from harness.oracle.fields import unlike_fields, unlike_precisions
-from harness.oracle.gap import Worst, gap, magnitude, unequal, unlike, worst
+from harness.oracle.gap import BLOCK, Worst, gap, magnitude, unequal, unlike, worst
 from harness.oracle.relations import Relations
 from harness.oracle.rounding import (
     FILL,
     NARROW,
-    SHRINK,
     UNIT32,
     UNIT64,
+    Apart,
     compared,
     distance,
     rounded_apart,
     stands_apart,
     unlike_infinities,
 )
-from harness.oracle.track import FALL, Lonely, Series, Track, group_of
-from harness.verdict import LARGEST, Difference, Rule
+from harness.oracle.rules import Rule
+from harness.oracle.track import FALL, Outlier, Series, Track, group_of
+from harness.running.start import SIDES, RunSpec, Side
+from harness.verdict import LARGEST, Difference, Kind
 
-DEPLOYED = ("batch", "outputs", "loss", "lr", "params", "buffers", "metrics")
-"""Stages in which a float32 run may stand alone: a relu that rounding tips changes gradients by as much, for a step."""
-UNTIED = ("batch", "loss", "lr", "metrics")
-"""Stages in which a number of bfloat16 or float16 is not taken to be rounded the other way: counts and rates look alike."""
-TRAINED = ("loss", "grads", "clipped", "slots", "params", "buffers")
-"""Stages in which infinity is never a fill value, and NaN never a number that is not there yet."""
+SAME = 1024.0
+"""Numbers of a matrix that are so few units in the last place apart are one and the same."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One tensor in all runs of a rule. narrow: (torch's, TensorFlow's) float32; nudged: (torch's, TensorFlow's) runs."""
+
+    left: Array
+    right: Array
+    narrow: tuple[Array, Array] | None
+    nudged: tuple[tuple[Array, ...], tuple[Array, ...]]
+
+    @property
+    def pairs(self) -> list[tuple[Array, Array]]:
+        """The two sides' in one precision; the first is what is judged."""
+        return [(self.left, self.right), *([self.narrow] if self.narrow else [])]
+
+    def __iter__(self) -> Iterator[Array]:
+        yield self.left
+        yield self.right
+        yield from self.narrow or ()
+        yield from (*self.nudged[0], *self.nudged[1])
+
+    def each(self, change: Callable[[Array, Array], Array]) -> "Columns":
+        """The same with every array changed; ``change`` is also given what is judged of the same side."""
+        left, right = change(self.left, self.left), change(self.right, self.right)
+        narrow = (change(self.narrow[0], self.left), change(self.narrow[1], self.right)) if self.narrow else None
+        nudged = (
+            tuple(change(array, self.left) for array in self.nudged[0]),
+            tuple(change(array, self.right) for array in self.nudged[1]),
+        )
+        return Columns(left, right, narrow, nudged)
 
 
 class Oracle:
@@ -73,7 +105,6 @@ class Oracle:
 
     def __init__(self, rule: Rule, *, horizon: bool = True) -> None:
         self.rule = rule
-        self.threshold = THRESHOLD if rule == "four runs" else WEAKER_THRESHOLD
         self.tracks: dict[str, Track] = {}
         self.group_scale: dict[str, float] = {}
         self.order: list[str] = []
@@ -82,34 +113,37 @@ class Oracle:
         self.drifts = False
         self.watches_horizon = horizon
         self.ties: list[tuple[int, str]] = []
-        self.lonely: dict[tuple[str, str], Lonely] = {}
+        self.outliers: dict[tuple[str, Side], Outlier] = {}
         self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
         self.not_finite: Difference | None = None
+        self.overflows: dict[int, Difference] = {}
         self.series = Series()
         self._before: Record = {}
         self._size: dict[str, float] = {}
         self._groups: dict[str, str] = {}
         self._previous: tuple[Record, Record] = ({}, {})
+        self.following = False
+        self.uniform: dict[str, bool] = {}
+        self._carries = False
 
-    def observe(self, step: int, records: Sequence[Record]) -> None:
-        """Take the records of one step: (t32, t64, f32, f64), or (torch, torch nudged ..., tensorflow) for a weaker rule.
-
-        On appeal, as many further runs of torch and of TensorFlow, nudged and in float64, come after the four.
-        """
-        left, right = (records[1], records[3]) if self.rule == "four runs" else (records[0], records[-1])
+    def observe(self, step: int, records: Mapping[RunSpec, Record]) -> None:
+        """Take the records of one step, of every run of the rule. Nothing of them is kept but small copies."""
+        left, right = records[self.rule.left], records[self.rule.right]
         order = self._names(step, records, left, right)
         worst_here = 0.0
         with np.errstate(invalid="ignore", over="ignore"):
             self._scales(left)
             for name in order:
-                columns = [record.get(name) for record in records]
-                if any(column is None for column in columns):
-                    self._absent(step, name, columns)
+                taken = {spec: record.get(name) for spec, record in records.items()}
+                present = {spec: array for spec, array in taken.items() if array is not None}
+                if len(present) < len(taken):
+                    self._absent(step, name, taken)
                     continue
-                arrays = self._comparable(step, name, [column for column in columns if column is not None])
-                if arrays:
-                    worst_here = max(worst_here, self._values(step, name, arrays))
+                columns = self._comparable(step, name, self._columns(present))
+                if columns:
+                    worst_here = max(worst_here, self._values(step, name, columns))
+            self._note_uniform(left)
         losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
         self.series.add(
             excess=worst_here,
@@ -117,13 +151,34 @@ class Oracle:
             gap=max((track.relative * track.scale for track in losses), default=0.0),
         )
         self._watch(step, losses)
-        self._previous = (left, right)
-        self._before = {name: array for name, array in left.items() if stage_of(name) == "params"} or self._before
+        self._remember(left, right)
 
-    @property
-    def last(self) -> Record:
-        """The reference's record of the last step that was judged."""
-        return self._previous[0]
+    def _columns(self, arrays: Mapping[RunSpec, Array]) -> Columns:
+        """One tensor's arrays by their part in the rule."""
+        rule = self.rule
+        narrow = (arrays[rule.narrow[0]], arrays[rule.narrow[1]]) if rule.narrow else None
+        nudged = [tuple(arrays[spec] for spec in rule.nudged if spec.side == side and spec in arrays) for side in SIDES]
+        return Columns(arrays[rule.left], arrays[rule.right], narrow, (nudged[0], nudged[1]))
+
+    def _remember(self, left: Record, right: Record) -> None:
+        """Copies for relations with the step before: of small arrays always, of large ones once a difference is followed."""
+
+        def kept(record: Record) -> Record:
+            return {
+                name: None if array is None else array.copy()
+                for name, array in record.items()
+                if array is None or self.following or array.size <= BLOCK
+            }
+
+        self._previous = kept(left), kept(right)
+        params = {name: array for name, array in self._previous[0].items() if stage_of(name) == "params"}
+        self._before = params or self._before
+
+    def _note_uniform(self, left: Record) -> None:
+        """Which matrices have held one number only at every step so far."""
+        for name, array in left.items():
+            if stage_of(name) == "params" and array is not None and self.uniform.get(name, True):
+                self.uniform[name] = is_uniform(array)
 
     @property
     def differences(self) -> list[Difference]:
@@ -144,12 +199,12 @@ class Oracle:
         track = self.tracks.get(item.tensor)
         return track is None or item.kind not in ("values", "exact", "not finite") or track.calm
 
-    def apart(self, item: Difference) -> str:
+    def apart(self, item: Difference) -> Apart:
         """Which of the runs stands apart in a tensor's first disagreement; see ``stands_apart``."""
         track = self.tracks.get(item.tensor)
-        if track is None:
+        if track is None or item.only_in:
             return "mathematics"
-        if self.rule == "nudged float64":
+        if not self.rule.precise and self.rule.left.precision == "float64":
             return "below float32" if item.gap <= 64 * UNIT32 * track.scale else "mathematics"
         return track.apart or "mathematics"
 
@@ -163,6 +218,10 @@ class Oracle:
                 continue
             if unlike(a, b):
                 return Difference(step, stage_of(name), name, "shape")
+            if (a.dtype.kind in "fc") and not np.isfinite(a).all():
+                if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
+                    return Difference(step, stage_of(name), name, "not finite")
+                a, b = (np.where(np.isfinite(array), array, 0) for array in (a, b))
             between = distance(a, b)
             if a.dtype.kind not in "fc":
                 if between:
@@ -170,7 +229,7 @@ class Oracle:
                 continue
             allowed = self._shrink(a, b) * noise.get(name, 0.0)
             excess = LARGEST if math.isnan(between) else between / allowed if allowed else LARGEST * bool(between)
-            if excess > self.threshold:
+            if excess > self.rule.threshold:
                 return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=between)
         return None
 
@@ -179,20 +238,20 @@ class Oracle:
 
         Not at all where a tensor is recorded in float32; what is returned there makes the threshold the weaker rule's.
         """
-        if self.rule != "four runs":
-            return 1.0
-        return WEAKER_THRESHOLD / THRESHOLD if {left.dtype.char, right.dtype.char} & NARROW else SHRINK
+        if self.rule.precise and {left.dtype.char, right.dtype.char} & NARROW:
+            return WEAKER_THRESHOLD / THRESHOLD
+        return self.rule.shrink
 
-    def _names(self, step: int, records: Sequence[Record], left: Record, right: Record) -> list[str]:
+    def _names(self, step: int, records: Mapping[RunSpec, Record], left: Record, right: Record) -> list[str]:
         """The fields that both sides record, in causal order; a field that some run lacks is a disagreement."""
-        if list(left) == self.order and all(record.keys() == left.keys() for record in records):
+        if list(left) == self.order and all(record.keys() == left.keys() for record in records.values()):
             return self.order
         self.structural = self.structural or unlike_fields(step, left, right)
-        if self.rule == "four runs":
-            t32, t64, f32, f64, *_ = records
-            one = unlike_precisions(step, "torch", t32, t64) or unlike_precisions(step, "tensorflow", f32, f64)
-            self.structural = self.structural or one
+        for spec in self.rule.narrow:
+            wide = left if spec.side == self.rule.left.side else right
+            self.structural = self.structural or unlike_precisions(step, spec.side, records[spec], wide)
         self.order = [name for name in causal(list(left)) if name in right]
+        self._carries = any(stage(name).carried for name in self.order)
         return self.order
 
     def _scales(self, left: Record) -> None:
@@ -206,166 +265,147 @@ class Oracle:
             if name not in self._groups:
                 self._groups[name] = group_of(name, left)
             if group := self._groups[name]:
-                now[group] = max(now.get(group, 0.0), size)
+                now[group] = max(now.get(group, 0.0), size if math.isfinite(size) else finite_magnitude(array))
         for group, size in now.items():
             self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / FALL)
 
-    def _absent(self, step: int, name: str, columns: Sequence[Array | None]) -> None:
+    def _absent(self, step: int, name: str, taken: Mapping[RunSpec, Array | None]) -> None:
         """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
         track = self.tracks.setdefault(name, Track())
-        if self.structural is None and any(column is not None for column in columns) and track.first is None:
-            half = 2 if self.rule == "four runs" else -1
-            said = [
-                "None" if all(column is None for column in side)
-                else "None in one precision" if any(column is None for column in side)
-                else "a tensor"
-                for side in (columns[:half], columns[half:])
-            ]  # fmt: skip
+        if self.structural is None and any(array is not None for array in taken.values()) and track.first is None:
+            said = []
+            for side in SIDES:
+                own = [array is None for spec, array in taken.items() if spec.side == side]
+                said.append("None" if all(own) else "None in one precision" if any(own) else "a tensor")
             track.first = Difference(step, stage_of(name), name, "none", torch=said[0], tensorflow=said[1])
             track.excess = LARGEST
 
-    @property
-    def _both(self) -> list[tuple[int, int]]:
-        """Which records are the two sides' of one precision; the last is what is judged."""
-        return [(0, 2), (1, 3)] if self.rule == "four runs" else [(0, -1)]
-
-    def _comparable(self, step: int, name: str, arrays: list[Array]) -> list[Array]:
-        """The floating-point arrays whose distance means something; none where there is nothing to measure."""
+    def _comparable(self, step: int, name: str, columns: Columns) -> Columns | None:
+        """The floating-point arrays whose distance means something; None where there is nothing to measure."""
         track = self.tracks.setdefault(name, Track())
         track.steps += 1
-        if reason := next((said for i, j in reversed(self._both) if (said := unlike(arrays[i], arrays[j]))), None):
+        if reason := next((said for a, b in columns.pairs if (said := unlike(a, b))), None):
             kind, of_torch, of_tensorflow = reason
-            self._mark(
-                step, track, Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
-            )
-            return []
-        if any(array.shape != arrays[0].shape for array in arrays):
-            kinds = ("float32", "float64") if self.rule == "four runs" else ("the run", "the run nudged")
-            shapes = f"{arrays[0].shape} in {kinds[0]}, {arrays[1].shape} in {kinds[1]}"
+            found = Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
+            self._mark(step, track, found)
+            return None
+        if any(array.shape != columns.left.shape for array in columns):
+            other = next(array for array in columns if array.shape != columns.left.shape)
+            kinds = ("float32", "float64") if columns.narrow else ("the run nudged", "the run")
+            shapes = f"{other.shape} in {kinds[0]}, {columns.left.shape} in {kinds[1]}"
             self._mark(step, track, Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes))
-            return []
-        if any(array.dtype.kind not in "fc" for array in arrays):
-            self._whole(step, name, arrays)
-            return []
-        return self._finite(step, name, arrays)
+            return None
+        if any(array.dtype.kind not in "fc" for array in columns):
+            self._whole(step, name, columns)
+            return None
+        return self._finite(step, name, columns)
 
-    def _finite(self, step: int, name: str, arrays: list[Array]) -> list[Array]:
-        """The arrays, or of each the elements that are neither a fill value nor NaN; none where that is no number either."""
-        if stage_of(name) not in TRAINED and not self._size[name] < FILL:  # NaN is not below
-            arrays = compared(arrays, self._both)
-            self._size[name] = magnitude(arrays[self._both[-1][0]])
-        if all(np.isfinite(array).all() for array in arrays):
-            return arrays
-        for i, j in reversed(self._both):
-            a, b = arrays[i], arrays[j]
+    def _finite(self, step: int, name: str, columns: Columns) -> Columns | None:
+        """The arrays, or of each the elements that are neither a fill value nor NaN; None where that is no number either."""
+        known = stage(name)
+        if not known.trained and not self._size[name] < FILL:  # NaN is not below
+            same = compared(columns.pairs)
+            if same is not None:
+                columns = columns.each(lambda array, _: np.where(same, 0, array))
+            self._size[name] = magnitude(columns.left)
+        if all(np.isfinite(array).all() for array in columns):
+            return columns
+        for a, b in columns.pairs:
             if np.isfinite(a).all() and np.isfinite(b).all():
                 continue
             if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
                 self._mark(step, self.tracks[name], _at(step, name, "not finite", a, b))
-                return []
-            if stage_of(name) in (*TRAINED, "batch", "outputs"):
-                self.not_finite = self.not_finite or _at(step, name, "not finite", a, b)
-                return []
-            self.blank.setdefault(name, step)
-            if (i, j) == self._both[-1]:
+                return None
+            if known.finite and (known.carried or not self._carries):
+                self.not_finite = self.not_finite or self.overflows.get(step) or _at(step, name, "not finite", a, b)
+                return None
+            if known.finite:  # a step that overflows and is skipped, if what it hands on stays finite
+                self.overflows.setdefault(step, _at(step, name, "not finite", a, b))
+            else:
+                self.blank.setdefault(name, step)
+            if a is columns.left:
                 there = np.isfinite(a)
-                arrays = [np.where(there, array, 0) for array in arrays]
-                self._size[name] = magnitude(arrays[i])
-        left, right = (arrays[i] for i in self._both[-1])
+                if not there.any():
+                    return None
+                columns = columns.each(lambda array, _, there=there: np.where(there, array, 0))  # type: ignore[misc]
+                self._size[name] = magnitude(columns.left)
         # A float32 or nudged run that is no number measures no noise; what is judged is judged without it.
-        if self.rule == "four runs":
-            half = len(arrays) // 2 - 2
-            ours = [left, left, right, right, *[left] * half, *[right] * half]
-        else:
-            ours = [*[left] * (len(arrays) - 1), right]
-        return [np.where(np.isfinite(array), array, own) for array, own in zip(arrays, ours, strict=True)]
+        return columns.each(lambda array, own: np.where(np.isfinite(array), array, own))
 
     def _mark(self, step: int, track: Track, found: Difference) -> None:
         """Remember what is no matter of degree."""
         track.excess, track.excess_step = LARGEST, step
         track.first = track.first or found
 
-    def _whole(self, step: int, name: str, arrays: list[Array]) -> None:
+    def _whole(self, step: int, name: str, columns: Columns) -> None:
         """Whole numbers and truth values: the same in the runs that are judged, and in float32 unless rounding tips them.
 
         Where a unit in the weights tips some of them, as many and a few more may differ.
         """
-        track = self.tracks[name]
-        left, right = (arrays[i] for i in self._both[-1])
-        if self.rule == "four runs":
-            t32, _, f32, _, *nudged = arrays
-            half = len(nudged) // 2
-            moved = [unequal(left, other) for other in nudged[:half]] + [
-                unequal(right, other) for other in nudged[half:]
-            ]
-            tipped = max(moved, default=0)
-            track.noise_torch += bool(gap(t32, left) or gap(f32, right))  # not calm
-        else:
-            tipped = max(unequal(left, other) for other in arrays[1:-1])
-        track.tips = max(track.tips, tipped)
+        track, left, right = self.tracks[name], columns.left, columns.right
+        moved = [unequal(left, other) for other in columns.nudged[0]]
+        moved += [unequal(right, other) for other in columns.nudged[1]]
+        track.tips = max(track.tips, max(moved, default=0))
+        if columns.narrow:
+            track.noise_torch += bool(gap(columns.narrow[0], left) or gap(columns.narrow[1], right))  # not calm
         apart = unequal(left, right)
         if apart > TIPS * track.tips:
+            if track.first is None:
+                track.arrays = left.copy(), right.copy()
             self._mark(step, track, _at(step, name, "exact", left, right))
-            if self.rule == "four runs":
-                track.apart = "mathematics" if gap(t32, f32) else "below float32"
-        elif self.rule == "four runs" and not apart and not self.drifts and gap(t32, f32):
-            for side, own, other in (("torch", t32, f32), ("tensorflow", f32, t32)):
+            if columns.narrow:
+                track.apart = "mathematics" if gap(*columns.narrow) else "below float32"
+        elif columns.narrow and not apart and not self.drifts and gap(*columns.narrow):
+            t32, f32 = columns.narrow
+            for side, own, other in zip(SIDES, (t32, f32), (f32, t32), strict=True):
                 if gap(own, left) and not gap(other, left):
-                    self._alone(step, name, side, "exact", t32, f32)
+                    self._alone(step, name, side, "exact", columns)
 
-    def _values(self, step: int, name: str, arrays: list[Array]) -> float:
+    def _values(self, step: int, name: str, columns: Columns) -> float:
         """Finite numbers: this step's noise, and whether it explains how far the two sides are apart. Returns the excess."""
-        track = self.tracks[name]
-        left, right = (arrays[i] for i in self._both[-1])
+        track, left, right, rule = self.tracks[name], columns.left, columns.right, self.rule
         between, size, shrink = gap(left, right), self._size[name], self._shrink(left, right)
-        here_torch, here_tensorflow, moved = self._noise(arrays)
-        unit = UNIT64 if self.rule == "nudged float64" else UNIT32
-        slow = moved / shrink * APPEAL_THRESHOLD / THRESHOLD
-        if self.rule != "nudged float32":
-            track.narrow |= {side for side, a in (("torch", left), ("tensorflow", right)) if a.dtype.char in NARROW}
-        track.separate(here_torch, here_tensorflow)
+        here_torch, here_tensorflow, moved = noise_of(columns)
+        if rule.left.precision == "float64":
+            track.narrow |= {side for side, a in zip(SIDES, (left, right), strict=True) if a.dtype.char in NARROW}
+        slow = moved / shrink * APPEAL_THRESHOLD / THRESHOLD if rule.precise else moved
+        track.separate(max(here_torch, 0.0 if rule.precise else moved), here_tensorflow)
         group = self.group_scale.get(self._groups.get(name, ""), 0.0)
-        track.remember(max(here_torch, here_tensorflow, slow), size, unit, self._floor(name) / UNIT32 * unit * group)
+        floor = floor_of(name) / UNIT32 * rule.unit * group
+        track.remember(max(here_torch, here_tensorflow, slow), size, rule.unit, floor)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
         excess = min(between / allowed, LARGEST) if allowed else LARGEST * bool(between)
-        if excess > self.threshold:
-            if self.rule == "nudged float32" and self._tie(step, name, left, right):
+        if excess > rule.threshold:
+            if rule.left.precision == "float32" and self._tie(step, name, left, right):
                 return 0.0
-            if self.rule == "four runs" and "e" in {left.dtype.char, right.dtype.char} and rounded_apart(left, right):
+            if rule.precise and "e" in {left.dtype.char, right.dtype.char} and rounded_apart(left, right):
                 return 0.0
         if self.horizon is None:
             if excess > track.excess:
                 track.excess, track.excess_step = excess, step
             if track.scale:
                 track.relative = max(track.relative, min(between / track.scale, LARGEST))
-        if excess > self.threshold and track.first is None:
+        if excess > rule.threshold and track.first is None:
             at = worst(left, right)
             relative = min(between / track.scale, LARGEST) if track.scale else LARGEST
             track.first = Difference(
                 step, stage_of(name), name, "values", at.index, at.left, at.right, between, relative, excess
             )
             track.relations = Relations(name) if left.dtype.kind == "f" else None
-            if self.rule == "four runs":
-                across = gap(arrays[0], arrays[2])
+            if left.size <= BLOCK or not self.following:  # to be looked at once more, beside nudged runs
+                track.arrays = left.copy(), right.copy()
+            self.following = True
+            if columns.narrow:
+                across = gap(*columns.narrow)
                 track.apart = stands_apart(
                     between, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
                 )
-        elif self.rule == "four runs" and track.first is None:
-            self._gross(step, name, arrays, here_torch, here_tensorflow, between)
+        elif columns.narrow and track.first is None:
+            self._gross(step, name, columns, here_torch, here_tensorflow, between)
         if track.relations is not None:
-            track.relations.update(left, right, self._previous, self._before, self.threshold * allowed)
+            track.relations.update(left, right, self._previous, self._before, rule.threshold * allowed)
         return excess
-
-    def _noise(self, arrays: list[Array]) -> tuple[float, float, float]:
-        """How far torch and TensorFlow are from themselves in this step; and, on appeal, by how much a unit moves float64."""
-        if self.rule != "four runs":
-            left, *nudged, _ = arrays
-            return max(gap(left, other) for other in nudged), 0.0, 0.0
-        t32, t64, f32, f64, *nudged = arrays
-        half = len(nudged) // 2
-        moved = [gap(t64, other) for other in nudged[:half]] + [gap(f64, other) for other in nudged[half:]]
-        return gap(t32, t64), gap(f32, f64), max(moved, default=0.0)
 
     def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
         """Whether a number halfway between two of a short type was rounded the other way, in this step and nothing before it.
@@ -374,7 +414,7 @@ class Oracle:
         """
         if self.ties and self.ties[-1][0] == step:
             return True
-        kind = rounded_apart(left, right) if stage_of(name) not in UNTIED and left.size >= TIED else ""
+        kind = rounded_apart(left, right) if stage(name).tied and left.size >= TIED else ""
         if not kind or self.horizon is not None or any(track.first for track in self.tracks.values()):
             return False
         why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
@@ -383,43 +423,42 @@ class Oracle:
             self.horizon, self.horizon_why = step, why
         return True
 
-    def _gross(
-        self, step: int, name: str, arrays: list[Array], torch: float, tensorflow: float, between: float
-    ) -> None:
+    def _gross(self, step: int, name: str, columns: Columns, torch: float, tensorflow: float, between: float) -> None:
         """The float64 runs agree, but one float32 run is far from them and from the other: not the loop that is deployed?"""
+        if not stage(name).deployed:
+            return
         scale = self.tracks[name].recent
         # An unstable formula is less exact in float64 too, 2^29 times less so; another computation in float32 is not.
-        for side, own, other in (("torch", torch, tensorflow), ("tensorflow", tensorflow, torch)):
-            if own > GROSS * scale > 0 and own > BETTER * max(other, between / SHRINK) and stage_of(name) in DEPLOYED:
-                self._alone(step, name, side, "values", arrays[0], arrays[2])
+        both = torch, tensorflow
+        for side, own, other in zip(SIDES, both, both[::-1], strict=True):
+            if own > GROSS * scale > 0 and own > BETTER * max(other, between / self.rule.shrink):
+                self._alone(step, name, side, "values", columns)
 
-    def _alone(self, step: int, name: str, side: str, kind: str, t32: Array, f32: Array) -> None:
+    def _alone(self, step: int, name: str, side: Side, kind: Literal["values", "exact"], columns: Columns) -> None:
         """Remember that one side's float32 run stands alone in a tensor: the first place, and how often it was."""
-        if (name, side) not in self.lonely:
+        assert columns.narrow
+        if (name, side) not in self.outliers:
+            t32, f32 = columns.narrow
             at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].recent
-            sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else ()
-            said = f"{at.left} (float32)", f"{at.right} (float32)"
-            first = Difference(step, stage_of(name), name, kind, at.index, *said, *sizes)
-            self.lonely[name, side] = Lonely(side, first, scale, self.tracks[name].steps)
-        self.lonely[name, side].steps += 1
+            sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else (0.0, 0.0, LARGEST)
+            first = Difference(step, stage_of(name), name, kind, at.index, at.left, at.right, *sizes, only_in="float32")
+            own = (t32, columns.left) if side == "torch" else (f32, columns.right)
+            self.outliers[name, side] = Outlier(
+                side, first, scale, self.tracks[name].steps, (own[0].copy(), own[1].copy())
+            )
+        self.outliers[name, side].steps += 1
 
     @property
-    def gross(self) -> list[Lonely]:
+    def lasting(self) -> list[Outlier]:
         """Where a float32 run stands alone, for several steps or for most of them since then; earliest first."""
-        lasting = [
-            lonely
-            for (name, _), lonely in self.lonely.items()
-            if (lonely.steps >= SEVERAL or 2 * lonely.steps > self.tracks[name].steps - lonely.before)
-            and (self.horizon is None or lonely.first.step < self.horizon)
+        kept = [
+            outlier
+            for (name, _), outlier in self.outliers.items()
+            if (outlier.steps >= SEVERAL or 2 * outlier.steps > self.tracks[name].steps - outlier.before)
+            and (self.horizon is None or outlier.first.step < self.horizon)
         ]
         rank = self._rank()
-        return sorted(lasting, key=lambda lonely: (lonely.first.step, rank[lonely.first.tensor]))
-
-    @staticmethod
-    def _floor(name: str) -> float:
-        """The part of its group's largest tensor below which a tensor's noise is not taken to be; less for moments, some of
-        which are squares."""
-        return STAGE_FLOOR**2 if stage_of(name) == "slots" else STAGE_FLOOR
+        return sorted(kept, key=lambda outlier: (outlier.first.step, rank[outlier.first.tensor]))
 
     def start_from(self, weights: Record) -> None:
         """The parameters before the first step, for relations that involve them."""
@@ -438,14 +477,41 @@ class Oracle:
         self.drifts = more > DRIFT * scale
         if not self.watches_horizon:
             return
-        if self.horizon is None and more > SATURATION * scale > 0 and (self.rule != "four runs" or more <= NEAR * less):
+        if self.horizon is None and more > SATURATION * scale > 0 and (not self.rule.precise or more <= NEAR * less):
             self.horizon = step
             self.horizon_why = "rounding alone changes the loss by more than 1 %"
         elif self.horizon is not None and more <= SATURATION / 10 * scale:
             self.horizon = None
 
 
-def _at(step: int, name: str, kind: str, left: Array, right: Array) -> Difference:
+def noise_of(columns: Columns) -> tuple[float, float, float]:
+    """How far torch's and TensorFlow's float32 are from their float64, and by how much a unit moves a side from itself."""
+    left, right = columns.left, columns.right
+    moved = [gap(left, other) for other in columns.nudged[0]] + [gap(right, other) for other in columns.nudged[1]]
+    narrow = (gap(columns.narrow[0], left), gap(columns.narrow[1], right)) if columns.narrow else (0.0, 0.0)
+    return *narrow, max(moved, default=0.0)
+
+
+def floor_of(name: str) -> float:
+    """The part of its group's largest tensor below which a tensor's noise is not taken to be; less for moments, some of
+    which are squares."""
+    return STAGE_FLOOR**2 if stage(name).squares else STAGE_FLOOR
+
+
+def finite_magnitude(array: Array) -> float:
+    """max|array| over its finite elements; 0 if there are none."""
+    return magnitude(array[np.isfinite(array)])
+
+
+def is_uniform(array: Array) -> bool:
+    """Whether a matrix holds one number only, up to a few units in its last place."""
+    if array.dtype.kind != "f" or array.ndim < 2 or array.size < 2:
+        return False
+    unit = UNIT64 if array.dtype == np.float64 else UNIT32
+    return float(np.ptp(array)) <= SAME * unit * float(np.abs(array).max())
+
+
+def _at(step: int, name: str, kind: Kind, left: Array, right: Array) -> Difference:
     """A disagreement with the element that shows it; one that is not finite comes first."""
     element = worst(left, right)
     if kind == "not finite" and (np.isfinite(left) == np.isfinite(right)).all():

@@ -2,7 +2,8 @@
 
 import difflib
 
-from harness.contract.record import Record, causal, stage_of
+from harness.contract.record import Record, causal
+from harness.contract.stages import stage_of
 from harness.verdict import Difference
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.contract.recipes import Array
+from harness.verdict import Kind
 
 BLOCK = 1 << 15
 """Elements compared at a time: three float64 blocks of this size fit into a core's own cache."""
@@ -71,7 +72,7 @@ def worst(left: Array, right: Array) -> Worst:
     return Worst(tuple(int(i) for i in index), repr(left[index].item()), repr(right[index].item()))
 
 
-def unlike(left: Array, right: Array) -> tuple[str, str, str] | None:
+def unlike(left: Array, right: Array) -> tuple[Kind, str, str] | None:
     """What makes two arrays incomparable, as (kind, left, right), before any value is looked at; None if nothing."""
     if left.shape != right.shape:
         return "shape", str(left.shape), str(right.shape)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.contract.recipes import Array
-from harness.contract.record import Record, stage_of
+from harness.contract.record import Record
+from harness.contract.stages import stage
 from harness.oracle.gap import gap
 from harness.verdict import CAUSES, Cause
 
@@ -76,7 +77,7 @@ class Relations:
                 self.at_first = f"there, tensorflow's {self.name} is {nice(self.factor)} times torch's"
 
     def _within(self) -> str:
-        return " within the batch" if stage_of(self.name) in ("batch", "outputs") else ""
+        return " within the batch" if stage(self.name).batched else ""
 
     def _who(self) -> str:
         return "tensorflow" if (self.decay or 0) > 0 else "torch"

@@ -1,10 +1,15 @@
 """What rounding can and cannot do: units, short types, and arrays compared where comparing them means something."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 
 from harness.contract.recipes import Array
 from harness.oracle.gap import gap, magnitude
 
+Apart = Literal["mathematics", "torch float64", "tensorflow float64", "below float32"]
+"""Which of the four runs is away from the others; see ``stands_apart``."""
 UNIT32, UNIT64 = 2.0**-24, 2.0**-53
 """The largest relative error of one rounding, half the distance of two neighbours above a power of two."""
 SHRINK = 2.0**-29
@@ -13,49 +18,24 @@ NARROW = frozenset("efF")
 """Codes of the types that hold float32 or less."""
 SHORT = {"bfloat16": (0xFFFF, 2.0**-7), "float16": (0x1FFF, 2.0**-10)}
 """Types shorter than float32: the bits of a float32 that they lack, and the distance of two neighbours, relatively."""
-BITS = 12
-"""Numbers of so few significant bits were not drawn but set."""
 FEW = 1 / 8
 """Part of a tensor's elements that may be rounded the other way because of numbers that lay halfway between two."""
 FILL = 1e8
 """Numbers of this size, the same on both sides, are fill values such as -1e9 in masked logits, and no measure of the rest."""
 
 
-def one_unit_off(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """float64: every number of the array off by one unit in the last place, up or down; other types as they are."""
-    if array.dtype.kind != "f":
-        return array
-    return array.astype(np.float64) * (1 + 2 * unit * rng.choice([-1.0, 1.0], array.shape))
+def compared(pairs: Sequence[tuple[Array, Array]]) -> Array | None:
+    """Where the two sides hold the same fill value or infinity, in every precision; None if nowhere, or everywhere.
 
-
-def unit_off_zero(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """The same for weights: a zero, which has no last place, is moved by what would be one unit of the largest, or of 1."""
-    if array.dtype.kind != "f":
-        return array
-    step = 2 * unit * (magnitude(array) or 1.0) * rng.choice([-1.0, 1.0], array.shape)
-    return np.where(array == 0, step, one_unit_off(array, unit, rng))
-
-
-def unit_off_drawn(array: Array, unit: float, rng: np.random.Generator) -> Array:
-    """The same for data: numbers of few bits, such as masks, labels and counts, are what they are."""
-    if array.dtype.kind != "f":
-        return array
-    leading = np.ldexp(np.frexp(array)[0], BITS)
-    return np.where(leading == np.rint(leading), array, one_unit_off(array, unit, rng))
-
-
-def compared(arrays: list[Array], both: list[tuple[int, int]]) -> list[Array]:
-    """The arrays with zeros for the elements that are the same fill value or infinity on both sides.
-
-    both: which arrays are the two sides' of one precision. Returns the arrays themselves where nothing is left out.
+    pairs: the two sides' arrays of one precision each, those that are judged first.
     """
-    judged = arrays[both[-1][0]]
+    judged = pairs[0][0]
     if judged.dtype.kind != "f":
-        return arrays
+        return None
     same = np.abs(judged) >= FILL
-    for i, j in both:
-        same &= arrays[i] == arrays[j]
-    return [np.where(same, 0, array) for array in arrays] if same.any() and not same.all() else arrays
+    for left, right in pairs:
+        same &= left == right
+    return same if same.any() and not same.all() else None
 
 
 def distance(left: Array, right: Array) -> float:
@@ -69,10 +49,11 @@ def distance(left: Array, right: Array) -> float:
 
 
 def unlike_infinities(left: Array, right: Array) -> bool:
-    """Whether the two sides hold infinities of different signs, or directions, in one place."""
+    """Whether the two sides hold infinities of different signs, or infinity and NaN, in one place."""
     if left.dtype.kind == "c":
         return unlike_infinities(left.real, right.real) or unlike_infinities(left.imag, right.imag)
-    return bool((np.isinf(left) & np.isinf(right) & (left != right)).any())
+    neither = ~np.isfinite(left) & ~np.isfinite(right)
+    return bool((neither & (left != right) & ~(np.isnan(left) & np.isnan(right))).any())
 
 
 def rounded_apart(left: Array, right: Array) -> str:
@@ -89,7 +70,7 @@ def rounded_apart(left: Array, right: Array) -> str:
     return ""
 
 
-def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float, unit: float) -> str:
+def stands_apart(distance: float, torch: float, tensorflow: float, across: float, noise: float, unit: float) -> Apart:
     """Which of the four runs is away from the other three, from four of the six gaps between them.
 
     distance: |f64 - t64|; torch: |t32 - t64|; tensorflow: |f32 - f64|; across: |f32 - t32|; noise: what rounding explains

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from harness.contract.recipes import Array
 from harness.contract.record import Record
+from harness.contract.stages import stage, stage_of
 from harness.oracle.relations import Relations
+from harness.oracle.rounding import Apart
+from harness.running.start import Side
 from harness.verdict import Cause, Difference
 
 CALM = 2.0**-16
@@ -22,7 +26,7 @@ POINTS = 400
 
 @dataclass
 class Track:
-    """What is kept of one tensor: running maxima, and its first disagreement."""
+    """What is kept of one tensor: running maxima, and its first disagreement, with both sides' arrays there if they are small."""
 
     noise_torch: float = 0.0
     noise_tensorflow: float = 0.0
@@ -36,8 +40,9 @@ class Track:
     excess_step: int = 0
     relative: float = 0.0
     first: Difference | None = None
-    apart: str = ""
+    apart: Apart | None = None
     relations: Relations | None = None
+    arrays: tuple[Array, Array] | None = None
     narrow: set[str] = field(default_factory=set)
     steps: int = 0
     tips: int = 0
@@ -74,17 +79,18 @@ class Track:
 
 
 @dataclass
-class Lonely:
+class Outlier:
     """One side's float32 run far from all others in a tensor: where first, and at how many steps.
 
-    scale: how large the tensor was there. before: how often it had been recorded by then. Another computation, or a
-    decision that rounding tipped in this one run: that is heard on appeal.
+    scale: how large the tensor was there. before: how often it had been recorded by then. arrays: the side's in float32
+    and in float64 there. Another computation, or a decision that rounding tipped in this one run: nudged runs tell.
     """
 
-    side: str
+    side: Side
     first: Difference
     scale: float
     before: int
+    arrays: tuple[Array, Array]
     steps: int = 0
 
 
@@ -112,9 +118,9 @@ class Series:
 
 def group_of(name: str, record: Record) -> str:
     """What a tensor is measured beside: those of the same kind, one for every parameter or module; "" for none."""
-    stage, _, rest = name.partition("/")
-    if stage in ("grads", "clipped", "params"):
-        return stage
-    if stage == "slots" and f"params/{rest.rpartition('/')[2]}" in record:
+    rest = name.partition("/")[2]
+    if stage(name).grouped:
+        return stage_of(name)
+    if stage_of(name) == "slots" and f"params/{rest.rpartition('/')[2]}" in record:
         return name.rpartition("/")[0]
-    return f"buffers/{name.rpartition('.')[2]}" if stage == "buffers" and "." in name else ""
+    return f"buffers/{name.rpartition('.')[2]}" if stage_of(name) == "buffers" and "." in name else ""

@@ -39,7 +39,10 @@ def lockstep(*loops: Loop[T]) -> Iterator[tuple[int, tuple[T | End, ...]]]:
     with ExitStack() as stack:
         for loop in loops:
             stack.callback(loop.close)
+        ahead = [loop.release for loop in loops if hasattr(loop, "release")]
         for step in count():
+            for release in ahead:  # before the first is waited for, so that all of them go on at the same time
+                release()
             records = tuple(_advance(loop) for loop in loops)
             yield step, records
             if any(isinstance(record, End) for record in records):

@@ -10,9 +10,6 @@ from harness.errors import UsageError, instead
 from harness.running.pairs import Edit, Pair
 from harness.verdict import Verdict
 
-PLACE = 256
-"""Bytes of the file, shared with whoever asks, that says which loop is being advanced."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -50,7 +47,10 @@ class Request:
 
 
 class Event(msgspec.Struct, omit_defaults=True):
-    """What the worker says: that it is ready, how far it is, or the outcome."""
+    """What the worker says: that it is ready, how far it is, or the outcome.
+
+    died: how the process ended that was to judge the request.
+    """
 
     ready: bool = False
     doing: str = ""
@@ -59,3 +59,4 @@ class Event(msgspec.Struct, omit_defaults=True):
     total: int = 0
     verdict: Verdict | None = None
     usage: str = ""
+    died: str = ""

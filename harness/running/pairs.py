@@ -14,7 +14,7 @@ from typing import Any
 import harness
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
-from harness.running.frameworks import SIDES, Side
+from harness.running.start import SIDES, Side
 
 SCENARIO = "scenario.py"
 LOOPS: dict[Side, str] = {"torch": "torch_loop.py", "tensorflow": "tensorflow_loop.py"}
@@ -86,7 +86,8 @@ class Pair:
             )
         return train
 
-    def _load(self, path: Path) -> ModuleType:
+    def source(self, path: Path) -> str:
+        """The text of one of the pair's files, edited."""
         try:
             source = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -97,6 +98,10 @@ class Pair:
                 if found != 1:
                     raise UsageError(f"pair {self.name}: {edit.find!r} occurs {found} times in {path.name}, not once")
                 source = source.replace(edit.find, edit.write)
+        return source
+
+    def _load(self, path: Path) -> ModuleType:
+        source = self.source(path)
         module = ModuleType(f"{self.folder.name}.{path.stem}")
         module.__file__ = str(path)
         sys.modules[module.__name__] = module  # Keras looks classes up there when it saves and loads them

@@ -10,21 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from harness.errors import counted
-from harness.running.messages import PLACE, Event, Request
-from harness.verdict import Finding, Verdict
+from harness.running.engine import SILENCE
+from harness.running.messages import Event, Request
+from harness.running.nurseries import LOADING, how
+from harness.running.runs import BEFORE
+from harness.verdict import Verdict
 
-SILENCE = 120.0
-"""Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
-
-LOADING = 180.0
-"""Seconds that the frameworks may take to load, however short the limit on a step."""
+MARGIN = 15.0
+"""Seconds beyond the limit on a step after which the judging process itself is taken to hang, as in a scenario: it tells of
+loops that hang before."""
 
 OnEvent = Callable[[Request, Event], None]
 
@@ -37,8 +35,6 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.events: queue.Queue[Event | None] = queue.Queue()
         self.lock, self.closed = threading.Lock(), False
-        self.place: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # the same
-        self.place.truncate(PLACE)
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
 
     def ask(self, request: Request, on_event: OnEvent = lambda *_: None) -> Verdict:
@@ -46,8 +42,7 @@ class Worker:
         began = time.monotonic()
         process = self._started()
         assert process.stdin is not None
-        log_from, at, patience = 0, "while the frameworks were loaded", max(LOADING, self.silence)
-        os.pwrite(self.place.fileno(), b"\0" * PLACE, 0)
+        at, patience = "while the frameworks were loaded", LOADING + MARGIN
         try:
             process.stdin.write(msgspec.json.encode(request) + b"\n")
             process.stdin.flush()
@@ -57,14 +52,15 @@ class Worker:
             try:
                 event = self.events.get(timeout=patience)
             except queue.Empty:
-                return self._hung(request, at, patience, began)
+                return self._hung(request, at, began)
             if event is None:
                 return self._died(request, at, began)
             if event.ready:
-                at = "before the first step"
-                log_from, patience = self._log_size(), self.silence
+                at, patience = BEFORE, self.silence + MARGIN
             elif event.verdict is not None:
-                return self._with_output(event.verdict, log_from)
+                return event.verdict
+            elif event.died:
+                return self._lost(request, at, event.died, began)
             elif event.usage:
                 sentence = (
                     event.usage if event.usage.startswith("pair ") else f"pair {request.pair.name}: {event.usage}"
@@ -79,7 +75,6 @@ class Worker:
         with self.lock:
             self.closed = True
             self._end()
-            self.place.close()
             self.log.close()
 
     def _end(self) -> None:
@@ -107,8 +102,7 @@ class Worker:
             self.log.truncate()
             self.events = queue.Queue()
             self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and a number
-                [sys.executable, "-m", "harness.worker", str(self.place.fileno())],
-                pass_fds=[self.place.fileno()],
+                [sys.executable, "-m", "harness.worker", str(self.silence)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.log,
@@ -129,40 +123,23 @@ class Worker:
             pass  # the pipe was closed under us, or a dying process wrote half a line
         events.put(None)
 
-    def _placed(self) -> str:
-        """Where the process was when it last said so, even if it had no time to say it in an event."""
-        return os.pread(self.place.fileno(), PLACE, 0).strip(b"\0 ").decode(errors="replace")
-
     def _log_size(self) -> int:
         return os.fstat(self.log.fileno()).st_size
 
     def _logged(self, start: int = 0) -> str:
         return os.pread(self.log.fileno(), 1 << 20, start).decode(errors="replace")
 
-    def _with_output(self, verdict: Verdict, log_from: int) -> Verdict:
-        lines = [line for line in self._logged(log_from).splitlines() if line.strip() and not chatter(line)]
-        if not lines:
-            return verdict
-        printed = Finding("printed", f"the loops printed {counted(len(lines), 'line')}, the first: {lines[0][:200]}")
-        return replace(verdict, findings=(*verdict.findings, printed))
-
-    def _hung(self, request: Request, at: str, patience: float, began: float) -> Verdict:
+    def _hung(self, request: Request, at: str, began: float) -> Verdict:
         process, before = self.process, self._log_size()
         if process is not None:
-            process.send_signal(signal.SIGUSR1)
+            os.killpg(process.pid, signal.SIGUSR1)
             time.sleep(0.5)
         dump = self._logged(before)
         self._end()
-        ours = str(Path(__file__).parent.parent) + os.sep
-        threads = dump.strip().split("\n\n")
-        dump = "\n\n".join([thread for thread in threads if "_loop" in thread] or threads)
-        dump = "\n".join(line for line in dump.splitlines() if ours not in line)
-        here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
-        sentence = (
-            f"{self._placed() or at}: no step for {patience:g} s, so it was ended; raise --timeout if it is only slow"
-        )
+        here = [line.strip() for line in dump.splitlines() if str(request.pair.folder) in line]
         where = f" (it was at {here[0]})" if here else ""
-        return self._lost(request, sentence + where, dump, began)
+        said = f"no step for {self.silence:g} s, so it was ended; raise --timeout if it is only slow{where}"
+        return self._error(request, f"{at}: {said}", "\n".join(here), began)
 
     def _died(self, request: Request, at: str, began: float) -> Verdict:
         process = self.process
@@ -170,22 +147,18 @@ class Worker:
             code = process.wait(timeout=5) if process is not None else -signal.SIGKILL
         except subprocess.TimeoutExpired:
             code = -signal.SIGKILL  # it lives on, but what it says can no longer be read
-        at = self._placed() or at
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        tail = "\n".join(self._logged().splitlines()[-15:])
+        verdict = self._lost(request, at, how(code), began)
         self._end()
-        return self._lost(request, f"{at}: the process died ({how}); run this pair alone to see why", tail, began)
+        return verdict
+
+    def _lost(self, request: Request, at: str, died: str, began: float) -> Verdict:
+        tail = "\n".join(self._logged().splitlines()[-15:])
+        return self._error(request, f"{at}: the process died ({died}); run this pair alone to see why", tail, began)
 
     @staticmethod
-    def _lost(request: Request, sentence: str, trace: str, began: float) -> Verdict:
-        side = sentence.split()[0] if sentence.startswith(("torch", "tensorflow")) else ""
+    def _error(request: Request, sentence: str, trace: str, began: float) -> Verdict:
         seconds = round(time.monotonic() - began, 3)
-        return Verdict(request.pair.name, "ERROR", sentence, trace=trace, side=side, seconds=seconds)
-
-
-def chatter(line: str) -> bool:
-    """Whether a line is a framework's own start-up message, which no user wrote."""
-    return line.startswith(("WARNING: All log messages", "I0000", "E0000", "W0000")) or "cpu_feature_guard" in line
+        return Verdict(request.pair.name, "ERROR", sentence, trace=trace, seconds=seconds)
 
 
 class Pool:

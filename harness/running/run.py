@@ -1,29 +1,24 @@
-"""One side's loop on a problem in one precision, started and advanced step by step."""
+"""One side's loop on a problem in one precision, started and advanced step by step, in the process it has to itself."""
 
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from harness.contract.record import Record, copied
+from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
-from harness.running.frameworks import Isolated, Precision, Side
+from harness.running.frameworks import Framework
+from harness.running.leaks import Each, Watch
 from harness.running.pairs import Pair
+from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
+from harness.running.wide import Wide
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
-
-
-class LoopError(Exception):
-    """A loop that raised, or yielded what is no record: side, step and the traceback of the user's own lines."""
-
-    def __init__(self, side: Side, precision: Precision, step: int, message: str, trace: str = "") -> None:
-        super().__init__(f"{side} loop, {precision}, step {step}: {message}")
-        self.side, self.precision, self.step, self.message, self.trace = side, precision, step, message, trace
 
 
 class Weights(Mapping[str, Any]):
@@ -45,45 +40,38 @@ class Weights(Mapping[str, Any]):
         return len(self.tensors)
 
 
-@dataclass
-class Step:
-    """One record: owned arrays, the live tensors behind them, the epoch of its last batch, the examples it used up."""
-
-    arrays: Record
-    live: dict[str, Any]
-    epoch: int
-    examples: int
-
-
 class Run:
-    """One side's loop on a problem in one precision, as an iterator of Steps that must be closed."""
+    """One side's loop on a problem in one precision, as an iterator of Steps whose arrays hold until the next one."""
 
-    at: ClassVar[str] = "before the first step"
-    """Which loop of this process is being advanced, for whoever has to explain why it stopped answering."""
-    tell: ClassVar[Callable[[str], None]] = staticmethod(lambda _at: None)
-    """Told the same at once, as a process that dies has no time to say where it was."""
-
-    def __init__(self, pair: Pair, side: Side, problem: Problem, precision: Precision) -> None:
-        self.pair, self.side, self.problem, self.precision = pair, side, problem, precision
-        self.state = Isolated(side, precision, problem.seed)
+    def __init__(self, pair: Pair, spec: RunSpec, problem: Problem, framework: Framework) -> None:
+        self.pair, self.spec, self.problem, self.framework = pair, spec, problem, framework
         self.step, self.epoch, self.examples = 0, 0, 0
         self.by_data = False
+        self.live: dict[str, Any] = {}
         self.written: dict[str, Any] = {}
+        self.watching = Watch(spec.watch.harmless, move=spec.watch.move) if spec.watch else None
         self.watch: AbstractContextManager[Any] = nullcontext()
-        with self.state.active():
-            train = pair.train(side)
-            self.weights = Weights(self.state.tensors(problem.weights))
+        if watch := self.watching:
+            self.watch = Each(lambda: framework.watched(watch))
+        self.wide = Wide(spec.side) if spec.precision == "float64" else None
+        with self._wide():
+            train = pair.train(spec.side)
+            self.parameters = tuple(inspect.signature(train).parameters)
+            self.weights = Weights(self._tensors(problem.weights))
             self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
+
+    def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.framework.tensor(array) for name, array in arrays.items()}
 
     def _arguments(self, train: Callable[..., Any]) -> list[Any]:
         names = list(inspect.signature(train).parameters)
         if names[:1] != ["weights"] or names[1:2] not in (["batches"], ["data"]):
             raise UsageError(
-                f"pair {self.pair.name}: {self.pair.file(self.side).name}: "
+                f"pair {self.pair.name}: {self.pair.file(self.spec.side).name}: "
                 "train must begin (weights, batches, ...) or (weights, data, ...)"
             )
         self.by_data = names[1] == "data"
-        return [self.state.tensors(self.problem.data) if self.by_data else self._batches()]
+        return [self._tensors(self.problem.data) if self.by_data else self._batches()]
 
     def _keywords(self, train: Callable[..., Any]) -> dict[str, Any]:
         problem = self.problem
@@ -91,7 +79,7 @@ class Run:
         offered = {"batch_size": problem.batch_size, "epochs": problem.passes, "order": problem.order}
         extra = {name: value for name, value in offered.items() if name in taken and name not in problem.hyper}
         anything = any(p.kind is p.VAR_KEYWORD for p in taken.values())
-        file = self.pair.file(self.side).name
+        file = self.pair.file(self.spec.side).name
         for name in problem.hyper:
             if name not in taken and not anything:
                 raise UsageError(
@@ -110,12 +98,16 @@ class Run:
                 )
         return {**problem.hyper, **extra}
 
+    def _wide(self) -> AbstractContextManager[None]:
+        """What a float64 run is advanced inside; its ``wide.notes`` are what was kept there, where and how often."""
+        return self.wide.active() if self.wide else nullcontext()
+
     def _batches(self) -> Iterator[Any]:
         make = batch_type(self.problem)
         for epoch, arrays in self.problem.batches():
             self.epoch = epoch
             self.examples += len(next(iter(arrays.values())))
-            yield make(**self.state.tensors(arrays))
+            yield make(**self._tensors(arrays))
 
     def __iter__(self) -> Iterator[Step]:
         return self
@@ -124,33 +116,25 @@ class Run:
         if self.problem.steps is not None and self.step >= self.problem.steps:
             raise StopIteration
         self.examples = 0
-        Run.at = f"{self.side} loop, {self.precision}, step {self.step}"
-        Run.tell(Run.at)
-        with self.state.active(), self.watch:
+        with self._wide(), self.watch:
             try:
-                record = next(self.loop)
-                arrays, live = copied(record)
+                arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
             except StopIteration:
                 raise
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit, KeyboardInterrupt) as error:
                 raise self._error(error) from error
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)
-            raise LoopError(
-                self.side,
-                self.precision,
-                0,
-                f"never read the weights {unread}; load every weight, or take it out of the scenario",
-            )
+            raise self._failed(f"never read the weights {unread}; load every weight, or take it out of the scenario")
         if self.by_data:
             self.epoch, batch = divmod(self.step, self.problem.batches_per_epoch)
             size = self.problem.batch_size
             self.examples = min(size, self.problem.examples - batch * size)
         self.step += 1
-        return Step(arrays, live, self.epoch, self.examples)
+        return Step(arrays, self.epoch, self.examples)
 
     def _error(self, error: BaseException) -> LoopError:
-        file = str(self.pair.file(self.side))
+        file = str(self.pair.file(self.spec.side))
         own_only = error.__traceback__
         while own_only is not None and own_only.tb_frame.f_code.co_filename != file:
             own_only = own_only.tb_next
@@ -160,35 +144,47 @@ class Run:
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         said = said if len(said) <= MOST else said[:MOST] + " ..."
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
-        return LoopError(self.side, self.precision, self.step, f"{kind}{said}{place}", "".join(lines))
+        return self._failed(f"{kind}{said}{place}", trace="".join(lines))
 
-    def write(self, step: Step, arrays: Record) -> None:
-        """Put other values into the live tensors of a record, for the resynchronised mode.
+    def _failed(self, message: str, *, back: int = 0, trace: str = "") -> LoopError:
+        return LoopError(self.spec.side, self.spec.precision, self.step - back, message, trace)
+
+    @property
+    def watched(self) -> Watched:
+        """What was seen of float32 so far, if the run is watched."""
+        seen = self.watching.seen if self.watching else Watched()
+        if self.wide is None:
+            return seen
+        return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]
+
+    def write(self, arrays: Record) -> None:
+        """Put values into the live tensors of the last step, for the resynchronised mode.
 
         Raises LoopError for a tensor that is a copy or was computed, so that writing to it would reach nothing.
         """
-        with self.state.active():
-            for name, array in arrays.items():
-                target = step.live.get(name)
-                if target is None or array is None:
-                    continue
-                if hasattr(target, "copy_"):
-                    # The tensor is kept, so that its memory cannot be given to the next copy of it.
-                    first = self.written.setdefault(name, target)
-                    if first.untyped_storage().data_ptr() != target.untyped_storage().data_ptr():
-                        message = (
-                            f"{name} is another tensor than at the step before, a copy perhaps, so --resync cannot write to "
-                            "it; yield the parameter, slot or buffer itself, not a clone or a new one"
-                        )
-                        raise LoopError(self.side, self.precision, self.step - 1, message)
-                    target.detach().copy_(self.state.session.tensor(array))
-                elif getattr(target, "writable", hasattr(target, "assign")):
-                    target.assign(array.astype(self.precision) if array.dtype.kind == "f" else array)
-                else:
-                    message = f"{name} is no variable but computed, so --resync cannot write to it; yield port.named(variables)"
-                    raise LoopError(self.side, self.precision, self.step - 1, message)
+        for name, array in arrays.items():
+            target = self.live.get(name)
+            if target is None or array is None:
+                continue
+            if not self.framework.writable(target):
+                message = (
+                    f"{name} is no variable but computed, so --resync cannot write to it; yield port.named(variables)"
+                )
+                raise self._failed(message, back=1)
+            # The tensor is kept, so that its memory cannot be given to the next copy of it.
+            first = self.written.setdefault(name, target)
+            if self.framework.address(first) != self.framework.address(target):
+                message = (
+                    f"{name} is another tensor than at the step before, a copy perhaps, so --resync cannot write to "
+                    "it; yield the parameter, slot or buffer itself, not a clone or a new one"
+                )
+                raise self._failed(message, back=1)
+            self.framework.write(target, array)
 
-    def close(self) -> None:
-        """End the loop; what it raises while it ends no longer matters to the comparison."""
-        with self.state.active(), suppress(Exception):
+    def close(self) -> bool:
+        """End the loop; whether it ended as it should. What it raises no longer matters to the comparison."""
+        try:
             self.loop.close()
+        except Exception:  # noqa: BLE001  # whatever a loop's own clean-up raises
+            return False
+        return True

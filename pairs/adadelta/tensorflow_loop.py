@@ -55,10 +55,7 @@ def train(weights, batches, *, lr, rho, eps):
             "batch": (target, image, keep1, keep2),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "square_avg": port.named(optimizer.square_avg),
-                "acc_delta": port.named(optimizer.acc_delta),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -26,8 +26,12 @@ class Net(nn.Module):
 def train(weights, batches, *, lr, rho, eps):
     model = Net()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    optimizer = torch.optim.Adadelta(params.values(), lr=lr, rho=rho, eps=eps)
+    optimizer = torch.optim.Adadelta(
+        model.parameters(),
+        lr=lr,
+        rho=rho,
+        eps=eps,
+    )
 
     for target, image, keep1, keep2 in batches:
         outputs = model(image, keep1, keep2)
@@ -35,15 +39,10 @@ def train(weights, batches, *, lr, rho, eps):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (target, image, keep1, keep2),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "square_avg": {n: s["square_avg"] for n, s in state.items()},
-                "acc_delta": {n: s["acc_delta"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -37,10 +37,7 @@ def train(
             "batch": (tags, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "step": dict(zip(weights, optimizer.step, strict=True)),
-                "sum": port.named(optimizer.sum),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -13,7 +13,6 @@ def train(
 ):
     model = nn.Linear(40, 4)
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     criterion = nn.BCEWithLogitsLoss()
     optimizer = torch.optim.Adagrad(
         model.parameters(),
@@ -29,15 +28,10 @@ def train(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (tags, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "step": {n: s["step"] for n, s in state.items()},
-                "sum": {n: s["sum"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -38,7 +38,7 @@ def train(weights, batches, *, lr, betas, eps):
             "loss": loss,
             "grads": port.named(grads),
             "slots": {
-                "step": dict(zip(weights, optimizer.step, strict=True)),
+                "step": port.named(optimizer.step),
                 "exp_avg": port.named(optimizer.exp_avg),
                 "exp_avg_sq": port.named(optimizer.exp_avg_sq),
             },

@@ -21,16 +21,11 @@ def train(weights, batches, *, lr, betas, eps):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
             "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "step": {n: s["step"] for n, s in state.items()},
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
+            "slots": optimizer.state,
             "params": params,
         }

@@ -41,11 +41,11 @@ def train(weights, batches, *, lr, betas, weight_decay):
     )
     decayed.load(weights)
     spared.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # One optimizer for each group; Keras' exclude_from_weight_decay goes by
     # parts of names, and leaves a group out without a word if none matches.
     decaying = faithful.AdamW(lr=lr, betas=betas, weight_decay=weight_decay)
     sparing = faithful.AdamW(lr=lr, betas=betas, weight_decay=0.0)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for x, y in batches:
         with tf.GradientTape() as tape:
@@ -61,22 +61,7 @@ def train(weights, batches, *, lr, betas, weight_decay):
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
-            "grads": {
-                **decayed.named(grads),
-                **spared.named(others),
-            },
-            "slots": {
-                "exp_avg": {
-                    **decayed.named(decaying.exp_avg),
-                    **spared.named(sparing.exp_avg),
-                },
-                "exp_avg_sq": {
-                    **decayed.named(decaying.exp_avg_sq),
-                    **spared.named(sparing.exp_avg_sq),
-                },
-            },
-            "params": {
-                **decayed.named(decayed.variables),
-                **spared.named(spared.variables),
-            },
+            "grads": (grads, others),
+            "model": (decayed, spared),
+            "optimizer": (decaying, sparing),
         }

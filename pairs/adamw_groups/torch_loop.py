@@ -22,7 +22,7 @@ class ResidualNet(nn.Module):
 def train(weights, batches, *, lr, betas, weight_decay):
     model = ResidualNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     spared = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
@@ -33,7 +33,6 @@ def train(weights, batches, *, lr, betas, weight_decay):
         lr=lr,
         betas=betas,
     )
-    criterion = nn.CrossEntropyLoss()
 
     for x, y in batches:
         outputs = model(x)
@@ -41,15 +40,10 @@ def train(weights, batches, *, lr, betas, weight_decay):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -44,16 +44,11 @@ def train(weights, batches, *, lr, betas, eps, weight_decay):
             loss = tf.reduce_mean(tf.exp(outputs) - count * outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        largest = port.named(optimizer.max_exp_avg_sq)
         yield {
             "batch": (x, count),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-                "max_exp_avg_sq": largest,
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

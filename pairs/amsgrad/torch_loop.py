@@ -17,7 +17,6 @@ class CountNet(nn.Module):
 def train(weights, batches, *, lr, betas, eps, weight_decay):
     model = CountNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     criterion = nn.PoissonNLLLoss(log_input=True)
     optimizer = torch.optim.Adam(
         model.parameters(),
@@ -34,17 +33,10 @@ def train(weights, batches, *, lr, betas, eps, weight_decay):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
-        largest = {n: s["max_exp_avg_sq"] for n, s in state.items()}
         yield {
             "batch": (x, count),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-                "max_exp_avg_sq": largest,
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

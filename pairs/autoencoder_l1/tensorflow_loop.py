@@ -36,12 +36,11 @@ def train(weights, batches, *, lr, momentum, l1):
             loss = error + penalty
         by_code, *grads = tape.gradient(loss, [code, *port.variables])
         optimizer.apply(grads, port.variables)
-        buffers = port.named(optimizer.momentum_buffer)
         yield {
             "batch": x,
             "outputs": {"reconstruction": outputs, "code": code},
             "loss": {"total": loss, "error": error, "penalty": penalty},
             "grads": {"code": by_code, **port.named(grads)},
-            "slots": {"momentum_buffer": buffers},
-            "params": port.named(port.variables),
+            "model": port,
+            "optimizer": optimizer,
         }

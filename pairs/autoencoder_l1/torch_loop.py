@@ -16,8 +16,7 @@ class SparseAutoencoder(nn.Module):
 def train(weights, batches, *, lr, momentum, l1):
     model = SparseAutoencoder()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    optimizer = torch.optim.SGD(params.values(), lr=lr, momentum=momentum)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
 
     for (x,) in batches:
         outputs, code = model(x)
@@ -27,15 +26,13 @@ def train(weights, batches, *, lr, momentum, l1):
         loss = error + penalty
         optimizer.zero_grad()
         loss.backward()
-        grads = {n: p.grad for n, p in params.items()}
+        grads = {n: p.grad for n, p in model.named_parameters()}
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
-        buffers = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": x,
             "outputs": {"reconstruction": outputs, "code": code},
             "loss": {"total": loss, "error": error, "penalty": penalty},
             "grads": {"code": code.grad, **grads},
-            "slots": {"momentum_buffer": buffers},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -32,9 +32,9 @@ def train(weights, batches, *, lr):
         ("2.bias", last.bias),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.AdamW(lr=lr)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for y, x in batches:
         with tf.GradientTape() as tape:
@@ -46,10 +46,7 @@ def train(weights, batches, *, lr):
             "batch": (y, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

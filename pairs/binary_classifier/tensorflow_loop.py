@@ -28,7 +28,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
     dataset = tf.data.Dataset.from_tensor_slices((data["x"], data["y"]))
     loader = dataset.batch(batch_size)
     # Keras clips probabilities at 1e-7; torch bounds their logarithms.
-    loss_function = faithful.BCELoss()
+    criterion = faithful.BCELoss()
     # Keras' own Adam adds its epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr)
     train_accuracy = keras.metrics.BinaryAccuracy()
@@ -39,7 +39,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
             with tf.GradientTape() as tape:
                 outputs = model(x)
                 penalty = sum(tf.nn.l2_loss(v) for v in port.variables)
-                loss = loss_function(y, outputs) + l2 * penalty
+                loss = criterion(y, outputs) + l2 * penalty
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
             exp_avg = port.named(optimizer.exp_avg)

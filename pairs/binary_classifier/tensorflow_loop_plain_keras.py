@@ -27,7 +27,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
     port.load(weights)
     dataset = tf.data.Dataset.from_tensor_slices((data["x"], data["y"]))
     loader = dataset.batch(batch_size)
-    loss_function = keras.losses.BinaryCrossentropy()
+    criterion = keras.losses.BinaryCrossentropy()
     optimizer = keras.optimizers.Adam(learning_rate=lr)
     train_accuracy = keras.metrics.BinaryAccuracy()
 
@@ -37,7 +37,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
             with tf.GradientTape() as tape:
                 outputs = model(x)
                 penalty = sum(tf.nn.l2_loss(v) for v in port.variables)
-                loss = loss_function(y, outputs) + l2 * penalty
+                loss = criterion(y, outputs) + l2 * penalty
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
             exp_avg = port.named(optimizer._momentums)

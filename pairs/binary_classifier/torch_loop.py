@@ -20,7 +20,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
     params = dict(model.named_parameters())
     dataset = TensorDataset(data["x"], data["y"])
     loader = DataLoader(dataset, batch_size=batch_size)
-    loss_function = nn.BCELoss()
+    criterion = nn.BCELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for _ in range(epochs):
@@ -28,7 +28,7 @@ def train(weights, data, *, lr, l2, batch_size, epochs):
         for x, y in loader:
             outputs = model(x)
             penalty = sum(p.square().sum() / 2 for p in model.parameters())
-            loss = loss_function(outputs, y) + l2 * penalty
+            loss = criterion(outputs, y) + l2 * penalty
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

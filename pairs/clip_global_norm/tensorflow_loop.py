@@ -22,13 +22,13 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         ("4.bias", last.bias),
     )
     port.load(weights)
+    criterion = keras.losses.MeanSquaredError()
     # Keras' weight decay passes the momentum by; torch's goes through it.
     optimizer = faithful.SGD(
         lr=lr,
         momentum=momentum,
         weight_decay=weight_decay,
     )
-    criterion = keras.losses.MeanSquaredError()
 
     for x, y in batches:
         with tf.GradientTape() as tape:
@@ -41,14 +41,13 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         scale = tf.minimum(max_norm / (norm + 1e-6), 1.0)
         clipped = [grad * scale for grad in grads]
         optimizer.apply(clipped, port.variables)
-        buffers = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "clipped": port.named(clipped),
-            "slots": {"momentum_buffer": buffers},
-            "params": port.named(port.variables),
+            "grads": grads,
+            "clipped": clipped,
+            "model": port,
+            "optimizer": optimizer,
             "metrics": {"norm": norm},
         }

@@ -12,13 +12,13 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
     )
     model.load_state_dict(weights)
     params = dict(model.named_parameters())
+    criterion = nn.MSELoss()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=lr,
         momentum=momentum,
         weight_decay=weight_decay,
     )
-    criterion = nn.MSELoss()
 
     for x, y in batches:
         outputs = model(x)
@@ -31,15 +31,13 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
         clipped = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
-        buffers = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
             "grads": grads,
             "clipped": clipped,
-            "slots": {"momentum_buffer": buffers},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
             "metrics": {"norm": norm},
         }

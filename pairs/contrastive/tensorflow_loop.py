@@ -66,10 +66,7 @@ def train(weights, batches, *, lr, temperature, jitter):
             "batch": (x, views),
             "outputs": (outputs, similarity),
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

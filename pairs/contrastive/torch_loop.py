@@ -34,7 +34,6 @@ def nt_xent(z, temperature):
 def train(weights, batches, *, lr, temperature, jitter):
     model = SimCLR()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for x, first, second in batches:
@@ -44,15 +43,10 @@ def train(weights, batches, *, lr, temperature, jitter):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (x, views),
             "outputs": (outputs, similarity),
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -51,7 +51,7 @@ def train(weights, batches, *, lr, momentum):
     )
     port.load(weights)
     buffers.load(weights)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(
+    criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
     )
     # Keras' own velocity contains the learning rate; torch's buffer does not.
@@ -61,16 +61,15 @@ def train(weights, batches, *, lr, momentum):
         x = tf.transpose(image, (0, 2, 3, 1))
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
-            loss = loss_function(label, outputs)
+            loss = criterion(label, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (image, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"momentum_buffer": momenta},
-            "params": port.named(port.variables),
-            "buffers": buffers.named(buffers.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
+            "buffers": buffers,
         }

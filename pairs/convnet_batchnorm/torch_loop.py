@@ -22,26 +22,20 @@ class ConvNet(nn.Module):
 def train(weights, batches, *, lr, momentum):
     model = ConvNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    buffers = dict(model.named_buffers())
-    loss_function = nn.CrossEntropyLoss()
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
 
     model.train()
     for image, label in batches:
         outputs = model(image)
-        loss = loss_function(outputs, label)
+        loss = criterion(outputs, label)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
-        momenta = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": (image, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {"momentum_buffer": momenta},
-            "params": params,
-            "buffers": buffers,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -27,7 +27,6 @@ class Recogniser(nn.Module):
 def train(weights, batches, *, lr, weight_decay):
     model = Recogniser()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=lr,
@@ -45,15 +44,10 @@ def train(weights, batches, *, lr, weight_decay):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (labels, label_lengths, frame_lengths, frames),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

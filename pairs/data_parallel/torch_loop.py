@@ -1,6 +1,5 @@
-import runpy
+import os
 import tempfile
-from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -8,29 +7,19 @@ from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-
-def join(rank, folder):
-    # init_process_group has one default group for the whole process, which
-    # two trainings that take turns in a process cannot share.
-    store = dist.FileStore(f"{folder}/store", 2)
-    group = dist.ProcessGroup(store, rank, 2)
-    gloo = dist.ProcessGroupGloo(store, rank, 2, timedelta(minutes=1))
-    backend = dist.ProcessGroup.BackendType.GLOO
-    group._register_backend(torch.device("cpu"), backend, gloo)
-    group._set_default_backend(backend)
-    return group
+# The ranks talk to each other and to nobody outside this machine.
+os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
 
 
-def network():
-    return nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 3))
-
-
-def replica(group, model, data, lr, batch_size, epochs):
-    # The second rank gets the first one's weights here.
-    parallel = DistributedDataParallel(model, process_group=group)
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+def replica(rank, store, weights, data, lr, batch_size, epochs):
+    dist.init_process_group("gloo", store, rank=rank, world_size=2)
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 3))
+    if rank == 0:  # the other one gets its weights from here, through DDP
+        model.load_state_dict(weights)
+    parallel = DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(parallel.parameters(), lr=lr)
     dataset = TensorDataset(data["x"], data["y"])
-    sampler = DistributedSampler(dataset, 2, group.rank(), shuffle=False)
+    sampler = DistributedSampler(dataset, shuffle=False)
     loader = DataLoader(dataset, batch_size // 2, sampler=sampler)
     criterion = nn.CrossEntropyLoss()
 
@@ -42,7 +31,7 @@ def replica(group, model, data, lr, batch_size, epochs):
             loss.backward()
             optimizer.step()
             total = loss.detach().clone()
-            dist.all_reduce(total, group=group)
+            dist.all_reduce(total)
             yield {
                 "batch": (x, y),
                 "outputs": outputs,
@@ -50,32 +39,24 @@ def replica(group, model, data, lr, batch_size, epochs):
                 "grads": {n: p.grad for n, p in model.named_parameters()},
                 "params": dict(model.named_parameters()),
             }
+    dist.destroy_process_group()
+
+
+def second_rank(*job):
+    for _ in replica(1, *job):
+        pass
 
 
 def train(weights, data, *, lr, batch_size, epochs):
-    model = network()
-    model.load_state_dict(weights)
-
-    # To import torch takes seconds; a fork server does it once for every
-    # training that follows.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo"])
+    # What torchrun does: one process a rank, and a place where they meet.
     with tempfile.TemporaryDirectory() as folder:
-        job = (data, lr, batch_size, epochs)
-        second = (__file__, {"folder": folder, "job": job}, "__main__")
-        other = context.Process(target=runpy.run_path, args=second)
+        store = f"file://{folder}/store"
+        job = (store, weights, data, lr, batch_size, epochs)
+        context = multiprocessing.get_context("fork")
+        other = context.Process(target=second_rank, args=job)
         other.start()
         try:
-            group = join(0, folder)
-            yield from replica(group, model, *job)
+            yield from replica(0, *job)
         finally:
             other.kill()
             other.join()
-
-
-# The second rank is a process of its own, in which train has this file run.
-if __name__ == "__main__":
-    folder, job = globals()["folder"], globals()["job"]
-    torch.set_default_dtype(job[0]["x"].dtype)
-    for _ in replica(join(1, folder), network(), *job):
-        pass

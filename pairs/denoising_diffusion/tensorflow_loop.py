@@ -75,15 +75,18 @@ def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
     optimizer = faithful.Adam(lr=lr)
     averages = [tf.Variable(v) for v in port.variables]
 
-    # tf.linspace of Python numbers would be float32.
+    # The noise schedule; tf.linspace of Python numbers would be float32.
     ends = tf.constant([beta_start, beta_end], model.dtype)
     kept = tf.math.cumprod(1 - tf.linspace(*tf.unstack(ends), 50))
     signal, spread = tf.sqrt(kept), tf.sqrt(1 - kept)
 
     for images, noise, timesteps in batches:
+        # The forward process.
         signal_t = tf.gather(signal, timesteps)[:, None, None, None]
         spread_t = tf.gather(spread, timesteps)[:, None, None, None]
         noised = signal_t * images + spread_t * noise
+
+        # The denoiser's step.
         with tf.GradientTape() as tape:
             pixels = tf.transpose(noised, (0, 2, 3, 1))
             outputs = model(pixels, timesteps)
@@ -91,18 +94,16 @@ def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
             loss = tf.reduce_mean(tf.square(outputs - noise))
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+
+        # The average follows.
         for average, v in zip(averages, port.variables, strict=True):
             average.assign_add((1 - ema_decay) * (v - average))
-
         yield {
             "batch": (images, noise, timesteps),
             "outputs": {"noised": noised, "predicted": outputs},
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
             "buffers": {"averages": port.named(averages)},
         }

@@ -51,33 +51,33 @@ def train(weights, batches, *, lr, beta_start, beta_end, ema_decay):
     averages = copy.deepcopy(model).requires_grad_(False)
     averages = dict(averages.named_parameters())
 
+    # The noise schedule.
     betas = torch.linspace(beta_start, beta_end, 50)
     kept = torch.cumprod(1 - betas, 0)
     signal, spread = torch.sqrt(kept), torch.sqrt(1 - kept)
 
     for images, noise, timesteps in batches:
+        # The forward process.
         signal_t = signal[timesteps][:, None, None, None]
         spread_t = spread[timesteps][:, None, None, None]
         noised = signal_t * images + spread_t * noise
+
+        # The denoiser's step.
         outputs = model(noised, timesteps)
         loss = nn.functional.mse_loss(outputs, noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
+        # The average follows.
         with torch.no_grad():
             for name, average in averages.items():
                 average.lerp_(params[name], 1 - ema_decay)
-
-        state = {n: optimizer.state[p] for n, p in params.items()}
         yield {
             "batch": (images, noise, timesteps),
             "outputs": {"noised": noised, "predicted": outputs},
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
             "buffers": {"averages": averages},
         }

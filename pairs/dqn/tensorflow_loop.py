@@ -20,66 +20,57 @@ class QNet(keras.Model):
 
 
 def parameters(model):
-    return Port(
-        ("fc1.weight", model.fc1.kernel, "i o -> o i"),
-        ("fc1.bias", model.fc1.bias),
-        ("fc2.weight", model.fc2.kernel, "i o -> o i"),
-        ("fc2.bias", model.fc2.bias),
-        ("head.weight", model.head.kernel, "i o -> o i"),
-        ("head.bias", model.head.bias),
-    )
+    yield "fc1.weight", model.fc1.kernel, "i o -> o i"
+    yield "fc1.bias", model.fc1.bias
+    yield "fc2.weight", model.fc2.kernel, "i o -> o i"
+    yield "fc2.bias", model.fc2.bias
+    yield "head.weight", model.head.kernel, "i o -> o i"
+    yield "head.bias", model.head.bias
 
 
 def statistics(model):
-    return Port(
-        ("norm.running_mean", model.norm.running_mean),
-        ("norm.running_var", model.norm.running_var),
-        ("norm.num_batches_tracked", model.norm.num_batches_tracked),
-    )
+    yield from model.norm.named_buffers("norm.")
 
 
 def train(weights, batches, *, lr, discount, sync_every):
     model, target = QNet(), QNet()
     for network in (model, target):
         network(tf.zeros((1, 4)))
-    port, buffers = parameters(model), statistics(model)
+    port, buffers = Port(*parameters(model)), Port(*statistics(model))
     port.load(weights)
     buffers.load(weights)
     # Not only the trainable variables: the running statistics go along.
     target.set_weights(model.get_weights())
-    target_port, target_buffers = parameters(target), statistics(target)
+    target_port = Port(*parameters(target), *statistics(target))
+    smooth_l1_loss = keras.losses.Huber(delta=1.0)
     # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.Adam(lr=lr)
-    smooth_l1_loss = keras.losses.Huber(delta=1.0)
 
     for step, batch in enumerate(batches, 1):
-        # Before the tape, so that no gradient reaches the goal.
+        # The goal, before the tape, so that no gradient reaches it.
         best = tf.reduce_max(target(batch.next_state), 1)
         goal = batch.reward + discount * (1 - batch.done) * best
 
+        # The step towards it.
         with tf.GradientTape() as tape:
             values = model(batch.state, training=True)
             taken = tf.gather(values, batch.action, batch_dims=1)
             loss = smooth_l1_loss(goal, taken)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+
+        # The target network follows.
         if step % sync_every == 0:
             target.set_weights(model.get_weights())
         yield {
             "batch": batch,
             "outputs": {"goal": goal, "values": values, "taken": taken},
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
             "buffers": {
                 **buffers.named(buffers.variables),
-                "target": {
-                    **target_port.named(target_port.variables),
-                    **target_buffers.named(target_buffers.variables),
-                },
+                "target": target_port,
             },
         }

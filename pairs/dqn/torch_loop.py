@@ -20,35 +20,33 @@ class QNet(nn.Module):
 def train(weights, batches, *, lr, discount, sync_every):
     model = QNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     target = QNet().eval()
     target.load_state_dict(model.state_dict())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for step, batch in enumerate(batches, 1):
+        # The goal, which no gradient reaches.
         with torch.no_grad():
             best = target(batch.next_state).max(1).values
             goal = batch.reward + discount * (1 - batch.done) * best
 
+        # The step towards it.
         values = model(batch.state)
         taken = values.gather(1, batch.action.unsqueeze(1)).squeeze(1)
         loss = F.smooth_l1_loss(taken, goal)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
+
+        # The target network follows.
         if step % sync_every == 0:
             target.load_state_dict(model.state_dict())
         yield {
             "batch": batch,
             "outputs": {"goal": goal, "values": values, "taken": taken},
             "loss": loss,
-            "grads": {n: p.grad for n, p in params.items()},
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
             "buffers": {
                 **dict(model.named_buffers()),
                 "target": target.state_dict(),

@@ -26,9 +26,9 @@ def train(weights, batches, *, lr, momentum, decay):
     port, averages = ported(model), ported(average)
     port.load(weights)
     averages.load(weights)
+    criterion = keras.losses.MeanSquaredError()
     # Keras' own velocity contains the learning rate; torch's buffer does not.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
-    criterion = keras.losses.MeanSquaredError()
 
     for step, (x, y, held_out_x, held_out_y) in enumerate(batches):
         with tf.GradientTape() as tape:
@@ -45,14 +45,13 @@ def train(weights, batches, *, lr, momentum, decay):
 
         predictions = average(held_out_x)
         held_out_loss = criterion(held_out_y, predictions)
-        buffers = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (x, y, held_out_x, held_out_y),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"momentum_buffer": buffers},
-            "params": port.named(port.variables),
-            "buffers": averages.named(averages.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
+            "buffers": averages,
             "metrics": {"held_out_loss": held_out_loss},
         }

@@ -50,9 +50,9 @@ def train(weights, batches, *, lr, momentum):
     )
     for port in (frozen, trained, statistics):
         port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' own velocity contains the learning rate; torch's buffer does not.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for y, x in batches:
         with tf.GradientTape() as tape:
@@ -60,16 +60,12 @@ def train(weights, batches, *, lr, momentum):
             loss = criterion(y, outputs)
         grads = tape.gradient(loss, trained.variables)
         optimizer.apply(grads, trained.variables)
-        momenta = trained.named(optimizer.momentum_buffer)
         yield {
             "batch": (y, x),
             "outputs": outputs,
             "loss": loss,
             "grads": trained.named(grads),
-            "slots": {"momentum_buffer": momenta},
-            "params": {
-                **frozen.named(frozen.variables),
-                **trained.named(trained.variables),
-            },
-            "buffers": statistics.named(statistics.variables),
+            "model": (frozen, trained),
+            "optimizer": optimizer,
+            "buffers": statistics,
         }

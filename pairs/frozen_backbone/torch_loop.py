@@ -25,9 +25,9 @@ def train(weights, batches, *, lr, momentum):
     model = Classifier()
     model.load_state_dict(weights)
     model.backbone.requires_grad_(False)
-    trained = dict(model.head.named_parameters(prefix="head"))
-    optimizer = torch.optim.SGD(trained.values(), lr=lr, momentum=momentum)
+    trained = model.head.parameters()
     criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(trained, lr=lr, momentum=momentum)
 
     model.train()
     for y, x in batches:
@@ -36,14 +36,10 @@ def train(weights, batches, *, lr, momentum):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        state = {n: optimizer.state[p] for n, p in trained.items()}
-        momenta = {n: s["momentum_buffer"] for n, s in state.items()}
         yield {
             "batch": (y, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": {n: p.grad for n, p in trained.items()},
-            "slots": {"momentum_buffer": momenta},
-            "params": dict(model.named_parameters()),
-            "buffers": dict(model.named_buffers()),
+            "model": model,
+            "optimizer": optimizer,
         }

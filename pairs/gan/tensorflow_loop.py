@@ -75,20 +75,15 @@ def train(weights, batches, *, lr, betas):
     g_port.load(weights)
     d_port.load(weights)
     buffers.load(weights)
+    criterion = keras.losses.BinaryCrossentropy(from_logits=True)
     g_optimizer = faithful.Adam(lr, betas)
     d_optimizer = faithful.Adam(lr, betas)
-    bce = keras.losses.BinaryCrossentropy(from_logits=True)
-
-    def both(of_generator, of_discriminator):
-        return {
-            **g_port.named(of_generator),
-            **d_port.named(of_discriminator),
-        }
 
     for images, latent in batches:
-        # The generator runs once: a second run for its own tape would count
-        # the batch twice in its running statistics. The discriminator's tape
-        # begins after it, so there is nothing to detach.
+        # The discriminator's step. The generator runs once: a second run
+        # for its own tape would count the batch twice in its running
+        # statistics. The discriminator's tape begins after it, so there is
+        # nothing to detach.
         with tf.GradientTape() as g_tape:
             z = tf.transpose(latent, (0, 2, 3, 1))
             fake = generator(z, training=True)
@@ -96,19 +91,18 @@ def train(weights, batches, *, lr, betas):
                 real = tf.transpose(images, (0, 2, 3, 1))
                 on_real = discriminator(real, training=True)
                 on_fake = discriminator(fake, training=True)
-                d_loss = bce(tf.ones_like(on_real), on_real)
-                d_loss = d_loss + bce(tf.zeros_like(on_fake), on_fake)
+                d_loss = criterion(tf.ones_like(on_real), on_real)
+                d_loss = d_loss + criterion(tf.zeros_like(on_fake), on_fake)
             d_grads = d_tape.gradient(d_loss, d_port.variables)
             d_optimizer.apply(d_grads, d_port.variables)
 
-            judged = discriminator(fake, training=True)
-            g_loss = bce(tf.ones_like(judged), judged)
+            # The generator's step.
+            g_logits = discriminator(fake, training=True)
+            g_loss = criterion(tf.ones_like(g_logits), g_logits)
         g_grads = g_tape.gradient(g_loss, g_port.variables)
         g_optimizer.apply(g_grads, g_port.variables)
 
         fake = tf.transpose(fake, (0, 3, 1, 2))
-        means = both(g_optimizer.exp_avg, d_optimizer.exp_avg)
-        squares = both(g_optimizer.exp_avg_sq, d_optimizer.exp_avg_sq)
         distance = tf.reduce_mean(images, 0) - tf.reduce_mean(fake, 0)
         yield {
             "batch": (images, latent),
@@ -116,12 +110,12 @@ def train(weights, batches, *, lr, betas):
                 "fake": fake,
                 "on_real": on_real,
                 "on_fake": on_fake,
-                "judged": judged,
+                "g_logits": g_logits,
             },
             "loss": {"discriminator": d_loss, "generator": g_loss},
-            "grads": both(g_grads, d_grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": both(g_port.variables, d_port.variables),
-            "buffers": buffers.named(buffers.variables),
+            "grads": (g_grads, d_grads),
+            "model": (g_port, d_port),
+            "optimizer": (g_optimizer, d_optimizer),
+            "buffers": buffers,
             "metrics": {"distance": tf.reduce_mean(tf.abs(distance))},
         }

@@ -32,35 +32,33 @@ def train(weights, batches, *, lr, betas):
     networks = {"generator": generator, "discriminator": discriminator}
     model = nn.ModuleDict(networks)
     model.load_state_dict(weights)
+    criterion = nn.BCEWithLogitsLoss()
     g_optimizer = torch.optim.Adam(generator.parameters(), lr, betas)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr, betas)
-    bce = nn.BCEWithLogitsLoss()
-    params = dict(model.named_parameters())
+    g_params = dict(generator.named_parameters("generator"))
+    d_params = dict(discriminator.named_parameters("discriminator"))
 
     for images, latent in batches:
+        # The discriminator's step.
         fake = generator(latent)
         on_real = discriminator(images)
         on_fake = discriminator(fake.detach())
-        d_loss = bce(on_real, torch.ones_like(on_real))
-        d_loss = d_loss + bce(on_fake, torch.zeros_like(on_fake))
+        d_loss = criterion(on_real, torch.ones_like(on_real))
+        d_loss = d_loss + criterion(on_fake, torch.zeros_like(on_fake))
         d_optimizer.zero_grad()
         d_loss.backward()
-        # A copy, because g_loss.backward() adds to these gradients.
-        d_grads = [p.grad.clone() for p in discriminator.parameters()]
+        # Copies, because g_loss.backward() adds to these gradients.
+        d_grads = {n: p.grad.clone() for n, p in d_params.items()}
         d_optimizer.step()
 
-        judged = discriminator(fake)
-        g_loss = bce(judged, torch.ones_like(judged))
+        # The generator's step.
+        g_logits = discriminator(fake)
+        g_loss = criterion(g_logits, torch.ones_like(g_logits))
         g_optimizer.zero_grad()
         g_loss.backward()
-        g_grads = [p.grad for p in generator.parameters()]
+        g_grads = {n: p.grad for n, p in g_params.items()}
         g_optimizer.step()
 
-        grads = dict(zip(params, g_grads + d_grads, strict=True))
-        slots = {**g_optimizer.state, **d_optimizer.state}
-        state = [(name, slots[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
         distance = images.mean(0) - fake.mean(0)
         yield {
             "batch": (images, latent),
@@ -68,12 +66,11 @@ def train(weights, batches, *, lr, betas):
                 "fake": fake,
                 "on_real": on_real,
                 "on_fake": on_fake,
-                "judged": judged,
+                "g_logits": g_logits,
             },
             "loss": {"discriminator": d_loss, "generator": g_loss},
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": params,
-            "buffers": dict(model.named_buffers()),
+            "grads": {**g_grads, **d_grads},
+            "model": model,
+            "optimizer": (g_optimizer, d_optimizer),
             "metrics": {"distance": distance.abs().mean()},
         }

@@ -78,10 +78,10 @@ def train(weights, batches, *, lr, betas, weight_decay, max_norm):
         ("ln_f.weight", model.ln_f.gamma),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     no_decay = [v for v in port.variables if len(v.shape) < 2]
     optimizer = faithful.AdamW(lr=lr, betas=betas, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_list=no_decay)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for x, y in batches:
         with tf.GradientTape() as tape:
@@ -94,12 +94,9 @@ def train(weights, batches, *, lr, betas, weight_decay, max_norm):
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
+            "grads": grads,
             "norm": norm,
-            "clipped": port.named(clipped),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "clipped": clipped,
+            "model": port,
+            "optimizer": optimizer,
         }

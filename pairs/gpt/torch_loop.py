@@ -54,26 +54,25 @@ class GPT(nn.Module):
 def train(weights, batches, *, lr, betas, weight_decay, max_norm):
     model = GPT()
     model.load_state_dict(weights)
-    named = dict(model.named_parameters())
-    decay = [p for p in named.values() if p.dim() >= 2]
-    no_decay = [p for p in named.values() if p.dim() < 2]
+    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
+    decay = [p for p in params.values() if p.dim() >= 2]
+    no_decay = [p for p in params.values() if p.dim() < 2]
     groups = [
         {"params": decay, "weight_decay": weight_decay},
         {"params": no_decay, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas)
-    criterion = nn.CrossEntropyLoss()
 
     for x, y in batches:
         outputs = model(x)
         loss = criterion(outputs.flatten(0, 1), y.flatten())
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad.clone() for name, p in named.items()}
+        grads = {n: p.grad.clone() for n, p in params.items()}
         norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-        clipped = {name: p.grad for name, p in named.items()}
+        clipped = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in named.items()}
         yield {
             "batch": (x, y),
             "outputs": outputs,
@@ -81,9 +80,6 @@ def train(weights, batches, *, lr, betas, weight_decay, max_norm):
             "grads": grads,
             "norm": norm,
             "clipped": clipped,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": named,
+            "model": model,
+            "optimizer": optimizer,
         }

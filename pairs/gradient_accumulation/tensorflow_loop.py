@@ -21,12 +21,11 @@ def train(weights, batches, *, lr, momentum, window, batch_size, order):
         ("2.bias", last.bias),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' gradient_accumulation_steps would carry the window at the end
     # of an epoch over into the next one.
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     batches_per_epoch = -(-len(order[0]) // batch_size)
-    buffers = {}  # until the first update
     grads = [tf.zeros_like(variable) for variable in port.variables]
 
     for _ in order:
@@ -38,17 +37,16 @@ def train(weights, batches, *, lr, momentum, window, batch_size, order):
                 part = loss / window
             parts = tape.gradient(part, port.variables)
             grads = [a + b for a, b in zip(grads, parts, strict=True)]
-            accumulated = port.named(grads)
+            accumulated = grads
 
             if count % window == 0 or count == batches_per_epoch:
                 optimizer.apply(grads, port.variables)
                 grads = [tf.zeros_like(grad) for grad in grads]
-                buffers = port.named(optimizer.momentum_buffer)
             yield {
                 "batch": (y, x),
                 "outputs": outputs,
                 "loss": loss,
                 "grads": accumulated,
-                "slots": {"momentum_buffer": buffers},
-                "params": port.named(port.variables),
+                "model": port,
+                "optimizer": optimizer,
             }

@@ -43,12 +43,12 @@ def train(weights, batches, *, lr, weight_decay):
         ("conv2.lin.weight", model.conv2.kernel, "i o -> o i"),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     first, second = port.variables[:2], port.variables[2:]
     # Two optimizers for torch's two parameter groups: a Keras optimizer
     # has one decay, and would not pass it through Adam's averages.
     decayed = faithful.Adam(lr=lr, weight_decay=weight_decay)
     plain = faithful.Adam(lr=lr)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for y, x, adjacency, known, keep in batches:
         propagate = normalised(adjacency)
@@ -56,7 +56,6 @@ def train(weights, batches, *, lr, weight_decay):
             outputs = model(x, propagate, keep)
             loss = criterion(y[known], outputs[known])
         grads = tape.gradient(loss, port.variables)
-
         decayed.apply(grads[:2], first)
         plain.apply(grads[2:], second)
         rest = model(x, propagate)[~known]
@@ -65,13 +64,8 @@ def train(weights, batches, *, lr, weight_decay):
             "batch": (y, x, propagate, known, keep),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(decayed.exp_avg + plain.exp_avg),
-                "exp_avg_sq": port.named(
-                    decayed.exp_avg_sq + plain.exp_avg_sq,
-                ),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": (decayed, plain),
             "metrics": {"unknown": unknown},
         }

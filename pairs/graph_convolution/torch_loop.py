@@ -35,7 +35,7 @@ def normalised(adjacency):
 def train(weights, batches, *, lr, weight_decay):
     model = GCN()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     first = list(model.conv1.parameters())
     second = list(model.conv2.parameters())
     groups = [
@@ -43,7 +43,6 @@ def train(weights, batches, *, lr, weight_decay):
         {"params": second, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.Adam(groups, lr=lr)
-    criterion = nn.CrossEntropyLoss()
 
     for y, x, adjacency, known, keep in batches:
         propagate = normalised(adjacency)
@@ -51,22 +50,15 @@ def train(weights, batches, *, lr, weight_decay):
         loss = criterion(outputs[known], y[known])
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
-
         optimizer.step()
         with torch.no_grad():
             rest = model(x, propagate)[~known]
             unknown = criterion(rest, y[~known])
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (y, x, propagate, known, keep),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
             "metrics": {"unknown": unknown},
         }

@@ -28,12 +28,12 @@ def train(weights, batches, *, lr):
         ("classifier.bias", model.classifier.bias),
     )
     port.load(weights)
-    # Keras' Adam squares each occurrence of a repeated word by itself.
-    optimizer = faithful.Adam(lr=lr)
     criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
         ignore_class=-100,
     )
+    # Keras' Adam squares each occurrence of a repeated word by itself.
+    optimizer = faithful.Adam(lr=lr)
 
     for lengths, tokens, tags in batches:
         with tf.GradientTape() as tape:
@@ -46,11 +46,8 @@ def train(weights, batches, *, lr):
             "batch": (lengths, tokens, tags),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
             "metrics": {"correct": correct},
         }

@@ -26,28 +26,21 @@ class Tagger(nn.Module):
 def train(weights, batches, *, lr):
     model = Tagger()
     model.load_state_dict(weights)
-    named = dict(model.named_parameters())
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss(ignore_index=-100)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for lengths, tokens, tags in batches:
         outputs = model(tokens, lengths)
         loss = criterion(outputs.flatten(0, 1), tags.flatten())
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in named.items()}
         optimizer.step()
         correct = (outputs.argmax(-1) == tags).sum()
-        state = {name: optimizer.state[p] for name, p in named.items()}
         yield {
             "batch": (lengths, tokens, tags),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": named,
+            "model": model,
+            "optimizer": optimizer,
             "metrics": {"correct": correct},
         }

@@ -41,10 +41,10 @@ def train(weights, batches, *, lr, temperature, alpha):
     )
     frozen.load(weights)
     trained.load(weights)
-    optimizer = keras.optimizers.SGD(learning_rate=lr)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
     )
+    optimizer = keras.optimizers.SGD(learning_rate=lr)
 
     for x, y in batches:
         with tf.GradientTape() as tape:
@@ -58,7 +58,6 @@ def train(weights, batches, *, lr, temperature, alpha):
             labelled = cross_entropy(y, student)
             loss = alpha * temperature**2 * distilled + (1 - alpha) * labelled
         grads = tape.gradient(loss, trained.variables)
-
         optimizer.apply(grads, trained.variables)
         yield {
             "batch": (x, y),
@@ -69,8 +68,6 @@ def train(weights, batches, *, lr, temperature, alpha):
                 "total": loss,
             },
             "grads": trained.named(grads),
-            "params": {
-                **frozen.named(frozen.variables),
-                **trained.named(trained.variables),
-            },
+            "model": (frozen, trained),
+            "optimizer": optimizer,
         }

@@ -22,10 +22,10 @@ def train(weights, batches, *, lr, temperature, alpha):
     model = Distillation()
     model.load_state_dict(weights)
     model.teacher.requires_grad_(False)
-    trained = dict(model.student.named_parameters(prefix="student"))
-    optimizer = torch.optim.SGD(model.student.parameters(), lr=lr)
     kl_div = nn.KLDivLoss(reduction="batchmean", log_target=True)
     cross_entropy = nn.CrossEntropyLoss()
+    trained = model.student.parameters()
+    optimizer = torch.optim.SGD(trained, lr=lr)
 
     for x, y in batches:
         teacher = model.teacher(x)
@@ -37,8 +37,6 @@ def train(weights, batches, *, lr, temperature, alpha):
         loss = alpha * temperature**2 * distilled + (1 - alpha) * labelled
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in trained.items()}
-
         optimizer.step()
         yield {
             "batch": (x, y),
@@ -48,6 +46,6 @@ def train(weights, batches, *, lr, temperature, alpha):
                 "labelled": labelled,
                 "total": loss,
             },
-            "grads": grads,
-            "params": dict(model.named_parameters()),
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -18,13 +18,13 @@ def train(weights, batches, *, lr):
     model = LinearRegression()
     port = Port(("weight", model.w, "i o -> o i"), ("bias", model.b))
     port.load(weights)
-    loss_function = keras.losses.MeanSquaredError()
+    criterion = keras.losses.MeanSquaredError()
     optimizer = keras.optimizers.SGD(learning_rate=lr)
 
     for x, y in batches:
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = loss_function(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         yield {

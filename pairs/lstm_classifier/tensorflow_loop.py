@@ -41,10 +41,7 @@ def train(weights, batches, *, lr):
             "batch": (tokens, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -17,7 +17,6 @@ class Classifier(nn.Module):
 def train(weights, batches, *, lr):
     model = Classifier()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
@@ -26,17 +25,11 @@ def train(weights, batches, *, lr):
         loss = criterion(outputs, label)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (tokens, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

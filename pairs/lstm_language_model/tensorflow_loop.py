@@ -26,8 +26,8 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
         ("decoder.bias", model.decoder.bias),
     )
     port.load(weights)
-    optimizer = keras.optimizers.SGD(learning_rate=lr)
     criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.SGD(learning_rate=lr)
 
     for _ in range(epochs):
         h = c = tf.zeros((1, 6, 12), model.compute_dtype)
@@ -47,8 +47,9 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
                 "outputs": outputs,
                 "hidden": {"h": h, "c": c},
                 "loss": loss,
-                "grads": port.named(grads),
+                "grads": grads,
                 "norm": norm,
-                "clipped": port.named(clipped),
-                "params": port.named(port.variables),
+                "clipped": clipped,
+                "model": port,
+                "optimizer": optimizer,
             }

@@ -18,8 +18,8 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
     model = LanguageModel()
     model.load_state_dict(weights)
     params = dict(model.named_parameters())
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
 
     for _ in range(epochs):
         h = c = torch.zeros(1, 6, 12)
@@ -32,9 +32,9 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
             loss = criterion(outputs.flatten(0, 1), y.flatten())
             optimizer.zero_grad()
             loss.backward()
-            grads = {name: p.grad.clone() for name, p in params.items()}
+            grads = {n: p.grad.clone() for n, p in params.items()}
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-            clipped = {name: p.grad for name, p in params.items()}
+            clipped = {n: p.grad for n, p in params.items()}
             optimizer.step()
             yield {
                 "batch": (x, y),
@@ -44,5 +44,6 @@ def train(weights, data, *, lr, max_norm, batch_size, epochs):
                 "grads": grads,
                 "norm": norm,
                 "clipped": clipped,
-                "params": params,
+                "model": model,
+                "optimizer": optimizer,
             }

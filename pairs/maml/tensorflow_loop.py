@@ -8,9 +8,9 @@ def adapted(model, inner_lr, support_x, support_y, query_x):
     with tf.GradientTape() as tape:
         before = keras.losses.MeanSquaredError()(support_y, model(support_x))
     slow = model.trainable_variables
-    slopes = tape.gradient(before, slow)
-    steps = zip(slow, slopes, strict=True)
-    fast = [variable - inner_lr * slope for variable, slope in steps]
+    grads = tape.gradient(before, slow)
+    steps = zip(slow, grads, strict=True)
+    fast = [variable - inner_lr * grad for variable, grad in steps]
     return model.stateless_call(fast, [], query_x)[0], before
 
 
@@ -37,26 +37,24 @@ def train(weights, batches, *, lr, inner_lr):
     for x, y in batches:
         support_x, query_x = tf.split(x, (5, 10), axis=1)
         support_y, query_y = tf.split(y, (5, 10), axis=1)
-        # The inner tapes stay inside the outer one, which otherwise takes
-        # their gradients for constants, as without create_graph.
+        # The inner loop: a step on each task's support set. Its tapes stay
+        # inside the outer one, which otherwise takes their gradients for
+        # constants, as without create_graph.
         with tf.GradientTape() as tape:
             tasks = zip(support_x, support_y, query_x, strict=True)
             runs = [adapted(model, inner_lr, *task) for task in tasks]
             outputs = tf.stack([after for after, _ in runs])
             before = tf.reduce_mean(tf.stack([loss for _, loss in runs]))
+            # The outer loop: the loss of the query sets.
             loss = keras.losses.MeanSquaredError()(query_y, outputs)
         grads = tape.gradient(loss, port.variables)
-
         optimizer.apply(grads, port.variables)
         yield {
             "batch": (x, y),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
             "metrics": {"before": before},
         }

@@ -43,11 +43,11 @@ def train(weights, batches, *, lr, weight_decay):
         ("head.bias", model.head.bias),
     )
     port.load(weights)
-    optimizer = faithful.AdamW(lr=lr, weight_decay=weight_decay)
     criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
         ignore_class=-100,
     )
+    optimizer = faithful.AdamW(lr=lr, weight_decay=weight_decay)
 
     for _, tokens, masked, seen in batches:
         padding = tokens == 0
@@ -62,10 +62,7 @@ def train(weights, batches, *, lr, weight_decay):
             "batch": (inputs, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

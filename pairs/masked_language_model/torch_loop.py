@@ -30,13 +30,12 @@ class MaskedLanguageModel(nn.Module):
 def train(weights, batches, *, lr, weight_decay):
     model = MaskedLanguageModel()
     model.load_state_dict(weights)
-    named = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss(ignore_index=-100)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=lr,
         weight_decay=weight_decay,
     )
-    criterion = nn.CrossEntropyLoss(ignore_index=-100)
 
     for _, tokens, masked, seen in batches:
         padding = tokens == 0
@@ -46,17 +45,11 @@ def train(weights, batches, *, lr, weight_decay):
         loss = criterion(outputs.flatten(0, 1), labels.flatten())
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in named.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in named.items()}
         yield {
             "batch": (inputs, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": named,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -27,7 +27,7 @@ def train(weights, data, *, lr, batch_size, epochs):
     port.load(weights)
     dataset = tf.data.Dataset.from_tensor_slices((data["x"], data["y"]))
     loader = dataset.batch(batch_size)
-    loss_function = keras.losses.MeanSquaredError()
+    criterion = keras.losses.MeanSquaredError()
     # Not torch's Adam: epsilon is 1e-7, added before the bias correction.
     optimizer = keras.optimizers.Adam(learning_rate=lr)
 
@@ -35,7 +35,7 @@ def train(weights, data, *, lr, batch_size, epochs):
         for x, y in loader:
             with tf.GradientTape() as tape:
                 outputs = model(x)
-                loss = loss_function(y, outputs)
+                loss = criterion(y, outputs)
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
             yield {

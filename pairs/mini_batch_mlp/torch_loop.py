@@ -19,14 +19,14 @@ def train(weights, data, *, lr, batch_size, epochs):
     model.load_state_dict(weights)
     dataset = TensorDataset(data["x"], data["y"])
     loader = DataLoader(dataset, batch_size=batch_size)
-    loss_function = nn.MSELoss()
+    criterion = nn.MSELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     params = dict(model.named_parameters())
 
     for _ in range(epochs):
         for x, y in loader:
             outputs = model(x)
-            loss = loss_function(outputs, y)
+            loss = criterion(outputs, y)
             optimizer.zero_grad()
             loss.backward()
             grads = {name: p.grad for name, p in params.items()}

@@ -102,13 +102,13 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
     buffers = Port(*statistics)
     port.load(weights)
     buffers.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = faithful.RMSprop(
         lr=lr,
         alpha=alpha,
         eps=eps,
         momentum=momentum,
     )
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for images, labels in batches:
         with tf.GradientTape() as tape:
@@ -117,14 +117,12 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
             loss = criterion(labels, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        squares = port.named(optimizer.square_avg)
-        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (images, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"square_avg": squares, "momentum_buffer": momenta},
-            "params": port.named(port.variables),
-            "buffers": buffers.named(buffers.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
+            "buffers": buffers,
         }

@@ -63,7 +63,7 @@ class MobileNet(nn.Module):
 def train(weights, batches, *, lr, alpha, eps, momentum):
     model = MobileNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.RMSprop(
         model.parameters(),
         lr=lr,
@@ -71,24 +71,17 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
         eps=eps,
         momentum=momentum,
     )
-    criterion = nn.CrossEntropyLoss()
 
     for images, labels in batches:
         outputs = model(images)
         loss = criterion(outputs, labels)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        squares = {name: slots["square_avg"] for name, slots in state}
-        momenta = {name: slots["momentum_buffer"] for name, slots in state}
         yield {
             "batch": (images, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {"square_avg": squares, "momentum_buffer": momenta},
-            "params": params,
-            "buffers": dict(model.named_buffers()),
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -39,11 +39,11 @@ def train(weights, batches, *, lr, betas):
         ("log_var", model.log_var),
     )
     port.load(weights)
-    optimizer = faithful.Adam(lr=lr, betas=betas)
     mse_loss = keras.losses.MeanSquaredError()
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
     )
+    optimizer = faithful.Adam(lr=lr, betas=betas)
 
     for x, position, kind in batches:
         with tf.GradientTape() as tape:
@@ -54,7 +54,6 @@ def train(weights, batches, *, lr, betas):
             loss = weight[0] * regression / 2 + weight[1] * classification
             loss = loss + tf.reduce_sum(model.log_var) / 2
         grads = tape.gradient(loss, port.variables)
-
         optimizer.apply(grads, port.variables)
         yield {
             "batch": (x, position, kind),
@@ -64,10 +63,7 @@ def train(weights, batches, *, lr, betas):
                 "classification": classification,
                 "total": loss,
             },
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -23,10 +23,9 @@ class MultiTask(nn.Module):
 def train(weights, batches, *, lr, betas):
     model = MultiTask()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
     mse_loss = nn.MSELoss()
     cross_entropy = nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
 
     for x, position, kind in batches:
         outputs = model(x)
@@ -37,10 +36,7 @@ def train(weights, batches, *, lr, betas):
         loss = loss + model.log_var.sum() / 2
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
-
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (x, position, kind),
             "outputs": outputs,
@@ -49,10 +45,6 @@ def train(weights, batches, *, lr, betas):
                 "classification": classification,
                 "total": loss,
             },
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -57,11 +57,7 @@ def train(weights, batches, *, lr, betas, momentum_decay):
             "batch": image,
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-                "mu_product": port.named(optimizer.mu_product),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

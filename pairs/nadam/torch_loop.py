@@ -24,7 +24,6 @@ class Autoencoder(nn.Module):
 def train(weights, batches, *, lr, betas, momentum_decay):
     model = Autoencoder()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     criterion = nn.BCEWithLogitsLoss()
     optimizer = torch.optim.NAdam(
         model.parameters(),
@@ -38,18 +37,11 @@ def train(weights, batches, *, lr, betas, momentum_decay):
         loss = criterion(outputs, image)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": image,
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-                "mu_product": {n: s["mu_product"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -8,36 +8,38 @@ def train(weights, batches, *, lr, viscosity):
     model = keras.Sequential(
         [
             keras.Input((2,)),
-            first := keras.layers.Dense(16, activation="tanh"),
-            second := keras.layers.Dense(16, activation="tanh"),
-            last := keras.layers.Dense(1),
+            hidden1 := keras.layers.Dense(16, activation="tanh"),
+            hidden2 := keras.layers.Dense(16, activation="tanh"),
+            output := keras.layers.Dense(1),
         ]
     )
     port = Port(
-        ("0.weight", first.kernel, "i o -> o i"),
-        ("0.bias", first.bias),
-        ("2.weight", second.kernel, "i o -> o i"),
-        ("2.bias", second.bias),
-        ("4.weight", last.kernel, "i o -> o i"),
-        ("4.bias", last.bias),
+        ("0.weight", hidden1.kernel, "i o -> o i"),
+        ("0.bias", hidden1.bias),
+        ("2.weight", hidden2.kernel, "i o -> o i"),
+        ("2.bias", hidden2.bias),
+        ("4.weight", output.kernel, "i o -> o i"),
+        ("4.bias", output.bias),
     )
     port.load(weights)
     optimizer = faithful.Adam(lr=lr)
 
     for points, initial, start, time, side in batches:
-        # The inner tapes stay inside the outer one, which otherwise takes
-        # the derivatives for constants, as without create_graph.
+        # The solution's first and second derivatives. The inner tapes stay
+        # inside the outer one, which otherwise takes the derivatives for
+        # constants, as without create_graph.
         with tf.GradientTape() as tape:
-            with tf.GradientTape() as bending:
-                bending.watch(points)
-                with tf.GradientTape() as sloping:
-                    sloping.watch(points)
+            with tf.GradientTape() as outer:
+                outer.watch(points)
+                with tf.GradientTape() as inner:
+                    inner.watch(points)
                     u = model(points)
-                slope = sloping.gradient(u, points)
-                u_t, u_x = slope[:, :1], slope[:, 1:]
-            bend = bending.gradient(u_x, points)
-            u_xx = bend[:, 1:]
+                first = inner.gradient(u, points)
+                u_t, u_x = first[:, :1], first[:, 1:]
+            second = outer.gradient(u_x, points)
+            u_xx = second[:, 1:]
 
+            # The residual, and the initial and boundary conditions.
             equation = u_t + u * u_x - viscosity * u_xx
             residual = tf.reduce_mean(tf.square(equation))
             beginning = tf.reduce_mean(tf.square(model(initial) - start))
@@ -45,7 +47,6 @@ def train(weights, batches, *, lr, viscosity):
             boundary = tf.reduce_mean(tf.square(wall))
             loss = residual + beginning + boundary
         grads = tape.gradient(loss, port.variables)
-
         optimizer.apply(grads, port.variables)
         yield {
             "batch": (points, initial, start, time, side),
@@ -56,10 +57,7 @@ def train(weights, batches, *, lr, viscosity):
                 "boundary": boundary,
                 "total": loss,
             },
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

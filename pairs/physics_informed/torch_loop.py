@@ -11,17 +11,18 @@ def train(weights, batches, *, lr, viscosity):
         nn.Linear(16, 1),
     )
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for points, initial, start, time, side in batches:
+        # The solution's first and second derivatives.
         points.requires_grad_()
         u = model(points)
-        (slope,) = torch.autograd.grad(u.sum(), points, create_graph=True)
-        u_t, u_x = slope[:, :1], slope[:, 1:]
-        (bend,) = torch.autograd.grad(u_x.sum(), points, create_graph=True)
-        u_xx = bend[:, 1:]
+        (first,) = torch.autograd.grad(u.sum(), points, create_graph=True)
+        u_t, u_x = first[:, :1], first[:, 1:]
+        (second,) = torch.autograd.grad(u_x.sum(), points, create_graph=True)
+        u_xx = second[:, 1:]
 
+        # The residual, and the initial and boundary conditions.
         equation = u_t + u * u_x - viscosity * u_xx
         residual = equation.square().mean()
         beginning = (model(initial) - start).square().mean()
@@ -30,10 +31,7 @@ def train(weights, batches, *, lr, viscosity):
         loss = residual + beginning + boundary
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
-
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (points, initial, start, time, side),
             "outputs": {"u": u, "u_t": u_t, "u_x": u_x, "u_xx": u_xx},
@@ -43,10 +41,6 @@ def train(weights, batches, *, lr, viscosity):
                 "boundary": boundary,
                 "total": loss,
             },
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -21,6 +21,7 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
         ("2.bias", last.bias),
     )
     port.load(weights)
+    criterion = keras.losses.BinaryCrossentropy(from_logits=True)
     optimizer = faithful.SGD(lr=lr, momentum=momentum)
     # No patience, so that the rate falls within a few epochs.
     scheduler = faithful.ReduceLROnPlateau(
@@ -29,7 +30,6 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
         patience=0,
         threshold=0.1,
     )
-    criterion = keras.losses.BinaryCrossentropy(from_logits=True)
     batches_per_epoch = -(-len(order[0]) // batch_size)
 
     for _ in order:
@@ -39,18 +39,15 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
                 outputs = model(x)
                 loss = criterion(y, outputs)
             grads = tape.gradient(loss, port.variables)
-
             optimizer.apply(grads, port.variables)
             total, count = total + float(loss) * len(x), count + len(x)
-            buffers = port.named(optimizer.momentum_buffer)
             yield {
                 "batch": (x, y),
                 "outputs": outputs,
                 "loss": loss,
-                "grads": port.named(grads),
-                "lr": optimizer.learning_rate,
-                "slots": {"momentum_buffer": buffers},
-                "params": port.named(port.variables),
+                "grads": grads,
+                "model": port,
+                "optimizer": optimizer,
                 "metrics": {"mean_loss": total / count},
             }
         scheduler.step(total / count)

@@ -8,8 +8,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 def train(weights, batches, *, lr, momentum, factor, batch_size, order):
     model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
     model.load_state_dict(weights)
-    named = dict(model.named_parameters())
-    optimizer = torch.optim.SGD(named.values(), lr=lr, momentum=momentum)
+    criterion = nn.BCEWithLogitsLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     # No patience, so that the rate falls within a few epochs.
     scheduler = ReduceLROnPlateau(
         optimizer,
@@ -17,7 +17,6 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
         patience=0,
         threshold=0.1,
     )
-    criterion = nn.BCEWithLogitsLoss()
     batches_per_epoch = -(-len(order[0]) // batch_size)
 
     for _ in order:
@@ -27,20 +26,14 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
             loss = criterion(outputs, y)
             optimizer.zero_grad()
             loss.backward()
-            grads = {name: p.grad for name, p in named.items()}
-
             optimizer.step()
             total, count = total + loss.item() * len(x), count + len(x)
-            state = {name: optimizer.state[p] for name, p in named.items()}
-            buffers = {n: s["momentum_buffer"] for n, s in state.items()}
             yield {
                 "batch": (x, y),
                 "outputs": outputs,
                 "loss": loss,
-                "grads": grads,
-                "lr": optimizer.param_groups[0]["lr"],
-                "slots": {"momentum_buffer": buffers},
-                "params": named,
+                "model": model,
+                "optimizer": optimizer,
                 "metrics": {"mean_loss": total / count},
             }
         scheduler.step(total / count)

@@ -10,7 +10,7 @@ def moved(state, action):
     return 0.9 * state + PUSH[action]
 
 
-def walked(action, done, rng):
+def trajectory(action, done, rng):
     """States of four environments over 24 times, which start somewhere else after the end of an episode."""
     states = [rng.standard_normal((4, 4))]
     for acts, ends in zip(action.reshape(24, 4)[:-1], done.reshape(24, 4, 1)[:-1], strict=True):
@@ -34,7 +34,7 @@ scenario = Scenario(
     data={
         "action": integers(96, high=3),
         "done": coins(96, heads=0.1),
-        "state": computed(walked),
+        "state": computed(trajectory),
         "next_state": computed(moved),
         "reward": computed(lambda next_state: 0.5 - 0.5 * np.abs(next_state[:, 0])),
     },

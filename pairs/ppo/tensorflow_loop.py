@@ -60,14 +60,15 @@ def train(
     policy = tf.nn.log_softmax(model.actor(state))
     old_log_prob = tf.gather(policy, action, batch_dims=1)
 
+    # Generalised advantage estimation, from the last time backwards.
     reward = tf.reshape(data["reward"], (-1, 4))
-    going_on = 1 - tf.reshape(data["done"], (-1, 4))
-    deltas = reward + gamma * going_on * next_values - values
+    not_done = 1 - tf.reshape(data["done"], (-1, 4))
+    deltas = reward + gamma * not_done * next_values - values
     advantages = []
     advantage = tf.zeros_like(deltas[0])
     for t in reversed(range(len(reward))):
-        carried = gamma * gae_lambda * going_on[t] * advantage
-        advantage = deltas[t] + carried
+        decay = gamma * gae_lambda * not_done[t]
+        advantage = deltas[t] + decay * advantage
         advantages.insert(0, advantage)
     advantages = tf.stack(advantages)
     returns = tf.reshape(advantages + values, (-1,))
@@ -76,16 +77,18 @@ def train(
     for epoch in range(epochs):
         for start in range(0, len(action), batch_size):
             rows = order[epoch, start : start + batch_size]
+            # Advantages, normalised over the minibatch.
             target = tf.gather(advantages, rows)
             target = target - tf.reduce_mean(target)
             # torch's std divides by one less than the number of examples.
             variance = tf.reduce_sum(target**2) / (len(rows) - 1)
             target = target / (tf.sqrt(variance) + 1e-8)
 
+            # The clipped surrogate, the value's error and the entropy.
             with tf.GradientTape() as tape:
-                seen = tf.gather(state, rows)
-                policy = tf.nn.log_softmax(model.actor(seen))
-                value = tf.squeeze(model.critic(seen), 1)
+                observed = tf.gather(state, rows)
+                policy = tf.nn.log_softmax(model.actor(observed))
+                value = tf.squeeze(model.critic(observed), 1)
                 log_prob = tf.gather(
                     policy,
                     tf.gather(action, rows),
@@ -93,10 +96,10 @@ def train(
                 )
                 log_ratio = log_prob - tf.gather(old_log_prob, rows)
                 ratio = tf.exp(log_ratio)
-                bounded = tf.clip_by_value(ratio, 1 - clip, 1 + clip)
-                # Within bounds both are the same, and so are their gradients.
-                gain = tf.minimum(ratio * target, bounded * target)
-                policy_loss = -tf.reduce_mean(gain)
+                clipped_ratio = tf.clip_by_value(ratio, 1 - clip, 1 + clip)
+                # Within the range both are the same, as are their gradients.
+                surrogate = tf.minimum(ratio * target, clipped_ratio * target)
+                policy_loss = -tf.reduce_mean(surrogate)
                 errors = value - tf.gather(returns, rows)
                 value_loss = tf.reduce_mean(errors**2)
                 entropies = -tf.reduce_sum(tf.exp(policy) * policy, 1)
@@ -105,21 +108,19 @@ def train(
                 loss = loss - entropy_weight * entropy
 
             grads = tape.gradient(loss, port.variables)
-            # tf.clip_by_global_norm has no epsilon beside the norm.
+            # The step, with clipped gradients; tf.clip_by_global_norm has
+            # no epsilon beside the norm.
             clipped, norm = faithful.clip_grad_norm(grads, max_norm)
             optimizer.apply(clipped, port.variables)
             yield {
                 "batch": {"rows": rows, "advantages": target},
                 "outputs": {"ratio": ratio, "value": value},
                 "loss": loss,
-                "grads": port.named(grads),
+                "grads": grads,
                 "norm": norm,
-                "clipped": port.named(clipped),
-                "slots": {
-                    "exp_avg": port.named(optimizer.exp_avg),
-                    "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-                },
-                "params": port.named(port.variables),
+                "clipped": clipped,
+                "model": port,
+                "optimizer": optimizer,
                 "metrics": {
                     "policy_loss": policy_loss,
                     "value_loss": value_loss,

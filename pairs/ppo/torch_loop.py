@@ -46,14 +46,15 @@ def train(
         policy = Categorical(logits=model.actor(state))
         old_log_prob = policy.log_prob(action)
 
+        # Generalised advantage estimation, from the last time backwards.
         reward = data["reward"].reshape(-1, 4)
-        going_on = 1 - data["done"].reshape(-1, 4)
-        deltas = reward + gamma * going_on * next_values - values
+        not_done = 1 - data["done"].reshape(-1, 4)
+        deltas = reward + gamma * not_done * next_values - values
         advantages = []
         advantage = torch.zeros_like(deltas[0])
         for t in reversed(range(len(reward))):
-            carried = gamma * gae_lambda * going_on[t] * advantage
-            advantage = deltas[t] + carried
+            decay = gamma * gae_lambda * not_done[t]
+            advantage = deltas[t] + decay * advantage
             advantages.insert(0, advantage)
         advantages = torch.stack(advantages)
         returns = (advantages + values).reshape(-1)
@@ -62,29 +63,31 @@ def train(
     for epoch in range(epochs):
         for start in range(0, len(action), batch_size):
             rows = torch.as_tensor(order[epoch, start : start + batch_size])
+            # Advantages, normalised over the minibatch.
             target = advantages[rows]
             target = (target - target.mean()) / (target.std() + 1e-8)
 
-            seen = state[rows]
-            policy = Categorical(logits=model.actor(seen))
-            value = model.critic(seen).squeeze(1)
+            # The clipped surrogate, the value's error and the entropy.
+            observed = state[rows]
+            policy = Categorical(logits=model.actor(observed))
+            value = model.critic(observed).squeeze(1)
             log_ratio = policy.log_prob(action[rows]) - old_log_prob[rows]
             ratio = log_ratio.exp()
-            bounded = ratio.clamp(1 - clip, 1 + clip)
-            gain = torch.min(ratio * target, bounded * target)
-            policy_loss = -gain.mean()
+            clipped_ratio = ratio.clamp(1 - clip, 1 + clip)
+            surrogate = torch.min(ratio * target, clipped_ratio * target)
+            policy_loss = -surrogate.mean()
             value_loss = ((value - returns[rows]) ** 2).mean()
             entropy = policy.entropy().mean()
             loss = policy_loss + value_weight * value_loss
             loss = loss - entropy_weight * entropy
 
+            # The step, with clipped gradients.
             optimizer.zero_grad()
             loss.backward()
             grads = {n: p.grad.clone() for n, p in params.items()}
             norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
             clipped = {n: p.grad for n, p in params.items()}
             optimizer.step()
-            slots = [(n, optimizer.state[p]) for n, p in params.items()]
             yield {
                 "batch": {"rows": rows, "advantages": target},
                 "outputs": {"ratio": ratio, "value": value},
@@ -92,11 +95,8 @@ def train(
                 "grads": grads,
                 "norm": norm,
                 "clipped": clipped,
-                "slots": {
-                    "exp_avg": {n: s["exp_avg"] for n, s in slots},
-                    "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in slots},
-                },
-                "params": params,
+                "model": model,
+                "optimizer": optimizer,
                 "metrics": {
                     "policy_loss": policy_loss,
                     "value_loss": value_loss,

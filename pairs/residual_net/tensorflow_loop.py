@@ -80,13 +80,13 @@ def train(weights, batches, *, lr, momentum, weight_decay):
     )
     port.load(weights)
     buffers.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' SGD would decay the weights past the momentum, not through it.
     optimizer = faithful.SGD(
         lr=lr,
         momentum=momentum,
         weight_decay=weight_decay,
     )
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for images, labels in batches:
         with tf.GradientTape() as tape:
@@ -95,13 +95,12 @@ def train(weights, batches, *, lr, momentum, weight_decay):
             loss = criterion(labels, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (images, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"momentum_buffer": momenta},
-            "params": port.named(port.variables),
-            "buffers": buffers.named(buffers.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
+            "buffers": buffers,
         }

@@ -43,30 +43,24 @@ class ResidualNet(nn.Module):
 def train(weights, batches, *, lr, momentum, weight_decay):
     model = ResidualNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=lr,
         momentum=momentum,
         weight_decay=weight_decay,
     )
-    criterion = nn.CrossEntropyLoss()
 
     for images, labels in batches:
         outputs = model(images)
         loss = criterion(outputs, labels)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = optimizer.state
-        momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
         yield {
             "batch": (images, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {"momentum_buffer": momenta},
-            "params": params,
-            "buffers": dict(model.named_buffers()),
+            "model": model,
+            "optimizer": optimizer,
         }

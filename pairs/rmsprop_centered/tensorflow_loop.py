@@ -28,6 +28,7 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
         ("head.bias", model.head.bias),
     )
     port.load(weights)
+    criterion = keras.losses.MeanSquaredError()
     # Keras' RMSprop adds epsilon inside the root.
     optimizer = faithful.RMSprop(
         lr=lr,
@@ -36,7 +37,6 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
         momentum=momentum,
         centered=True,
     )
-    criterion = keras.losses.MeanSquaredError()
 
     for (pen,) in batches:
         with tf.GradientTape() as tape:
@@ -44,18 +44,11 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
             loss = criterion(pen[:, 1:], outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        square_avg = port.named(optimizer.square_avg)
-        grad_avg = port.named(optimizer.grad_avg)
-        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": pen,
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "square_avg": square_avg,
-                "grad_avg": grad_avg,
-                "momentum_buffer": momenta,
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -16,7 +16,7 @@ class Predictor(nn.Module):
 def train(weights, batches, *, lr, alpha, eps, momentum):
     model = Predictor()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.MSELoss()
     optimizer = torch.optim.RMSprop(
         model.parameters(),
         lr=lr,
@@ -25,28 +25,17 @@ def train(weights, batches, *, lr, alpha, eps, momentum):
         momentum=momentum,
         centered=True,
     )
-    criterion = nn.MSELoss()
 
     for (pen,) in batches:
         outputs = model(pen[:, :-1])
         loss = criterion(outputs, pen[:, 1:])
         optimizer.zero_grad()
         loss.backward()
-        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = [(n, optimizer.state[p]) for n, p in params.items()]
-        square_avg = {n: s["square_avg"] for n, s in state}
-        grad_avg = {n: s["grad_avg"] for n, s in state}
-        momenta = {n: s["momentum_buffer"] for n, s in state}
         yield {
             "batch": pen,
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "square_avg": square_avg,
-                "grad_avg": grad_avg,
-                "momentum_buffer": momenta,
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -48,12 +48,12 @@ def train(weights, batches, *, lr):
         ("project.bias", model.project.bias),
     )
     port.load(weights)
-    # Keras' Adam squares each occurrence of a repeated word by itself.
-    optimizer = faithful.Adam(lr=lr)
     criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
         ignore_class=0,
     )
+    # Keras' Adam squares each occurrence of a repeated word by itself.
+    optimizer = faithful.Adam(lr=lr)
 
     for lengths, source, target in batches:
         given, wanted = target[:, :-1], target[:, 1:]
@@ -66,10 +66,7 @@ def train(weights, batches, *, lr):
             "batch": (lengths, source, given, wanted),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

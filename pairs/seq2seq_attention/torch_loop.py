@@ -37,9 +37,8 @@ class Seq2Seq(nn.Module):
 def train(weights, batches, *, lr):
     model = Seq2Seq()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss(ignore_index=0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for lengths, source, target in batches:
         given, wanted = target[:, :-1], target[:, 1:]
@@ -47,17 +46,11 @@ def train(weights, batches, *, lr):
         loss = criterion(outputs.flatten(0, 1), wanted.flatten())
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (lengths, source, given, wanted),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

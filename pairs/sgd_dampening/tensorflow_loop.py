@@ -29,13 +29,13 @@ def train(weights, batches, *, lr, momentum, dampening):
         ("fc.bias", model.fc.bias),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras has no dampening, and torch does not dampen the first gradient.
     optimizer = faithful.SGD(
         lr=lr,
         momentum=momentum,
         dampening=dampening,
     )
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for kind, x in batches:
         with tf.GradientTape() as tape:
@@ -44,12 +44,11 @@ def train(weights, batches, *, lr, momentum, dampening):
             loss = criterion(kind, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        momenta = port.named(optimizer.momentum_buffer)
         yield {
             "batch": (kind, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"momentum_buffer": momenta},
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

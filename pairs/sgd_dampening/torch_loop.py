@@ -18,29 +18,24 @@ class ConvNet(nn.Module):
 def train(weights, batches, *, lr, momentum, dampening):
     model = ConvNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=lr,
         momentum=momentum,
         dampening=dampening,
     )
-    criterion = nn.CrossEntropyLoss()
 
     for kind, x in batches:
         outputs = model(x)
         loss = criterion(outputs, kind)
         optimizer.zero_grad()
         loss.backward()
-        grads = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = optimizer.state
-        momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
         yield {
             "batch": (kind, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {"momentum_buffer": momenta},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -19,7 +19,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
         ("2.bias", logits.bias),
     )
     port.load(weights)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(
+    criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
     )
     # In Keras' SGD the decay bypasses the momentum.
@@ -33,7 +33,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
     for x, y in batches:
         with tf.GradientTape() as tape:
             outputs = model(x)
-            loss = loss_function(y, outputs)
+            loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         momenta = port.named(optimizer.momentum_buffer)

@@ -10,7 +10,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
     )
     model.load_state_dict(weights)
     params = dict(model.named_parameters())
-    loss_function = nn.CrossEntropyLoss()
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=lr,
@@ -21,7 +21,7 @@ def train(weights, batches, *, lr, momentum, weight_decay):
 
     for x, y in batches:
         outputs = model(x)
-        loss = loss_function(outputs, y)
+        loss = criterion(outputs, y)
         optimizer.zero_grad()
         loss.backward()
         grads = {n: p.grad for n, p in params.items()}

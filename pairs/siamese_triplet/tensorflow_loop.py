@@ -39,6 +39,7 @@ def train(weights, batches, *, lr, margin):
             "batch": batch,
             "outputs": (anchor, positive, negative),
             "loss": loss,
-            "grads": port.named(grads),
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -36,13 +36,11 @@ def train(weights, batches, *, lr, betas):
             loss = -tf.reduce_mean(positive + negative)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (centers, contexts, negatives),
             "outputs": {"near": near, "far": far},
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -18,7 +18,6 @@ class SkipGram(nn.Module):
 def train(weights, batches, *, lr, betas):
     model = SkipGram()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
 
     for centers, contexts, negatives in batches:
@@ -29,16 +28,11 @@ def train(weights, batches, *, lr, betas):
         loss = -(positive + negative).mean()
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
         yield {
             "batch": (centers, contexts, negatives),
             "outputs": {"near": near, "far": far},
             "loss": loss,
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -25,10 +25,10 @@ def train(weights, batches, *, lr, betas, eps):
         ("item_bias.weight", model.item_bias.embeddings),
     )
     port.load(weights)
+    criterion = keras.losses.MeanSquaredError()
     # Keras' Adam moves rows that are not in the batch as well, and squares
     # the gradient of an id that occurs twice in two parts.
     optimizer = faithful.SparseAdam(lr=lr, betas=betas, eps=eps)
-    criterion = keras.losses.MeanSquaredError()
 
     for user, item, rating in batches:
         with tf.GradientTape() as tape:

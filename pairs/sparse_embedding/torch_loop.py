@@ -18,13 +18,13 @@ def train(weights, batches, *, lr, betas, eps):
     model = Ratings()
     model.load_state_dict(weights)
     params = dict(model.named_parameters())
+    criterion = nn.MSELoss()
     optimizer = torch.optim.SparseAdam(
         model.parameters(),
         lr=lr,
         betas=betas,
         eps=eps,
     )
-    criterion = nn.MSELoss()
 
     for user, item, rating in batches:
         outputs = model(user, item)

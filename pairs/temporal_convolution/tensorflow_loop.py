@@ -66,9 +66,9 @@ def train(weights, batches, *, lr, betas, max_norm):
         *rows("head", model.head),
     )
     port.load(weights)
+    criterion = keras.losses.MeanSquaredError()
     # Keras' Adam adds epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr, betas=betas)
-    criterion = keras.losses.MeanSquaredError()
 
     for signals, echoes in batches:
         with tf.GradientTape() as tape:
@@ -79,15 +79,13 @@ def train(weights, batches, *, lr, betas, max_norm):
         # tf.clip_by_global_norm would leave out torch's 1e-6.
         clipped, norm = faithful.clip_grad_norm(grads, max_norm)
         optimizer.apply(clipped, port.variables)
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (signals, echoes),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "clipped": port.named(clipped),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": port.named(port.variables),
+            "grads": grads,
+            "clipped": clipped,
+            "model": port,
+            "optimizer": optimizer,
             "metrics": {"norm": norm},
         }

@@ -45,28 +45,25 @@ def train(weights, batches, *, lr, betas, max_norm):
     model = TemporalConvolution()
     model.load_state_dict(weights)
     params = dict(model.named_parameters())
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
     criterion = nn.MSELoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
 
     for signals, echoes in batches:
         outputs = model(signals)
         loss = criterion(outputs, echoes)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad.clone() for name, p in params.items()}
+        grads = {n: p.grad.clone() for n, p in params.items()}
         norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-        clipped = {name: p.grad for name, p in params.items()}
+        clipped = {n: p.grad for n, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
         yield {
             "batch": (signals, echoes),
             "outputs": outputs,
             "loss": loss,
             "grads": grads,
             "clipped": clipped,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
             "metrics": {"norm": norm},
         }

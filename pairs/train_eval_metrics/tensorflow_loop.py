@@ -33,18 +33,16 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
     buffers = Port(*model.norm.named_buffers("norm."))
     port.load(weights)
     buffers.load(weights)
-    # Keras' own velocity contains the learning rate; torch's buffer does not.
-    optimizer = faithful.SGD(
-        lr=lr,
-        momentum=momentum,
-    )
     criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # Keras' own velocity contains the learning rate; torch's buffer does not.
+    optimizer = faithful.SGD(lr=lr, momentum=momentum)
     mean_loss = keras.metrics.Mean()
     accuracy = keras.metrics.SparseCategoricalAccuracy()
     batches_per_epoch = -(-len(order[0]) // batch_size)
     held_out = batches_per_epoch // 4
 
     for _ in order:
+        # One epoch of training.
         mean_loss.reset_state()
         accuracy.reset_state()
         for y, x, keep in islice(batches, batches_per_epoch - held_out):
@@ -53,7 +51,6 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 loss = criterion(y, outputs)
             grads = tape.gradient(loss, port.variables)
             optimizer.apply(grads, port.variables)
-            momenta = port.named(optimizer.momentum_buffer)
 
             mean_loss.update_state(loss, sample_weight=len(y))
             accuracy.update_state(y, outputs)
@@ -61,16 +58,17 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "batch": (y, x, keep),
                 "outputs": outputs,
                 "loss": loss,
-                "grads": port.named(grads),
-                "slots": {"momentum_buffer": momenta},
-                "params": port.named(port.variables),
-                "buffers": buffers.named(buffers.variables),
+                "grads": grads,
+                "model": port,
+                "optimizer": optimizer,
+                "buffers": buffers,
                 "metrics": {
                     "train_loss": mean_loss.result(),
                     "train_accuracy": accuracy.result(),
                 },
             }
 
+        # What was held out.
         mean_loss.reset_state()
         accuracy.reset_state()
         for y, x, keep in islice(batches, held_out):
@@ -83,8 +81,8 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "batch": (y, x, keep),
                 "outputs": outputs,
                 "loss": loss,
-                "params": port.named(port.variables),
-                "buffers": buffers.named(buffers.variables),
+                "params": port,
+                "buffers": buffers,
                 "metrics": {
                     "eval_loss": mean_loss.result(),
                     "eval_accuracy": accuracy.result(),

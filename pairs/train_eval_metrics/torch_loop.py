@@ -21,18 +21,13 @@ class Net(nn.Module):
 def train(weights, batches, *, lr, momentum, batch_size, order):
     model = Net()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    buffers = dict(model.named_buffers())
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=lr,
-        momentum=momentum,
-    )
     criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     batches_per_epoch = -(-len(order[0]) // batch_size)
     held_out = batches_per_epoch // 4
 
     for _ in order:
+        # One epoch of training.
         model.train()
         total, correct, count = 0.0, 0, 0
         for y, x, keep in islice(batches, batches_per_epoch - held_out):
@@ -40,10 +35,7 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
             loss = criterion(outputs, y)
             optimizer.zero_grad()
             loss.backward()
-            grads = {n: p.grad for n, p in params.items()}
             optimizer.step()
-            state = optimizer.state
-            momenta = {n: state[p]["momentum_buffer"] for n, p in params.items()}
 
             total += loss.item() * len(y)
             correct += (outputs.argmax(1) == y).sum().item()
@@ -52,16 +44,15 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "batch": (y, x, keep),
                 "outputs": outputs,
                 "loss": loss,
-                "grads": grads,
-                "slots": {"momentum_buffer": momenta},
-                "params": params,
-                "buffers": buffers,
+                "model": model,
+                "optimizer": optimizer,
                 "metrics": {
                     "train_loss": total / count,
                     "train_accuracy": correct / count,
                 },
             }
 
+        # What was held out.
         model.eval()
         total, correct, count = 0.0, 0, 0
         for y, x, keep in islice(batches, held_out):
@@ -76,8 +67,8 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
                 "batch": (y, x, keep),
                 "outputs": outputs,
                 "loss": loss,
-                "params": params,
-                "buffers": buffers,
+                "params": dict(model.named_parameters()),
+                "buffers": dict(model.named_buffers()),
                 "metrics": {
                     "eval_loss": total / count,
                     "eval_accuracy": correct / count,

@@ -66,7 +66,7 @@ def train(weights, batches, *, lr, weight_decay):
         ("classify.bias", model.classify.bias),
     )
     port.load(weights)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(
+    criterion = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True,
     )
     # Keras' own AdamW squares a repeated token's gradients one by one.
@@ -78,17 +78,14 @@ def train(weights, batches, *, lr, weight_decay):
     for ids, label in batches:
         with tf.GradientTape() as tape:
             outputs = model(ids)
-            loss = loss_function(label, outputs)
+            loss = criterion(label, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
         yield {
             "batch": (ids, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

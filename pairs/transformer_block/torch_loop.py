@@ -29,8 +29,7 @@ class Classifier(nn.Module):
 def train(weights, batches, *, lr, weight_decay):
     model = Classifier()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    loss_function = nn.CrossEntropyLoss()
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=lr,
@@ -39,20 +38,14 @@ def train(weights, batches, *, lr, weight_decay):
 
     for ids, label in batches:
         outputs = model(ids)
-        loss = loss_function(outputs, label)
+        loss = criterion(outputs, label)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (ids, label),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -72,8 +72,6 @@ def train(weights, batches, *, lr, bright_weight, brightest_weight):
         *rows("head", model.head),
     )
     port.load(weights)
-    # Keras' Adam adds epsilon before the bias correction.
-    optimizer = faithful.Adam(lr=lr)
     class_weights = tf.constant(
         [1.0, bright_weight, brightest_weight],
         model.dtype,
@@ -83,6 +81,8 @@ def train(weights, batches, *, lr, bright_weight, brightest_weight):
         from_logits=True,
         reduction="mean_with_sample_weight",
     )
+    # Keras' Adam adds epsilon before the bias correction.
+    optimizer = faithful.Adam(lr=lr)
 
     for images, masks in batches:
         with tf.GradientTape() as tape:
@@ -91,13 +91,11 @@ def train(weights, batches, *, lr, bright_weight, brightest_weight):
             loss = criterion(masks, outputs, pixel_weights)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (images, masks),
             "outputs": tf.transpose(outputs, (0, 3, 1, 2)),
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

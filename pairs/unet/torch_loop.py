@@ -49,26 +49,20 @@ class UNet(nn.Module):
 def train(weights, batches, *, lr, bright_weight, brightest_weight):
     model = UNet()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     class_weights = torch.tensor([1.0, bright_weight, brightest_weight])
     criterion = nn.CrossEntropyLoss(weight=class_weights)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for images, masks in batches:
         outputs = model(images)
         loss = criterion(outputs, masks)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
         yield {
             "batch": (images, masks),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

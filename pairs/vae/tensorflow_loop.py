@@ -38,14 +38,14 @@ def train(weights, batches, *, lr):
     )
     port.load(weights)
     # A Keras loss would average the pixels first, whatever its reduction.
-    loss_function = tf.nn.sigmoid_cross_entropy_with_logits
+    criterion = tf.nn.sigmoid_cross_entropy_with_logits
     # Keras' own Adam adds its epsilon before the bias correction.
     optimizer = faithful.Adam(lr=lr)
 
     for x, noise in batches:
         with tf.GradientTape() as tape:
             logits, mean, log_variance = model(x, noise)
-            reconstruction = tf.reduce_sum(loss_function(x, logits)) / len(x)
+            reconstruction = tf.reduce_sum(criterion(x, logits)) / len(x)
             kl = 1 + log_variance - tf.square(mean) - tf.exp(log_variance)
             divergence = tf.reduce_mean(-0.5 * tf.reduce_sum(kl, 1))
             loss = reconstruction + divergence
@@ -63,10 +63,7 @@ def train(weights, batches, *, lr):
                 "divergence": divergence,
                 "total": loss,
             },
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -22,21 +22,18 @@ class VAE(nn.Module):
 def train(weights, batches, *, lr):
     model = VAE()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
-    loss_function = nn.BCEWithLogitsLoss(reduction="sum")
+    criterion = nn.BCEWithLogitsLoss(reduction="sum")
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     for x, noise in batches:
         logits, mean, log_variance = model(x, noise)
-        reconstruction = loss_function(logits, x) / len(x)
+        reconstruction = criterion(logits, x) / len(x)
         kl = 1 + log_variance - mean.square() - log_variance.exp()
         divergence = (-0.5 * kl.sum(1)).mean()
         loss = reconstruction + divergence
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (x, noise),
             "outputs": {
@@ -49,10 +46,6 @@ def train(weights, batches, *, lr):
                 "divergence": divergence,
                 "total": loss,
             },
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -87,11 +87,11 @@ def train(weights, batches, *, lr, betas, weight_decay):
         *linear("head", model.head),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     others = [v for v in port.variables if v.name != "kernel"]
     # Keras' own AdamW adds epsilon before the bias correction.
     optimizer = faithful.AdamW(lr=lr, betas=betas, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_list=others)
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     for images, labels in batches:
         with tf.GradientTape() as tape:
@@ -99,13 +99,11 @@ def train(weights, batches, *, lr, betas, weight_decay):
             loss = criterion(labels, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        means = port.named(optimizer.exp_avg)
-        squares = port.named(optimizer.exp_avg_sq)
         yield {
             "batch": (images, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": port.named(port.variables),
+            "grads": grads,
+            "model": port,
+            "optimizer": optimizer,
         }

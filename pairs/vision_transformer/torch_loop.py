@@ -41,32 +41,26 @@ class VisionTransformer(nn.Module):
 def train(weights, batches, *, lr, betas, weight_decay):
     model = VisionTransformer()
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     # The class token and the positions have three axes.
-    kernels = [p for p in params.values() if p.ndim in (2, 4)]
-    others = [p for p in params.values() if p.ndim not in (2, 4)]
+    kernels = [p for p in model.parameters() if p.ndim in (2, 4)]
+    others = [p for p in model.parameters() if p.ndim not in (2, 4)]
     groups = [
         {"params": kernels, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas)
-    criterion = nn.CrossEntropyLoss()
 
     for images, labels in batches:
         outputs = model(images)
         loss = criterion(outputs, labels)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
         optimizer.step()
-        state = [(name, optimizer.state[p]) for name, p in params.items()]
-        means = {name: slots["exp_avg"] for name, slots in state}
-        squares = {name: slots["exp_avg_sq"] for name, slots in state}
         yield {
             "batch": (images, labels),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

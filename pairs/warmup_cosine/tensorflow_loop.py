@@ -31,12 +31,12 @@ def train(
         ("2.bias", last.bias),
     )
     port.load(weights)
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' own AdamW adds epsilon before the bias correction.
     optimizer = faithful.AdamW(
         lr=lr,
         weight_decay=weight_decay,
     )
-    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def factor(step):
         if step < warmup_steps:
@@ -59,11 +59,8 @@ def train(
             "batch": (y, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": port.named(grads),
+            "grads": grads,
             "lr": rate,
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
+            "model": port,
+            "optimizer": optimizer,
         }

@@ -19,13 +19,12 @@ def train(
         nn.Linear(24, 5),
     )
     model.load_state_dict(weights)
-    params = dict(model.named_parameters())
+    criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=lr,
         weight_decay=weight_decay,
     )
-    criterion = nn.CrossEntropyLoss()
 
     def factor(step):
         if step < warmup_steps:
@@ -40,21 +39,15 @@ def train(
         loss = criterion(outputs, y)
         optimizer.zero_grad()
         loss.backward()
-        grads = {name: p.grad for name, p in params.items()}
 
         (rate,) = scheduler.get_last_lr()
         optimizer.step()
         scheduler.step()
-        state = {name: optimizer.state[p] for name, p in params.items()}
         yield {
             "batch": (y, x),
             "outputs": outputs,
             "loss": loss,
-            "grads": grads,
             "lr": rate,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
+            "model": model,
+            "optimizer": optimizer,
         }

@@ -30,8 +30,8 @@ def gradient_penalty(critic, mixed):
     with tf.GradientTape() as tape:
         tape.watch(mixed)
         score = tf.reduce_sum(critic(mixed))
-    slopes = tape.gradient(score, mixed)
-    return tf.reduce_mean(tf.square(tf.norm(slopes, axis=1) - 1))
+    gradient = tape.gradient(score, mixed)
+    return tf.reduce_mean(tf.square(tf.norm(gradient, axis=1) - 1))
 
 
 def rows(name, network):
@@ -51,6 +51,7 @@ def train(weights, batches, *, lr, betas, penalty_weight):
     c_optimizer = faithful.Adam(lr, betas)
 
     for points, latents, mixes in batches:
+        # The critic's steps.
         for latent, mix in zip(latents[:-1], mixes, strict=True):
             fake = generator(latent)
             mixed = mix * points + (1 - mix) * fake
@@ -62,30 +63,27 @@ def train(weights, batches, *, lr, betas, penalty_weight):
                 loss = loss + penalty_weight * penalty
             grads = tape.gradient(loss, c_port.variables)
             c_optimizer.apply(grads, c_port.variables)
-            means = c_port.named(c_optimizer.exp_avg)
-            squares = c_port.named(c_optimizer.exp_avg_sq)
             yield {
                 "batch": (points, latent, mix),
                 "outputs": {"on_real": on_real, "on_fake": on_fake},
                 "loss": {"critic": loss},
-                "grads": c_port.named(grads),
-                "slots": {"exp_avg": means, "exp_avg_sq": squares},
-                "params": c_port.named(c_port.variables),
+                "grads": grads,
+                "model": c_port,
+                "optimizer": c_optimizer,
                 "metrics": {"penalty": penalty},
             }
 
+        # The generator's step.
         with tf.GradientTape() as tape:
             fake = generator(latents[-1])
             loss = -tf.reduce_mean(critic(fake))
         grads = tape.gradient(loss, g_port.variables)
         g_optimizer.apply(grads, g_port.variables)
-        means = g_port.named(g_optimizer.exp_avg)
-        squares = g_port.named(g_optimizer.exp_avg_sq)
         yield {
             "batch": latents[-1],
             "outputs": {"fake": fake},
             "loss": {"generator": loss},
-            "grads": g_port.named(grads),
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": g_port.named(g_port.variables),
+            "grads": grads,
+            "model": g_port,
+            "optimizer": g_optimizer,
         }

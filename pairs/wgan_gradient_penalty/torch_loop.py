@@ -25,20 +25,19 @@ def make_critic():
 def gradient_penalty(critic, mixed):
     mixed.requires_grad_()
     score = critic(mixed).sum()
-    (slopes,) = torch.autograd.grad(score, mixed, create_graph=True)
-    return (slopes.norm(dim=1) - 1).square().mean()
+    (gradient,) = torch.autograd.grad(score, mixed, create_graph=True)
+    return (gradient.norm(dim=1) - 1).square().mean()
 
 
 def train(weights, batches, *, lr, betas, penalty_weight):
     generator, critic = make_generator(), make_critic()
     model = nn.ModuleDict({"generator": generator, "critic": critic})
     model.load_state_dict(weights)
-    g_params = dict(generator.named_parameters("generator"))
-    c_params = dict(critic.named_parameters("critic"))
     g_optimizer = torch.optim.Adam(generator.parameters(), lr, betas)
     c_optimizer = torch.optim.Adam(critic.parameters(), lr, betas)
 
     for points, latents, mixes in batches:
+        # The critic's steps.
         for latent, mix in zip(latents[:-1], mixes, strict=True):
             fake = generator(latent).detach()
             mixed = mix * points + (1 - mix) * fake
@@ -48,35 +47,26 @@ def train(weights, batches, *, lr, betas, penalty_weight):
             loss = loss + penalty_weight * penalty
             c_optimizer.zero_grad()
             loss.backward()
-            grads = {n: p.grad for n, p in c_params.items()}
             c_optimizer.step()
-            state = [(n, c_optimizer.state[p]) for n, p in c_params.items()]
-            means = {n: slots["exp_avg"] for n, slots in state}
-            squares = {n: slots["exp_avg_sq"] for n, slots in state}
             yield {
                 "batch": (points, latent, mix),
                 "outputs": {"on_real": on_real, "on_fake": on_fake},
                 "loss": {"critic": loss},
-                "grads": grads,
-                "slots": {"exp_avg": means, "exp_avg_sq": squares},
-                "params": c_params,
+                "model": {"critic": critic},
+                "optimizer": c_optimizer,
                 "metrics": {"penalty": penalty},
             }
 
+        # The generator's step.
         fake = generator(latents[-1])
         loss = -critic(fake).mean()
         g_optimizer.zero_grad()
         loss.backward()
-        grads = {n: p.grad for n, p in g_params.items()}
         g_optimizer.step()
-        state = [(n, g_optimizer.state[p]) for n, p in g_params.items()]
-        means = {n: slots["exp_avg"] for n, slots in state}
-        squares = {n: slots["exp_avg_sq"] for n, slots in state}
         yield {
             "batch": latents[-1],
             "outputs": {"fake": fake},
             "loss": {"generator": loss},
-            "grads": grads,
-            "slots": {"exp_avg": means, "exp_avg_sq": squares},
-            "params": g_params,
+            "model": {"generator": generator},
+            "optimizer": g_optimizer,
         }

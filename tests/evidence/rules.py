@@ -8,15 +8,18 @@ and norm.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 from cases import Array, Case
 
+from harness.contract.record import Record
 from harness.oracle.bounds import THRESHOLD, WEAKER_THRESHOLD
 from harness.oracle.excess import Oracle
+from harness.oracle.rules import FLOAT32, FOUR_RUNS, Rule
+from harness.running.start import RunSpec
 
 UNIT = 2.0**-23
 
@@ -147,17 +150,27 @@ def perturbed(seen: Seen) -> float:
 
 def four_runs(seen: Seen) -> Oracle:
     """twinloop's oracle after it has seen every step in both precisions."""
-    oracle = Oracle("four runs")
+    oracle = Oracle(FOUR_RUNS)
     for step, records in enumerate(zip(seen.t32, seen.t64, seen.f32, seen.f64, strict=True)):
-        oracle.observe(step, [{"outputs": array} for array in records])
+        oracle.observe(step, taken(FOUR_RUNS, records))
     return oracle
+
+
+def taken(rule: Rule, arrays: Sequence[Array]) -> dict[RunSpec, Record]:
+    """One step's arrays as the records of a rule's runs."""
+    runs = (
+        (rule.narrow[0], rule.left, rule.narrow[1], rule.right)
+        if rule.narrow
+        else (rule.left, rule.nudged[0], rule.right)
+    )
+    return {run: {"outputs": array} for run, array in zip(runs, arrays, strict=True)}
 
 
 def float32_alone(seen: Seen) -> Oracle:
     """The same by its weaker rule, for a side that cannot run in float64."""
-    oracle = Oracle("nudged float32")
+    oracle = Oracle(FLOAT32)
     for step, records in enumerate(zip(seen.t32, seen.nudged, seen.f32, strict=True)):
-        oracle.observe(step, [{"outputs": array} for array in records])
+        oracle.observe(step, taken(FLOAT32, records))
     return oracle
 
 

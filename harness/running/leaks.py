@@ -1,39 +1,29 @@
-"""float32 inside a run that was asked for float64: where it happens, and whether it explains a difference.
+"""float32 that stays in a float64 run although it is kept wide: where it enters, and what it reaches.
 
-TensorFlow turns Python numbers into float32 before it casts them (``tf.cast(0.9, tf.float64)`` is 0.8999999762), and
-some kernels take attributes in float32 only. Such a leak looks like a small difference in the mathematics. It is told
-apart by running again with the leaking constants made exact: if the difference goes away, the leak was the cause.
+Some kernels take attributes in float32 only, and a loop may ask for fewer bits in so many words. Such a leak looks like a
+small difference in the mathematics. It is told apart by running again with whatever comes back from float32 moved a
+little: a tensor that does not move has nothing to do with it.
 """
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-DIGITS = 6
-"""A float32 that was written as a constant has at most this many significant decimal digits."""
-
-BITS = 12
-"""Numbers of so few significant bits (masks, counts, halves) are the same in float32 as in float64."""
+from harness.contract.recipes import BITS
+from harness.running.start import Leak, Watched
 
 MOVED = 1 + 2.0**-30
 """What comes back from float32 is multiplied by this, to see what it reaches."""
 
+OURS = (("running", "on_torch.py"), ("running", "on_tensorflow.py"))
+"""Where batches and weights become tensors, which is no part of the training."""
+
 PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
 """Functions of Keras that everything goes through, so that naming them says nothing."""
-
-
-@dataclass(frozen=True)
-class Leak:
-    """One place where float32 entered: what happened, in which line, and whether it can be made exact."""
-
-    what: str
-    where: str
-    corrected: bool
 
 
 class Each:
@@ -51,36 +41,30 @@ class Each:
 
 
 class Watch:
-    """Collects the leaks of the steps run inside ``tensorflow`` or ``torch``; the constants among them are made exact.
+    """Collects the leaks of the steps run inside ``tensorflow`` or ``torch``.
 
     harmless: numbers that are no leaks, as the hyperparameters' values, which were float32 before either side saw them.
     move: change whatever comes back from float32 a little, so that what it reaches can be told.
     """
 
-    def __init__(self, harmless: Iterable[object] = (), *, move: bool = False) -> None:
-        parts = [part for value in harmless for part in (value if isinstance(value, tuple) else (value,))]
+    def __init__(self, harmless: Iterable[float] = (), *, move: bool = False) -> None:
         self.move, self.fixed = move, False
-        self.harmless = {float(np.float32(part)) for part in parts if isinstance(part, float)}
-        self.leaks: dict[tuple[str, str], Leak] = {}
+        self.harmless = {float(np.float32(number)) for number in harmless}
+        self.leaks: dict[tuple[str, str, str], Leak] = {}
         self.returned = False
 
-    def note(self, what: str, *, corrected: bool = False, returns: bool = False) -> None:
+    def note(self, what: str, *, returns: bool = False) -> None:
         """Remember a leak, once per line of code. returns: float64 numbers are now what float32 has made of them."""
-        where = place()
-        if not where:
+        line, through = place()
+        if not line:
             return
         self.returned = self.returned or returns
-        self.leaks.setdefault((what, where), Leak(what, where, corrected))
+        self.leaks.setdefault((what, line, through), Leak(what, line, through))
 
     @property
-    def lasting(self) -> list[Leak]:
-        """Leaks that cannot be made exact; none if nothing that float32 has touched came back, as in a cast for a record."""
-        return [leak for leak in self.leaks.values() if not leak.corrected] if self.returned else []
-
-    @property
-    def constants(self) -> list[Leak]:
-        """Leaks that were made exact."""
-        return [leak for leak in self.leaks.values() if leak.corrected]
+    def seen(self) -> Watched:
+        """What was collected so far, as plain data."""
+        return Watched(tuple(self.leaks.values()), self.returned, self.fixed)
 
     @contextmanager
     def tensorflow(self) -> Iterator[None]:
@@ -101,12 +85,7 @@ class Watch:
                     constant = tensor_util.constant_value(inputs[0])
                     if constant is None and hasattr(inputs[0], "numpy"):
                         constant = inputs[0].numpy()
-                    exact = None if constant is None else self._exact(constant)
-                    if exact is not None:
-                        self.note(f"{shortest(constant)} goes through float32 on its way to float64", corrected=True)
-                        if graph is not None:
-                            return [tf.constant(exact, tf.float64)]
-                    elif not counted(inputs[0]) if constant is None else self._lost(constant).any():
+                    if not counted(inputs[0]) if constant is None else self._lost(constant).any():
                         self.note("what was computed in float32 becomes float64", returns=True)
                         if graph is not None and self.move:
                             return [outputs[0] * MOVED]
@@ -120,19 +99,14 @@ class Watch:
 
         plain_cast = gen_math_ops.cast
 
-        def exact_cast(x: Any, DstT: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N803  # TensorFlow's own name
-            """Casts constants as they were written; what a callback returns counts in graphs only, not in eager mode."""
-            if DstT == tf.float64 and getattr(x, "dtype", None) == tf.float32 and hasattr(x, "numpy"):
-                exact = self._exact(x.numpy())
-                if exact is not None:
-                    self.note(f"{shortest(x.numpy())} goes through float32 on its way to float64", corrected=True)
-                    return tf.constant(exact, tf.float64)
-                if self.move and self._lost(x.numpy()).any():
-                    return plain_cast(x, DstT, *args, **kwargs) * MOVED
-            return plain_cast(x, DstT, *args, **kwargs)
+        def moving_cast(x: Any, DstT: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N803  # TensorFlow's own name
+            """Moves what a cast gives; what a callback returns counts in graphs only, not in eager mode."""
+            made = plain_cast(x, DstT, *args, **kwargs)
+            narrow = DstT == tf.float64 and getattr(x, "dtype", None) == tf.float32 and hasattr(x, "numpy")
+            return made * MOVED if self.move and narrow and self._lost(x.numpy()).any() else made
 
         op_callbacks.add_op_callback(callback)
-        gen_math_ops.cast = exact_cast
+        gen_math_ops.cast = moving_cast
         try:
             yield
         finally:
@@ -172,19 +146,6 @@ class Watch:
         few = np.ldexp(np.frexp(array)[0], BITS)
         return (few != np.rint(few)) & ~np.isin(array.astype(np.float64), list(self.harmless)) & np.isfinite(array)
 
-    def _exact(self, constant: Any) -> Any:
-        """The float64 numbers that a float32 constant was written as, or None if it lost nothing or is no constant."""
-        array = np.asarray(constant)
-        if array.size == 0 or array.size > 16:
-            return None
-        written = np.array([float(shortest(value)) for value in array.ravel()]).reshape(array.shape)
-        lost = [
-            value for value, meant in zip(array.ravel(), written.ravel(), strict=True)
-            if float(value) != meant and float(value) not in self.harmless
-        ]  # fmt: skip
-        short = all(len(shortest(value).split("e")[0].replace(".", "").strip("-0")) <= DIGITS for value in lost)
-        return written if lost and short else None
-
 
 def counted(tensor: Any) -> bool:
     """Whether a float32 tensor in a graph comes straight from whole numbers or truth values, so that it is exact."""
@@ -198,10 +159,10 @@ def shortest(value: Any) -> str:
     return repr(float(str(flat[0]))) if flat.size else ""
 
 
-def place() -> str:
-    """The line that is to blame: the user's own, and the framework's function that it went through.
+def place() -> tuple[str, str]:
+    """The line that is to blame: the user's own, and the framework's function that it went through, if any.
 
-    Nothing for what is no part of the training: initial values that the weights replace, and batches being made.
+    Two empty texts for what is no part of the training: initial values that the weights replace, and batches being made.
     """
     frames = [frame for frame in traceback.extract_stack() if "importlib" not in frame.filename]
     library = [frame for frame in frames if "site-packages" in frame.filename]
@@ -209,12 +170,12 @@ def place() -> str:
         i for i, frame in enumerate(frames) if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))
     ]
     beyond = [Path(frame.filename) for frame in frames[own[-1] if own else 0 :]]
-    if any(path.parts[-2:] == ("running", "frameworks.py") or "initializers" in path.parts for path in beyond):
-        return ""
+    if any(path.parts[-2:] in OURS or "initializers" in path.parts for path in beyond):
+        return "", ""
     through = next(
         (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None
     )
     if through is not None and through.name == "signbit":
-        return ""  # a sign survives any cast
-    text = f"{Path(frames[own[-1]].filename).name}:{frames[own[-1]].lineno}" if own else "outside the loop"
-    return f"{text} ({through.name} in {Path(through.filename).name})" if through else text
+        return "", ""  # a sign survives any cast
+    line = f"{Path(frames[own[-1]].filename).name}:{frames[own[-1]].lineno}" if own else "outside the loop"
+    return line, f"{through.name} in {Path(through.filename).name}" if through else ""

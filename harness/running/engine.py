@@ -1,0 +1,91 @@
+"""What the judging process starts runs with: a process for every run, all of a pair's at work at the same time.
+
+Nothing here loads a framework. Two nurseries do, one each, and fork a process for every run.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.running.nurseries import Nursery
+from harness.running.pairs import Pair
+from harness.running.printed import Printed
+from harness.running.runs import BEFORE, Runs
+from harness.running.start import SIDES, Side, Start
+
+SILENCE = 120.0
+"""Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
+
+HEADER = ("python", "torch", "tensorflow", "keras", "numpy", "threads", "onednn")
+"""What a verdict's header says, in this order."""
+
+
+class Engine:
+    """What starts runs, for any number of pairs one after the other.
+
+    threads: how many each framework may use. silence: seconds without a step after which a loop is taken to hang. warm:
+    fork runs from processes that have loaded the frameworks; otherwise each run's process loads its own.
+    """
+
+    def __init__(self, threads: int = 1, silence: float = SILENCE, *, warm: bool = True) -> None:
+        self.threads, self.silence, self.warm = threads, silence, warm
+        self.nurseries: dict[Side, Nursery] = {}
+        self.runs: Runs | None = None
+        self.printed = Printed()
+
+    @property
+    def at(self) -> str:
+        """Which loop is waited for, in words."""
+        return self.runs.at if self.runs is not None else BEFORE
+
+    def begin(self) -> None:
+        """Start the nurseries that are not there, both at once."""
+        for side in SIDES:
+            if side in self.nurseries and not self.nurseries[side].alive:
+                self.nurseries.pop(side).close()
+            if side not in self.nurseries:
+                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm)
+
+    def nursery(self, side: Side) -> Nursery:
+        """A side's nursery, which has loaded its framework."""
+        self.begin()
+        self.nurseries[side].greet()
+        return self.nurseries[side]
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What a verdict's header says: versions, threads, and how processes are started if not as usual."""
+        known: dict[str, str] = {"threads": str(self.threads)}
+        for side in SIDES:
+            nursery = self.nursery(side)
+            known |= nursery.versions
+            if nursery.how:
+                known[f"{side} runs"] = nursery.how
+        return {name: known[name] for name in [*HEADER, *known] if name in known}
+
+    @contextmanager
+    def pair(self, pair: Pair, *, resync: bool = False) -> Iterator[Start]:
+        """What starts the pair's runs; at the end, all their processes have ended. What the loops printed is in ``printed``.
+
+        resync: values may be written into a loop's tensors after each of its steps, so that none is begun before.
+        """
+        self.begin()
+        for side in SIDES:
+            self.nursery(side)  # no run's time is spent on what another's framework takes to load
+        self.printed = Printed()
+        runs = Runs(pair, self.nursery, self.silence, resync=resync)
+        self.runs = runs
+        try:
+            yield runs.start
+        finally:
+            self.printed = runs.end()
+
+    def sweep(self) -> None:
+        """End every run's process."""
+        for nursery in self.nurseries.values():
+            nursery.sweep()
+
+    def close(self) -> None:
+        """End all processes."""
+        while self.nurseries:
+            _, nursery = self.nurseries.popitem()
+            nursery.close()

@@ -1,0 +1,179 @@
+"""The warm parent of one framework's runs: it has imported it and run nothing, and forks a process for every run.
+
+A forked process begins where the import ended, in a hundredth of a second. This holds only as long as no operation was
+run here: the threads that one leaves behind do not come along, and loops that wait for them hang. So this process counts
+its threads; if there is more than one, every run's process is started plainly, and the judging process is told.
+
+It adopts whatever its runs leave behind, ends that with them, and ends itself when the judging process is gone.
+"""
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from harness.running import child, wire
+from harness.running.frameworks import Framework, load
+from harness.running.start import Side
+
+PR_SET_CHILD_SUBREAPER = 36
+"""prctl(2): processes below this one whose parent has ended become children of this one."""
+
+PLAIN = "plain"
+PACKAGES: dict[Side, tuple[str, ...]] = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
+
+
+class Nursery:
+    """The runs' processes of one side, by the tickets that the judging process gave them."""
+
+    def __init__(self, side: Side, end: socket.socket, threads: int, framework: Framework | None) -> None:
+        self.side, self.end, self.threads, self.framework = side, end, threads, framework
+        self.living: dict[int, int] = {}
+        self.ended, woken = os.pipe()
+        os.set_blocking(woken, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        self.woken = woken
+
+    def serve(self) -> None:
+        """Do what the judging process says until it is gone."""
+        poll = select.poll()
+        poll.register(self.end, select.POLLIN)
+        poll.register(self.ended, select.POLLIN)
+        while True:
+            for ready, _ in poll.poll():
+                if ready == self.ended:
+                    os.read(self.ended, 4096)
+                    self.reap()
+                    continue
+                packet = wire.receive(self.end)
+                if packet is None:
+                    self.sweep()
+                    return
+                self.obey(packet)
+
+    def obey(self, packet: wire.Packet) -> None:
+        """Do one thing that was asked for."""
+        if packet.kind == wire.SWEEP:
+            self.sweep()
+            wire.send(self.end, wire.SWEPT)
+            return
+        ticket = packet.data
+        if packet.kind == wire.FORK:
+            try:
+                pid = self.fork(*packet.descriptors)
+            except OSError as error:
+                wire.tell(self.end, wire.GONE, [ticket, f"it could not be started: {error.strerror}"])
+            else:
+                self.living[pid] = ticket
+                wire.tell(self.end, wire.BORN, [ticket, pid])
+            for descriptor in packet.descriptors:
+                os.close(descriptor)
+        for pid in [pid for pid, known in self.living.items() if known == ticket]:
+            with suppress(ProcessLookupError):
+                if packet.kind == wire.KILL:
+                    os.killpg(pid, signal.SIGKILL)
+                elif packet.kind == wire.DUMP:
+                    os.kill(pid, signal.SIGUSR1)
+
+    def fork(self, end: int, log: int) -> int:
+        """A new process; it is in a group of its own before this returns."""
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            with suppress(OSError):
+                os.setpgid(pid, pid)  # both do it, so that neither has to wait for the other
+            return pid
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in (self.end.fileno(), self.ended, self.woken):
+                os.close(descriptor)
+            if self.framework is None:
+                for descriptor in (end, log):
+                    os.set_inheritable(descriptor, True)
+                words = [self.side, *map(str, (end, log, self.threads, parent))]
+                os.execv(sys.executable, [sys.executable, "-m", "harness.running.child", *words])  # noqa: S606
+            child.settle(log, parent)
+            child.serve(socket.socket(fileno=end), log, self.framework)
+            code = 0
+        except BaseException:  # noqa: BLE001  # there is nobody above who could say it
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def reap(self) -> None:
+        """Take leave of whoever has ended, and end what is left of their groups."""
+        while True:
+            try:
+                gone = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if gone is None:
+                return
+            pid = gone.si_pid
+            if pid in self.living:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)  # before its number can be another's
+            _, status = os.waitpid(pid, 0)
+            if pid in self.living:
+                wire.tell(self.end, wire.GONE, [self.living.pop(pid), os.waitstatus_to_exitcode(status)])
+
+    def sweep(self) -> None:
+        """End everything below this process, and return when nothing is left."""
+        while True:
+            for pid in [*self.living, *children()]:
+                with suppress(ProcessLookupError, PermissionError):
+                    (os.killpg if pid in self.living else os.kill)(pid, signal.SIGKILL)
+            try:
+                pid, _ = os.waitpid(-1, 0)
+            except ChildProcessError:
+                self.living.clear()
+                return
+            self.living.pop(pid, None)
+
+
+def children() -> list[int]:
+    """The processes whose parent this is."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def main(side: Side, end: int, threads: int, how: str = "") -> None:
+    """Import a framework, say so, and serve; or serve without it, where a process that has it could not be forked."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    framework = None
+    versions = {"python": sys.version.split()[0], "numpy": np.__version__}
+    if how.startswith(PLAIN):
+        versions |= {name: version(name) for name in PACKAGES[side]}
+    else:
+        framework = load(side, threads)
+        running = len(list(Path("/proc/self/task").iterdir()))
+        if running > 1:
+            why = f"{PLAIN}, for {side} has {running} threads once it is imported"
+            os.set_inheritable(end, True)
+            words = [side, str(end), str(threads), why]
+            os.execv(sys.executable, [sys.executable, "-m", "harness.running.nursery", *words])  # noqa: S606
+        versions |= framework.versions
+        # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
+        gc.collect()
+        gc.freeze()
+    served = socket.socket(fileno=end)
+    wire.tell(served, wire.HELLO, [versions, how])
+    Nursery(side, served, threads, framework).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+"""TensorFlow and Keras, as a process that runs one of their loops needs them."""
+
+import gc
+import os
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from harness.contract.port import dense
+from harness.contract.recipes import Array
+from harness.running.frameworks import in_precision
+from harness.running.leaks import Watch
+from harness.running.legacy_keras import LegacyKeras
+from harness.running.start import Precision
+
+
+class TensorFlow:
+    """See Framework. Its first operations take a sixth of a second in every new process."""
+
+    dear = True
+
+    def __init__(self, threads: int) -> None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        # Two, so that a strategy for several devices finds a second one.
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        tf.get_logger().setLevel("ERROR")
+        self.versions: dict[str, str] = {
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        }
+        self.precision: Precision = "float32"
+        self.legacy = LegacyKeras()
+        self.settings: tuple[object, ...] = ()
+
+    def begin(self, precision: Precision, seed: int) -> None:
+        """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
+        self.precision = precision
+        keras.config.set_floatx(precision)
+        keras.config.set_dtype_policy(precision)
+        self.legacy.begin(precision)
+        tf.random.set_seed(seed)
+        self.settings = settings()
+
+    def tensor(self, array: Array) -> Any:
+        """See Framework."""
+        return tf.constant(in_precision(array, self.precision))
+
+    def lend(self, value: Any) -> Array:
+        """See Framework. An eager tensor lends its memory as a buffer; its own ``numpy()`` copies."""
+        if isinstance(value, keras.Variable):
+            value = value.value
+        if isinstance(value, tf.Variable):
+            value = value.read_value()
+        array = np.asarray(value) if isinstance(value, tf.Tensor) else dense(value)
+        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+    def writable(self, target: Any) -> bool:
+        """See Framework."""
+        return bool(getattr(target, "writable", hasattr(target, "assign")))
+
+    def address(self, target: Any) -> int:
+        """See Framework."""
+        del target
+        return 0
+
+    def write(self, target: Any, array: Array) -> None:
+        """See Framework."""
+        target.assign(in_precision(array, self.precision))
+
+    def watched(self, watch: Watch) -> AbstractContextManager[None]:
+        """See Framework."""
+        return watch.tensorflow()
+
+    def fresh(self) -> bool:
+        """See Framework."""
+        keras.utils.clear_session()
+        gc.collect()
+        return settings() == self.settings
+
+
+def settings() -> tuple[object, ...]:
+    """What holds for all that comes after, of what can be asked at no cost; the rest is read in a loop's file."""
+    return (
+        keras.config.floatx(),
+        keras.config.epsilon(),
+        keras.config.image_data_format(),
+        keras.config.dtype_policy().name,
+        tf.config.functions_run_eagerly(),
+        tf.executing_eagerly(),
+        tf.distribute.has_strategy(),
+        str(np.geterr()),
+    )

@@ -1,0 +1,66 @@
+"""PyTorch, as a process that runs one of its loops needs it."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch._dynamo  # torch imports it at the first optimizer step; before the fork it is imported once for all runs
+
+from harness.contract.port import dense
+from harness.contract.recipes import Array
+from harness.running.frameworks import in_precision
+from harness.running.leaks import Watch
+from harness.running.start import Precision
+
+
+class Torch:
+    """See Framework. A new process takes a hundredth of a second, so that none is used again."""
+
+    dear = False
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        torch.use_deterministic_algorithms(True)
+        self.versions: dict[str, str] = {"torch": str(torch.__version__)}
+        self.precision: Precision = "float32"
+
+    def begin(self, precision: Precision, seed: int) -> None:
+        """See Framework."""
+        self.precision = precision
+        torch.set_default_dtype(getattr(torch, precision))
+        torch.manual_seed(seed)
+
+    def tensor(self, array: Array) -> Any:
+        """See Framework."""
+        return torch.from_numpy(in_precision(array, self.precision).copy())
+
+    def lend(self, value: Any) -> Array:
+        """See Framework."""
+        if not isinstance(value, torch.Tensor):
+            return dense(value)
+        value = value.detach()
+        if value.layout is not torch.strided:
+            value = value.to_dense()
+        if value.dtype is torch.bfloat16:
+            value = value.float()
+        return value.resolve_conj().resolve_neg().cpu().numpy()
+
+    def writable(self, target: Any) -> bool:
+        """See Framework."""
+        return isinstance(target, torch.Tensor)
+
+    def address(self, target: Any) -> int:
+        """See Framework."""
+        return target.untyped_storage().data_ptr()
+
+    def write(self, target: Any, array: Array) -> None:
+        """See Framework."""
+        target.detach().copy_(self.tensor(array))
+
+    def watched(self, watch: Watch) -> AbstractContextManager[None]:
+        """See Framework."""
+        return watch.torch()
+
+    def fresh(self) -> bool:
+        """See Framework."""
+        return False

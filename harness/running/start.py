@@ -1,0 +1,133 @@
+"""The seam between whoever judges and whatever trains: which run is asked for, how it is started, and what it gives.
+
+Everything above takes a ``Start`` and nothing else: a pair in processes of its own, a trace read back, another
+interpreter, and the plain loops of the tests are one to it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+from harness.contract.record import Record
+from harness.contract.scenario import Problem
+
+Side = Literal["torch", "tensorflow"]
+Precision = Literal["float32", "float64"]
+SIDES: tuple[Side, Side] = get_args(Side)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """float32 leaks are looked for in a run; see harness.running.leaks.Watch.
+
+    harmless: numbers that are no leaks. move: change whatever comes back from float32 a little.
+    """
+
+    harmless: tuple[float, ...] = ()
+    move: bool = False
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One place where float32 entered: what happened, in which line, through which function of a library."""
+
+    what: str
+    line: str
+    through: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.line}" + (f" ({self.through})" if self.through else "")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One place where a float64 run would have become narrower: what happened there, how often, in which line.
+
+    wide: it kept what float64 holds; otherwise it goes on in fewer bits, as the loop or a fixed type asks.
+    """
+
+    wide: bool
+    what: str
+    line: str
+    through: str
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.line}" + (f", in {self.through}" if self.through else "")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of float32 in a float64 run; ``leaks`` only if it was watched for them.
+
+    returned: float64 numbers are now what float32 has made of them.
+
+    fixed: some of it is an attribute that the framework takes in float32 only.
+    """
+
+    leaks: tuple[Leak, ...] = ()
+    returned: bool = False
+    fixed: bool = False
+    kept: tuple[Kept, ...] = ()
+
+    @property
+    def lasting(self) -> list[Leak]:
+        """Leaks that may matter; none if nothing that float32 has touched came back, as in a cast for a record."""
+        return list(self.leaks) if self.returned else []
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Which run of a problem: a side in a precision, as it is or from the ``nudge``-th draw of weights one unit off."""
+
+    side: Side
+    precision: Precision
+    nudge: int = 0
+    watch: Watching | None = None
+
+    def __str__(self) -> str:
+        return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"
+
+
+@dataclass
+class Step:
+    """One record: arrays by name, the epoch of its last batch, the examples it used up."""
+
+    arrays: Record
+    epoch: int
+    examples: int
+
+
+class LoopError(Exception):
+    """A loop that raised, or yielded what is no record: side, step and the traceback of the user's own lines."""
+
+    def __init__(self, side: Side, precision: Precision, step: int, message: str, trace: str = "") -> None:
+        super().__init__(f"{side} loop, {precision}, step {step}: {message}")
+        self.side, self.precision, self.step, self.message, self.trace = side, precision, step, message, trace
+
+
+class Running(Protocol):
+    """A run that was started: an iterator of Steps that must be closed."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters of the side's ``train``; none if it was closed before they were known."""
+
+    def __next__(self) -> Step: ...
+
+    def release(self) -> None:
+        """The last step's arrays are no longer looked at, so that the run may go on and write over them."""
+
+    def write(self, arrays: Record) -> None:
+        """Put values into the live tensors of the last step; raises LoopError for one that is a copy or was computed."""
+
+    @property
+    def watched(self) -> Watched:
+        """What was seen of float32 so far, if the run is watched."""
+
+    def close(self) -> None:
+        """End the run; called on every path."""
+
+
+Start = Callable[[RunSpec, Problem], Running]
+"""Starts a run on a problem, whose arrays are already those of the run: nudged where the run is."""

@@ -1,0 +1,123 @@
+"""Between TensorFlow's float32 and float64 in a float64 run: which is wider, what a number was meant to be, up and down."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework import tensor_conversion_registry
+from tensorflow.python.ops import gen_math_ops
+from tensorflow.python.types import core
+
+from harness.running.wide import Tell
+
+WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
+NARROWER = {wide: plain for plain, wide in WIDER.items()}
+SMALL = (tf.float16, tf.bfloat16, tf.int8, tf.uint8, tf.int16, tf.uint16)
+"""Dtypes that nobody casts to for want of a better default."""
+
+
+class Plainly(threading.local):
+    """Whether this thread is to see TensorFlow as it is, where a true float32 is made on purpose."""
+
+    on = False
+
+
+def kind_of(value: Any) -> Any:
+    """The dtype of a tensor or variable; None for everything else, NumPy's arrays included."""
+    if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "dtype"):
+        return None
+    try:
+        return tf.as_dtype(value.dtype).base_dtype
+    except TypeError:
+        return None
+
+
+def leaves(values: Sequence[Any]) -> Iterator[Any]:
+    """What a nested list holds."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from leaves(value)
+        else:
+            yield value
+
+
+DEEP = 12
+"""Lines of the call stack between a schedule and the conversion in it, at most."""
+
+
+class Floats:
+    """Between float32 and float64, past what is exchanged: the functions of TensorFlow as they were found."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.tell, self.plainly = tell, Plainly()
+        self.cast, self.convert = gen_math_ops.cast, tensor_conversion_registry.convert
+
+    @contextmanager
+    def as_it_is(self) -> Iterator[None]:
+        """Inside, this thread's TensorFlow makes float32 where it is asked to."""
+        was, self.plainly.on = self.plainly.on, True
+        try:
+            yield
+        finally:
+            self.plainly.on = was
+
+    def up(self, value: Any) -> Any:
+        """A float32 tensor or variable as a float64 tensor."""
+        tensor = self.convert(value)
+        return self.cast(tensor, WIDER.get(tensor.dtype, tensor.dtype))
+
+    def down(self, value: Any, why: str) -> Any:
+        """A float64 tensor or variable as a float32 tensor, with a note."""
+        tensor = self.convert(value)
+        self.tell("narrow", f"{tensor.dtype.name} is cast to {NARROWER[tensor.dtype].name}: {why}")
+        with self.as_it_is():
+            return self.cast(tensor, NARROWER[tensor.dtype])
+
+    def widened(self, value: Any) -> Any:
+        """A tensor that is truly float32 as float64; anything else as it is."""
+        return self.up(value) if isinstance(value, core.Tensor) and kind_of(value) in WIDER else value
+
+    def meant(self, value: Any, dtype: Any) -> Any:
+        """The dtype that numbers from Python are to have: what was asked for, or float64 where that is float32."""
+        wide = None
+        if dtype is not None:
+            dtype = tf.as_dtype(dtype)
+            wide = WIDER.get(dtype, dtype)
+        elif isinstance(value, np.ndarray | np.generic):
+            wide = WIDER.get(tf.as_dtype(value.dtype)) if value.dtype.kind in "fc" else None
+        elif type(value) is float:
+            wide = tf.float64
+        elif isinstance(value, list | tuple):
+            inner = list(leaves(value))
+            tensors = any(hasattr(leaf, "dtype") and not isinstance(leaf, np.generic) for leaf in inner)
+            wide = tf.float64 if not tensors and any(isinstance(leaf, float) for leaf in inner) else None
+        if wide == tf.float64 and dtype != wide:
+            self._lost(value)
+        return wide
+
+    def _lost(self, value: Any) -> None:
+        """Note numbers that float32 would have changed."""
+        if isinstance(value, np.ndarray | np.generic) and value.dtype == np.float32:
+            return
+        if any(kind_of(leaf) is not None for leaf in leaves([value])):
+            return
+        array = np.asarray(value)
+        if array.dtype == np.float64 and (array.astype(np.float32) != array)[np.isfinite(array)].any():
+            said = repr(float(array)) if array.ndim == 0 else f"an array of {array.size} numbers"
+            self.tell("kept", f"{said} would be read as float32")
+        elif scheduled():
+            self.tell("kept", "a rate would be computed in float32")
+
+
+def scheduled() -> bool:
+    """Whether this happens in a schedule of Keras, which reads its numbers as float32 and goes on in it."""
+    frame, left = sys._getframe(1), DEEP
+    while frame is not None and left:
+        if "learning_rate_schedule" in frame.f_code.co_filename:
+            return True
+        frame, left = frame.f_back, left - 1  # type: ignore[assignment]
+    return False

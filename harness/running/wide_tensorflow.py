@@ -1,0 +1,78 @@
+"""TensorFlow and Keras kept float64: Python floats at the entry of every conversion, and casts to float32.
+
+Only Python entry points are exchanged, so kernels run at their usual speed; they are the same in eager mode and while
+a graph is traced. Operations are in ``wide_operations``, variables, loops and signatures in ``wide_state``.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework import constant_op, tensor_conversion_registry
+from tensorflow.python.ops import gen_math_ops
+from tensorflow.python.types import core
+
+from harness.running import wide_operations, wide_state
+from harness.running.wide import Patch, Tell
+from harness.running.wide_floats import NARROWER, SMALL, WIDER, Floats, kind_of
+
+
+def patches(tell: Tell) -> list[Patch]:
+    """What to put where in TensorFlow while a float64 run goes on."""
+    floats = Floats(tell)
+    return [*numbers(floats), *wide_operations.patches(floats), *wide_state.patches(floats)]
+
+
+def numbers(floats: Floats) -> list[Patch]:
+    """Conversions and casts, where Python floats and tensors enter."""
+    plain_convert, plain_cast, plain_constant = floats.convert, floats.cast, constant_op._constant_impl
+    from_python = (float, list, tuple, np.ndarray, np.generic)
+
+    def convert(
+        value: Any, dtype: Any = None, name: Any = None, as_ref: bool = False, preferred_dtype: Any = None,
+        accepted_result_types: Any = (core.Symbol,),
+    ) -> Any:  # fmt: skip
+        """``tf.convert_to_tensor``, and what every operation does to its inputs."""
+        rest = {"name": name, "as_ref": as_ref, "accepted_result_types": accepted_result_types}
+        asked = dtype if dtype is not None else preferred_dtype
+        asked = None if asked is None else tf.as_dtype(asked).base_dtype
+        if floats.plainly.on or (asked is not None and asked not in WIDER and asked not in NARROWER):
+            return plain_convert(value, dtype, preferred_dtype=preferred_dtype, **rest)
+        if asked is not None and kind_of(value) is not None:
+            made = plain_convert(value, **rest)
+            if made.dtype == asked or NARROWER.get(made.dtype) == asked:
+                return made
+            if WIDER.get(made.dtype) == asked:
+                return floats.up(made)
+            return plain_convert(made, dtype, preferred_dtype=preferred_dtype, **rest)
+        wide = floats.meant(value, asked) if isinstance(value, from_python) else WIDER.get(asked, asked)
+        if dtype is None and asked is not None:
+            return plain_convert(value, preferred_dtype=wide, **rest)
+        return plain_convert(value, wide, **rest)
+
+    def constant(value: Any, dtype: Any, *others: Any, **named: Any) -> Any:
+        """``tf.constant``."""
+        if not floats.plainly.on and isinstance(value, (int, *from_python)):
+            dtype = floats.meant(value, dtype)
+        elif not floats.plainly.on and dtype is not None and kind_of(value) == WIDER.get(tf.as_dtype(dtype)):
+            dtype = None
+        return plain_constant(value, dtype, *others, **named)
+
+    def cast(x: Any, DstT: Any, Truncate: bool = False, name: Any = None) -> Any:  # noqa: N803  # TensorFlow's own names
+        """``tf.cast`` of a tensor: one to float32 stays, or becomes, float64; one to fewer bits is done and noted."""
+        target, source = tf.as_dtype(DstT).base_dtype, kind_of(x)
+        if floats.plainly.on or source is None:
+            return plain_cast(x, DstT, Truncate, name)
+        if target in WIDER:
+            if source.is_floating or source.is_complex:
+                floats.tell("kept", f"{source.name} is cast to {target.name}")
+            return x if source == WIDER[target] else plain_cast(x, WIDER[target], Truncate, name)
+        if target in SMALL and source in NARROWER:
+            floats.tell("narrow", f"{source.name} is cast to {target.name}")
+        return plain_cast(x, DstT, Truncate, name)
+
+    return [
+        (tensor_conversion_registry, "convert", convert),
+        (constant_op, "_constant_impl", constant),
+        (gen_math_ops, "cast", cast),
+    ]

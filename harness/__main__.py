@@ -226,7 +226,8 @@ def line(console: "Console", verdict: "Verdict") -> None:
 
     from harness.report.terminal import STYLES
 
-    said = verdict.sentence.removeprefix(f"pair {verdict.pair}: ")
+    # The sentence of bad input names the pair, which stands before it here.
+    said = verdict.sentence[len(f"pair {verdict.pair}: ") :] if verdict.usage else verdict.sentence
     console.print(
         Text.assemble((f"{verdict.status:<21}", STYLES[verdict.status]), f"{verdict.pair}  ", (said, "dim")),
         soft_wrap=True,

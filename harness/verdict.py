@@ -1,17 +1,20 @@
 """What a comparison comes to: plain data, the same in the terminal, in JSON and in a test."""
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
-Cause = Literal["factor", "order", "later", "earlier", "decay"]
+Cause = Literal[
+    "still", "zero", "factor", "order", "later", "earlier", "decay", "step", "axes", "flip", "places"
+]  # fmt: skip
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-"""What may explain at every step why a tensor differs, the simplest first: a factor, another order in the batch, a shift by
-one step, a decay term that one side adds."""
+"""What may explain why a tensor differs, the simplest first; see Relation."""
 
 RuleName = Literal["four runs", "nudged float32", "nudged float64"]
+SideName = Literal["torch", "tensorflow"]
 
 Kind = Literal[
     "values", "exact", "not finite", "shape", "dtype", "missing", "extra", "precision", "none", "length", "error"
@@ -41,7 +44,9 @@ def finite(value: Any) -> Any:
 class Difference:
     """One disagreement. Values are text that reads back to the same numbers; ``gap`` and ``relative`` are float64's.
 
-    only_in: the float32 runs, where the float64 runs agree.
+    only_in: the float32 runs, where the float64 runs agree. begins: the first element that differs, in the order of the
+    axes, where some before it agree and it is not the one that differs most. near: of a field that one side lacks, the
+    name most like it among those that only the other side has.
     """
 
     step: int
@@ -55,33 +60,49 @@ class Difference:
     relative: float = 0.0
     excess: float = LARGEST
     only_in: Literal["float32"] | None = None
+    begins: tuple[int, ...] = ()
+    near: str = ""
 
     @property
     def place(self) -> str:
-        """Step, stage and tensor, as every report names them."""
+        """Step and tensor, as every report names them."""
         return f"step {self.step}, {self.tensor}"
 
-    def sentence(self) -> str:
-        """What was seen, for a person."""
-        element = f"[{', '.join(map(str, self.index))}]" if self.index else ""
-        only = f" ({self.only_in})" if self.only_in else ""
-        if self.kind == "values":
-            return (
-                f"{self.place}{element}: torch {self.torch}{only}, tensorflow {self.tensorflow}{only}; "
-                f"{self.excess:.1e} times what rounding explains"
-            )
-        known = {
-            "shape": f"shape {self.torch} in torch, {self.tensorflow} in tensorflow",
-            "dtype": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
-            "missing": f"recorded by torch, not by tensorflow{self.tensorflow}",
-            "extra": f"recorded by tensorflow, not by torch{self.torch}",
-            "precision": f"torch {self.torch}" if self.torch else f"tensorflow {self.tensorflow}",
-            "none": f"{self.torch} in torch, {self.tensorflow} in tensorflow",
-            "exact": f"{element} torch {self.torch}{only}, tensorflow {self.tensorflow}{only}; whole numbers must be the same",
-            "not finite": f"{element} torch {self.torch}, tensorflow {self.tensorflow}",
-            "length": f"torch {self.torch}, tensorflow {self.tensorflow}",
-        }
-        return f"{self.place}: {known[self.kind].strip()}"
+
+@dataclass(frozen=True)
+class Relation:
+    """What a tensor that differs is to the other side's, where it differs first; numbers as ``kind`` says.
+
+    zero: all of it is zero on ``side``. still: ``side`` leaves it as it was a step before. factor: TensorFlow's is
+    numbers[0] times torch's. order: the same rows in another order. later, earlier: TensorFlow's is torch's of the step
+    before, or after. decay: TensorFlow's is torch's and numbers[0] times the parameter. step: what it has changed by since
+    the step before is numbers[0] times torch's. axes: its axis i is torch's axis numbers[i]. flip: the axes of these
+    numbers run backwards. places: the same numbers in other places.
+
+    tensors: those it holds for; of several, with a number for each, or with one for all. throughout: it has held at every
+    step since.
+    """
+
+    kind: Cause
+    tensors: tuple[str, ...]
+    numbers: tuple[float, ...] = ()
+    side: SideName | None = None
+    throughout: bool = False
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a step stands: the epoch of its last batch, from 0, and whether it is the first record of it.
+
+    batches: how many one record of torch's and of TensorFlow's has used up by then since the record before. examples: of
+    torch's last one, where it has fewer than the others; else 0.
+    """
+
+    step: int
+    epoch: int
+    opens: bool = False
+    batches: tuple[int, int] = (1, 1)
+    examples: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +132,10 @@ class Finding:
     step: int | None = None
 
 
+MistakeKind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
+"""What a mistake made on purpose changes."""
+
+
 @dataclass(frozen=True)
 class Sensitivity:
     """One injected mistake: what was done to the port, and the step and tensor that gave it away (None if nothing did).
@@ -121,7 +146,7 @@ class Sensitivity:
     """
 
     mistake: str
-    kind: str
+    kind: MistakeKind
     noticed: bool
     step: int | None = None
     tensor: str = ""
@@ -153,7 +178,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class TensorSummary:
-    """One recorded quantity over the whole run: its largest excess and relative gap, and the rounding measured."""
+    """One recorded quantity over the whole run: its largest excess and relative gap, and the rounding measured.
+
+    first_step: the step at which it differs for the first time; None if it never does.
+    """
 
     tensor: str
     excess: float
@@ -161,6 +189,7 @@ class TensorSummary:
     relative: float
     noise: float
     scale: float
+    first_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +206,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome for one pair and one problem."""
+    """The outcome for one pair and one problem.
+
+    relations: what explains the first disagreement. moment: where its step stands. ended: where the comparison ended before
+    its time, if that is not the first disagreement. options: what else the command was given that decides the verdict.
+    """
 
     pair: str
     status: Status
@@ -204,6 +237,10 @@ class Verdict:
     side: str = ""
     usage: bool = False
     header: Mapping[str, str] = field(default_factory=dict)
+    relations: tuple[Relation, ...] = ()
+    moment: Moment | None = None
+    ended: Difference | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -235,8 +272,9 @@ class Verdict:
         """The command that runs this very problem again."""
         short = {"seed": "--seed", "batch_size": "--batch-size", "epochs": "--epochs", "steps": "--steps", "lr": "--lr"}
         parts = [
-            f"{short[name]} {value}" if name in short else f"--set {name}={value}"
+            part
             for name, value in self.problem.items()
+            for part in ((short[name], value) if name in short else ("--set", f"{name}={value}"))
         ]
         mode = ["--resync"] if self.mode == "resync" else []
-        return " ".join(["twinloop run", self.pair, *parts, *mode])
+        return shlex.join(["twinloop", "run", self.pair, *parts, *mode, *self.options])

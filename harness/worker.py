@@ -102,7 +102,7 @@ def serve(request: Request, engine: Engine, events: IO[bytes]) -> None:
         speaker = Speaker(events, engine)
         speaker.say(Event(ready=True))
         try:
-            outcome = Event(verdict=judged(request, engine, speaker))
+            outcome = Event(verdict=replace(judged(request, engine, speaker), options=request.options))
         except UsageError as error:
             outcome = Event(usage=str(error))
         speaker.say(outcome)

@@ -15,7 +15,7 @@ from harness.oracle.evidence import Evidence, compare_runs
 from harness.oracle.excess import Oracle
 from harness.oracle.rules import RULES, Rule
 from harness.running.start import SIDES, RunSpec, Start, Step, Watched
-from harness.verdict import Difference, Finding, RuleName
+from harness.verdict import Difference, Finding, Relation, RuleName
 
 Loop = Callable[[Problem, Any], Iterator[Mapping[str, Any]]]
 """(problem, NumPy float type) -> records."""
@@ -70,6 +70,8 @@ class Outcome:
     first: Difference | None
     findings: list[Finding]
     seen: Evidence
+    relations: tuple[Relation, ...] = ()
+    ended: Difference | None = None
 
     @property
     def oracle(self) -> Oracle:
@@ -90,7 +92,8 @@ def outcome(
     seen = compare_runs(starting(torch, tensorflow, rule), problem, RULES[rule], resync=resync)
     review = reviewed(seen, (nudges_explain, ends_alone, outliers_stay), lambda *_: None)
     made = conclude(review.evidence)
-    return Outcome(made.status, made.sentence, made.first, [*review.findings, *made.findings], review.evidence)
+    findings = [*review.findings, *made.findings]
+    return Outcome(made.status, made.sentence, made.first, findings, review.evidence, made.relations, made.ended)
 
 
 def starting(torch: Loop, tensorflow: Loop, rule: RuleName = "four runs") -> Start:

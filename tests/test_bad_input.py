@@ -213,7 +213,7 @@ CASES = {
     "will_not_close": Case(
         (((TORCH, YIELD, "try:\n            " + YIELD + "\n        except GeneratorExit:\n            pass")),
          (TENSORFLOW, "enumerate(batches)", "enumerate(list(batches)[:3])")),
-        "step 3, length: torch goes on, tensorflow ended after 3 steps",
+        "step 3, length: torch ended after 6 steps, tensorflow ended after 3 steps; the comparison ends here",
         "DIFFERENT",
     ),
     "becomes_nan": Case(

@@ -24,63 +24,10 @@ def compiled(returned: str) -> tuple[Any, Any]:
     )
 
 
-# Leaks whose constants can be made exact: judged at full strength all the same
+# What would be float32 in a float64 run is kept float64: judged at full strength, and said
 
-EXACT = {
-    "a constant that is cast": ((CAST,), "0.1", "tensorflow_loop.py:14", "outputs at step 0"),
-    "a constant that is cast in a graph": (
-        (*compiled("model(x)"), CAST),
-        "0.1",
-        "tensorflow_loop.py:14",
-        "outputs at step 0",
-    ),
-    "a hyperparameter of a Keras optimizer": (
-        (reference("lr=lr)", "lr=lr, momentum=0.9)"), port("learning_rate=lr", "learning_rate=lr, momentum=0.9")),
-        "0.9",
-        "tensorflow_loop.py:29 (update_step in sgd.py)",
-        "params/weight at step 1",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", EXACT)
-def test_a_constant_that_goes_through_float32_is_named_and_made_exact(worker: Any, name: str) -> None:
-    edits, constant, line, tensor = EXACT[name]
-    verdict = judged(worker, LINE, *edits)
-    assert (verdict.status, verdict.rule) == ("EQUIVALENT", "four runs"), verdict.sentence
-    assert [finding.sentence for finding in verdict.findings] == [
-        f"float32 in the float64 run of tensorflow: {constant} goes through float32 on its way to float64, {line}; "
-        f"made exact, the difference is gone; it enters {tensor}"
-    ]
-
-
-@pytest.mark.parametrize("size", ["1.001", "(1 + 1e-9)"])
-def test_beside_a_leak_that_can_be_made_exact_a_mistake_of_any_size_is_found(worker: Any, size: str) -> None:
-    verdict = judged(worker, LINE, CAST, port("(y, outputs)", f"(y, outputs) * {size}"))
-    assert verdict.status == "DIFFERENT"
-    assert verdict.first is not None
-    assert verdict.first.place == "step 0, loss"
-    assert notes(verdict, "float32 leak")
-
-
-def test_mistakes_on_purpose_are_not_noticed_by_a_leak(worker: Any) -> None:
-    """The leak itself is a difference that every trial would show, so the trials run with it made exact, too."""
-    hard_coded = port("learning_rate=lr", "learning_rate=0.009999999776482582")
-    verdict = judged(worker, LINE, CAST, hard_coded, thorough=True)
-    assert verdict.sentence == (
-        "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it"
-    )
-    assert judged(worker, LINE, CAST, thorough=True).status == "EQUIVALENT"
-
-
-def test_a_leak_is_found_in_float64_alone(worker: Any) -> None:
-    verdict = judged(worker, LINE, CAST, precision="float64")
-    assert (verdict.status, verdict.rule) == ("EQUIVALENT", "nudged float64")
-    assert [finding.kind for finding in verdict.findings] == ["float32 leak"]
-
-
-# Leaks that cannot: float32 decides
-
+SGD = "update_step (keras/src/optimizers/sgd.py:"
+RATES = "(keras/src/optimizers/schedules/learning_rate_schedule.py:"
 SCHEDULE = (
     reference(
         "lr=lr)\n",
@@ -89,90 +36,157 @@ SCHEDULE = (
     reference("optimizer.step()\n", "optimizer.step()\n        scheduler.step()\n"),
     port("learning_rate=lr", "learning_rate=keras.optimizers.schedules.InverseTimeDecay(lr, 1, 0.1)"),
 )
-LASTING = {
+LOSS_TOO = port("(y, outputs)\n", "(y, outputs)\n            loss = tf.cast(tf.cast(loss, tf.float32), y.dtype)\n")
+KEPT: dict[str, tuple[Any, list[tuple[str, str, str, str]]]] = {
+    "a constant that is cast": (
+        (CAST,),
+        [("tensorflow", "0.1 would be read as float32", "tensorflow_loop.py:14", "")],
+    ),
+    "a constant that is cast in a graph": (
+        (*compiled("model(x)"), CAST),
+        [("tensorflow", "0.1 would be read as float32", "tensorflow_loop.py:14", "")],
+    ),
+    "a hyperparameter of a Keras optimizer": (
+        (reference("lr=lr)", "lr=lr, momentum=0.9)"), port("learning_rate=lr", "learning_rate=lr, momentum=0.9")),
+        [("tensorflow", "0.9 would be read as float32", "tensorflow_loop.py:29", SGD)],
+    ),
     "a Keras schedule": (
         SCHEDULE,
-        "what was computed in float32 becomes float64, tensorflow_loop.py:29 (update_step in sgd.py); "
-        "it enters params/weight at step 1",
+        [
+            ("tensorflow", "a rate would be computed in float32", "tensorflow_loop.py:29", f"__call__ {RATES}"),
+            ("tensorflow", "0.1 would be read as float32", "tensorflow_loop.py:29", f"__call__ {RATES}"),
+        ],
     ),
     "a model built with dtype=float32": (
         (port("super().__init__()", 'super().__init__(dtype="float32")'),),
-        "float64 is cast to float32, tensorflow_loop.py:26 (convert_input in dtype_policy.py); it enters outputs at step 0",
-    ),
-    "a weight built with dtype=float32": (
-        (
-            port("shape=(1, 1), init", 'shape=(1, 1), dtype="float32", init'),
-            port("tf.matmul(inputs, self.w)", "tf.matmul(inputs, tf.cast(self.w, inputs.dtype))"),
-        ),
-        "what was computed in float32 becomes float64, tensorflow_loop.py:14; it enters grads/weight at step 0",
+        [
+            ("tensorflow", "a variable is declared float32", "tensorflow_loop.py:10", "add_weight (keras/"),
+            ("tensorflow", "a variable is declared float32", "tensorflow_loop.py:11", "add_weight (keras/"),
+            ("tensorflow", "float64 is cast to float32", "tensorflow_loop.py:26", "convert_input (keras/"),
+        ],
     ),
     "tf.float32 in the loop": (
         (IN_BETWEEN,),
-        "float64 is cast to float32, tensorflow_loop.py:26; it enters outputs at step 0",
+        [("tensorflow", "float64 is cast to float32", "tensorflow_loop.py:26", "")],
     ),
     "tf.float32 in a graph": (
         compiled("tf.cast(tf.cast(model(x), tf.float32), x.dtype)"),
-        "float64 is cast to float32, tensorflow_loop.py:26; it enters outputs at step 0",
+        [("tensorflow", "float64 is cast to float32", "tensorflow_loop.py:26", "")],
     ),
+    "float() in torch's loop": (
+        (reference("outputs = model(x)", "outputs = model(x).float().to(x.dtype)"),),
+        [("torch", "float64 is cast to float32", "torch_loop.py:12", "")],
+    ),
+    "a factory of torch's": (
+        (reference("outputs = model(x)", "outputs = model(x) + x @ torch.zeros((1, 1), dtype=torch.float32)"),),
+        [("torch", "zeros is asked for float32", "torch_loop.py:12", "")],
+    ),
+    "a record in float32": (
+        (port('"loss": loss', '"loss": tf.cast(loss, tf.float32)'),),
+        [("tensorflow", "float64 is cast to float32", "tensorflow_loop.py:33", "")],
+    ),
+    "two leaks": (
+        (CAST, LOSS_TOO),
+        [
+            ("tensorflow", "0.1 would be read as float32", "tensorflow_loop.py:14", ""),
+            ("tensorflow", "float64 is cast to float32", "tensorflow_loop.py:28", ""),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_would_be_float32_is_kept_float64_and_said(worker: Any, name: str) -> None:
+    edits, places = KEPT[name]
+    verdict = judged(worker, LINE, *edits)
+    assert (verdict.status, verdict.rule) == ("EQUIVALENT", "four runs"), verdict.sentence
+    assert verdict.float64_everywhere
+    assert [(place.side, place.what, place.line) for place in verdict.kept] == [place[:3] for place in places]
+    for place, (*_, through) in zip(verdict.kept, places, strict=True):
+        assert place.wide
+        assert place.through.startswith(through)
+    assert [finding.kind for finding in verdict.findings] == ["kept wide"] * len(places)
+    assert all(line in finding.sentence for (_, _, line, _), finding in zip(places, verdict.findings, strict=True))
+
+
+@pytest.mark.parametrize("size", ["1.001", "(1 + 1e-9)"])
+@pytest.mark.parametrize("edit", [CAST, IN_BETWEEN], ids=["constant", "cast"])
+def test_beside_what_is_kept_float64_a_mistake_of_any_size_is_found(worker: Any, edit: Any, size: str) -> None:
+    verdict = judged(worker, LINE, edit, port("(y, outputs)", f"(y, outputs) * {size}"))
+    assert (verdict.status, verdict.rule) == ("DIFFERENT", "four runs")
+    assert verdict.first is not None
+    assert verdict.first.place == "step 0, loss"
+
+
+def test_mistakes_on_purpose_are_not_noticed_by_a_constant_alone(worker: Any) -> None:
+    hard_coded = port("learning_rate=lr", "learning_rate=0.009999999776482582")
+    verdict = judged(worker, LINE, CAST, hard_coded, thorough=True)
+    assert verdict.sentence == (
+        "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it"
+    )
+    assert judged(worker, LINE, CAST, thorough=True).status == "EQUIVALENT"
+
+
+def test_a_float64_run_alone_is_kept_float64_too(worker: Any) -> None:
+    verdict = judged(worker, LINE, CAST, precision="float64")
+    assert (verdict.status, verdict.rule) == ("EQUIVALENT", "nudged float64")
+    assert [finding.kind for finding in verdict.findings] == ["kept wide"]
+
+
+def test_fewer_bits_on_purpose_stay_and_are_said(worker: Any) -> None:
+    short = (
+        reference("outputs = model(x)", "outputs = model(x).bfloat16().to(x.dtype)"),
+        port("outputs = model(x)", "outputs = tf.cast(tf.cast(model(x), tf.bfloat16), x.dtype)"),
+    )
+    verdict = judged(worker, LINE, *short, steps=1)
+    assert {(place.side, place.wide, place.what) for place in verdict.kept} == {
+        ("torch", False, "float64 is cast to bfloat16"),
+        ("tensorflow", False, "float64 is cast to bfloat16"),
+    }
+    assert len(notes(verdict, "narrow")) == len(verdict.kept)  # forward, and its gradient on one side
+
+
+# What a kernel takes in float32 only: float32 decides
+
+WRITE = "write it with operations that take their numbers as tensors of the input's dtype"
+LASTING = {
     "an attribute": (
         (LEAKY, port("outputs = model(x)", "outputs = tf.nn.leaky_relu(model(x) - 1)")),
-        "LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:26; it enters outputs at step 0",
+        28,
     ),
     "an attribute in a graph": (
         (LEAKY, *compiled("tf.nn.leaky_relu(model(x) - 1)")),
-        "LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:26; it enters outputs at step 0",
+        30,
     ),
 }
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_float32_that_cannot_be_made_exact_is_named_and_float32_decides(worker: Any, name: str) -> None:
-    edits, sentence = LASTING[name]
+def test_float32_that_is_a_kernels_own_is_named_and_float32_decides(worker: Any, name: str) -> None:
+    edits, backward = LASTING[name]
     verdict = judged(worker, LINE, *edits)
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert verdict.weaker
     assert not verdict.float64_everywhere
     assert [finding.sentence for finding in verdict.findings] == [
-        f"float32 in the float64 run of tensorflow: {sentence}"
-    ]
-
-
-def test_float32_in_torchs_float64_run_is_found_too(worker: Any) -> None:
-    verdict = judged(worker, LINE, reference("outputs = model(x)", "outputs = model(x).float().to(x.dtype)"))
-    assert verdict.status == "EQUIVALENT"
-    assert [finding.sentence for finding in verdict.findings] == [
-        "float32 in the float64 run of torch: float64 is cast to float32, torch_loop.py:12; it enters outputs at step 0"
+        "float32 in the float64 run of tensorflow: LeakyRelu takes alpha=0.2 as float32 only, tensorflow_loop.py:26; "
+        f"it enters outputs at step 0; {WRITE}",
+        "float32 in the float64 run of tensorflow: LeakyReluGrad takes alpha=0.2 as float32 only, "
+        f"tensorflow_loop.py:{backward}; {WRITE}",
     ]
 
 
 def test_beside_float32_that_stays_a_mistake_is_found_if_float32_can_see_it(worker: Any) -> None:
+    leaky = LASTING["an attribute"][0]
+
     def rate(factor: str) -> Any:
-        return judged(worker, LINE, IN_BETWEEN, port("learning_rate=lr", f"learning_rate=lr * {factor}"))
+        return judged(worker, LINE, *leaky, port("learning_rate=lr", f"learning_rate=lr * {factor}"))
 
     visible, invisible = rate("1.01"), rate("(1 + 1e-9)")
     assert (visible.status, visible.rule) == ("DIFFERENT", "nudged float32")
     assert visible.first is not None
     assert visible.first.place == "step 0, params/weight"
     assert (invisible.status, invisible.weaker) == ("EQUIVALENT", True)
-
-
-def test_two_leaks_are_both_named(worker: Any) -> None:
-    log = port("(y, outputs)\n", "(y, outputs)\n            loss = tf.cast(tf.cast(loss, tf.float32), y.dtype)\n")
-    verdict = judged(worker, LINE, CAST, log)
-    assert (verdict.status, verdict.weaker) == ("EQUIVALENT", True)
-    assert [finding.tensor for finding in notes(verdict, "float32 leak")] == ["outputs", "loss"]
-
-
-def test_a_record_in_float32_is_compared_as_float32_allows_and_everything_else_in_full(worker: Any) -> None:
-    log = port('"loss": loss', '"loss": tf.cast(loss, tf.float32)')
-    verdict = judged(worker, LINE, log)
-    assert (verdict.status, verdict.rule, verdict.float64_everywhere) == ("EQUIVALENT", "four runs", False)
-    assert [finding.sentence for finding in verdict.findings] == [
-        "tensorflow recorded loss in float32 in the float64 run, so it was compared as closely as float32 allows"
-    ]
-    assert judged(worker, LINE, log, port("learning_rate=lr", "learning_rate=lr * (1 + 1e-9)")).status == "DIFFERENT"
-    wrong = port('"loss": loss', '"loss": tf.cast(loss, tf.float32) * 1.0001')
-    assert judged(worker, LINE, wrong).status == "EQUIVALENT IN EFFECT"
 
 
 # No leak: nothing is too small to be a difference
@@ -294,9 +308,16 @@ def test_a_float32_run_far_from_all_others_in_the_first_step_is_a_difference(wor
 
 # A side that cannot run in float64
 
+REFUSES = 'raise TypeError("float32 only")'
 CANNOT = {
-    "torch": reference("outputs = model(x)", "outputs = model(x) + x @ torch.zeros((1, 1), dtype=torch.float32)"),
-    "tensorflow": port("outputs = model(x)", "outputs = model(x) * tf.ones((1,))"),
+    "torch": reference(
+        "        outputs = model(x)",
+        f"        if x.dtype == torch.float64:\n            {REFUSES}\n        outputs = model(x)",
+    ),
+    "tensorflow": port(
+        "            outputs = model(x)",
+        f"            if x.dtype == tf.float64:\n                {REFUSES}\n            outputs = model(x)",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from edited import PAIRS, accepting, judged, notes, port, reference
 
 from harness import Accepted, UsageError
 from harness.plugin import Twin
+from harness.report import wording
 from harness.running.pairs import Pair
 
 pytestmark = pytest.mark.xdist_group("findings")
@@ -52,7 +53,8 @@ CLIPPED = (
     port("grads = tape.gradient(loss, port.variables)", "grads = [4 * g for g in tape.gradient(loss, port.variables)]"),
     port("(norm + 1e-6)", "(norm + 4e-6)"),
 )
-IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, str]] = {
+CLIPPED_GRADIENTS = tuple(f"grads/{layer}.{name}" for layer in (0, 2, 4) for name in ("weight", "bias"))
+IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, tuple[str, tuple[str, ...], float | None]]] = {
     "decay inside the logged loss": (
         LINE,
         (
@@ -60,7 +62,7 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, str]] = {
             port(BEFORE, f"        squares = sum(tf.reduce_sum(v**2) for v in port.variables)\n{BEFORE}"),
         ),
         "step 0, loss",
-        "tensorflow adds the decay term 0.01 * sum(parameters^2) / 2 to loss",
+        ("decay", ("loss",), 0.01),
     ),
     "a sum with a smaller rate": (
         LINE,
@@ -69,19 +71,19 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, str]] = {
             port("learning_rate=lr", "learning_rate=lr / 100"),
         ),
         "step 0, loss",
-        "tensorflow's loss is 100 times torch's",
+        ("factor", ("loss",), 100),
     ),
     "a rate logged after the scheduler's step": (
         LINE,
         SCHEDULE,
         "step 0, lr",
-        "tensorflow's lr is torch's of the step after",
+        ("earlier", ("lr",), None),
     ),
     "another order in the batch": (
         LINE,
         (port(BEFORE, f"        x, y = x[::-1], y[::-1]\n{BEFORE}"),),
         "step 0, batch/0",
-        "batch/0 holds the same rows in another order within the batch",
+        ("order", ("batch/0",), None),
     ),
     "another order of ids in the batch": (
         "skip_gram",
@@ -92,19 +94,19 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, str]] = {
             ),
         ),
         "step 0, batch/0",
-        "outputs/near holds the same rows in another order within the batch",
+        ("order", ("batch/0",), None),
     ),
     "a gradient four times too large, clipped away": (
         "clip_global_norm",
         CLIPPED,
         "step 0, grads/0.weight",
-        "tensorflow's grads/0.weight is 4 times torch's",
+        ("factor", CLIPPED_GRADIENTS, 4),
     ),
     "a momentum that is the step itself": (
         LINE,
         MOMENTUM,
         "step 0, slots/weight",
-        "tensorflow's slots/weight is -0.01 times torch's",
+        ("factor", ("slots/weight",), -0.01),
     ),
 }
 
@@ -116,11 +118,15 @@ def test_other_bookkeeping_is_equivalent_in_effect_with_its_relation_and_does_no
     verdict = judged(worker, pair, *edits, steps=SIX, **settings)
     assert verdict.status == "EQUIVALENT IN EFFECT", verdict.sentence
     assert verdict.sentence.startswith("parameters and buffers agree at all 6 steps, but ")
-    assert verdict.sentence.endswith(f"; {relation}")
+    (found,) = verdict.relations
+    kind, tensors, number = relation
+    assert (found.kind, found.tensors, found.throughout) == (kind, tensors, True)
+    assert found.numbers == (() if number is None else pytest.approx((number,), rel=1e-5))
+    assert verdict.sentence.endswith(f"; {wording.relation(found)}")
     assert verdict.first is not None
     assert verdict.first.place == place
     (finding,) = notes(verdict, "bookkeeping")
-    assert finding.sentence.endswith(relation)
+    assert finding.sentence.endswith(wording.relation(found))
     assert not verdict.agrees
     assert not verdict.passed
 

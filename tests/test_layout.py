@@ -67,8 +67,8 @@ PACKAGES = {
     "running": {"contract", "errors", "verdict"},
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
     "diagnosis": {"contract", "oracle", "running", "verdict"},
-    "judging": {"contract", "diagnosis", "errors", "oracle", "running", "verdict"},
-    "report": {"verdict"},
+    "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
+    "report": {"contract", "verdict"},
     "worker": {"contract", "errors", "judging", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
@@ -96,6 +96,56 @@ def test_imports_point_one_way(path: Path) -> None:
     part = part_of(path)
     assert part in PACKAGES, f"{part} is in no package; say in PACKAGES what it may import"
     assert inner(path) <= PACKAGES[part]
+
+
+PRINTED = {
+    "declared", "horizon_why", "may_rise", "message", "mistake", "reason", "reproduce", "sentence", "tensorflow", "torch",
+    "trace",
+}  # fmt: skip
+"""Fields whose text is there to be read by people; what a program must know of it is a field of its own."""
+TAKEN_APART = {
+    "count", "endswith", "find", "index", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rpartition",
+    "rsplit", "split", "startswith",
+}  # fmt: skip
+
+
+def read_back(source: str) -> Iterator[str]:
+    """Places where a printed text is taken apart or searched."""
+    for node in ast.walk(ast.parse(source)):
+        asked: list[ast.expr] = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TAKEN_APART:
+            asked = [node.func.value]
+        elif isinstance(node, ast.Compare) and any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
+            asked = node.comparators
+        for value in asked:
+            while isinstance(value, ast.Call | ast.Subscript):
+                inside = value.func if isinstance(value, ast.Call) else value
+                value = inside.value if isinstance(inside, ast.Attribute | ast.Subscript) else ast.Constant(None)
+            if isinstance(value, ast.Attribute) and value.attr in PRINTED:
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT / "harness")))
+def test_no_state_is_read_from_a_printed_text(path: Path) -> None:
+    """What a report prints may be reworded without any verdict changing."""
+    if part_of(path) != "faithful":  # whose table holds expressions that are run, and no findings
+        assert not list(read_back(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "side = item.sentence.split()[0]",
+        "if '(float32)' in first.torch: pass",
+        "found = 'x' not in verdict.findings[0].sentence",
+        "verdict.sentence.strip().startswith('EQUIVALENT')",
+        "trial.mistake[3:].removeprefix('lr')",
+    ],
+)
+def test_the_search_for_texts_that_are_states_finds_them(line: str) -> None:
+    """The twin."""
+    assert list(read_back(line))
+    assert not list(read_back("item.kind in ('values',) and item.tensor.split('/') and f'{item.sentence}; more'"))
 
 
 def test_the_core_uses_nothing_but_numpy() -> None:

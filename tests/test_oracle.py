@@ -98,9 +98,9 @@ def test_one_side_ending_early_is_a_difference(shorter: str) -> None:
             yield record
 
     seen = outcome(cut, training) if shorter == "torch" else outcome(training, cut)
-    said = {"torch": "goes on", "tensorflow": "goes on", shorter: "ended after 5 steps"}
+    said = {"torch": "ended after 9 steps", "tensorflow": "ended after 9 steps", shorter: "ended after 5 steps"}
     assert seen.status == "DIFFERENT"
-    assert seen.sentence == f"step 5, length: torch {said['torch']}, tensorflow {said['tensorflow']}"
+    assert seen.first == Difference(5, "length", "length", "length", torch=said["torch"], tensorflow=said["tensorflow"])
 
 
 def test_a_difference_before_an_early_end_comes_first() -> None:
@@ -110,7 +110,12 @@ def test_a_difference_before_an_early_end_comes_first() -> None:
                 return
             yield {**record, "loss": record["loss"] * (2 if step >= 3 else 1)}
 
-    assert outcome(training, cut).sentence.startswith("step 3, loss: torch ")
+    seen = outcome(training, cut)
+    assert seen.first is not None
+    assert seen.first.place == "step 3, loss"
+    assert seen.ended == Difference(
+        5, "length", "length", "length", torch="ended after 9 steps", tensorflow="ended after 5 steps"
+    )
 
 
 # Names
@@ -127,22 +132,18 @@ def renamed(old: str, new: str | None, step_from: int = 0) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("torch", "tensorflow", "sentence"),
+    ("torch", "tensorflow", "step", "kind", "near"),
     [
-        (training, renamed("bias", None), "step 0, params/bias: recorded by torch, not by tensorflow"),
-        (renamed("bias", None), training, "step 0, params/bias: recorded by tensorflow, not by torch"),
-        (
-            training,
-            renamed("bias", "biass"),
-            "step 0, params/bias: recorded by torch, not by tensorflow (which recorded params/biass)",
-        ),
-        (training, renamed("bias", None, 3), "step 3, params/bias: recorded by torch, not by tensorflow"),
+        (training, renamed("bias", None), 0, "missing", ""),
+        (renamed("bias", None), training, 0, "extra", ""),
+        (training, renamed("bias", "biass"), 0, "missing", "params/biass"),
+        (training, renamed("bias", None, 3), 3, "missing", ""),
     ],
     ids=["missing", "extra", "misspelt", "missing-later"],
 )
-def test_names_must_be_the_same(torch: Any, tensorflow: Any, sentence: str) -> None:
+def test_names_must_be_the_same(torch: Any, tensorflow: Any, step: int, kind: Any, near: str) -> None:
     seen = outcome(torch, tensorflow)
-    assert (seen.status, seen.sentence) == ("DIFFERENT", sentence)
+    assert (seen.status, seen.first) == ("DIFFERENT", Difference(step, "params", "params/bias", kind, near=near))
 
 
 def test_names_in_another_order_are_the_same_names() -> None:
@@ -161,7 +162,7 @@ def test_a_quantity_recorded_in_float64_only_does_not_hide() -> None:
 
     seen = outcome(training, changed(training, drop))
     assert seen.status == "DIFFERENT"
-    assert seen.sentence == "step 0, outputs: tensorflow recorded it in float64 only"
+    assert seen.first == Difference(0, "outputs", "outputs", "precision", tensorflow="recorded it in float64 only")
 
 
 # Gradients that are not there, and whole numbers
@@ -185,16 +186,19 @@ def test_a_gradient_that_is_none_on_both_sides_is_agreement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("torch", "tensorflow", "said"),
+    ("torch", "tensorflow", "left", "right"),
     [
-        (without(*BOTH), training, "None in torch, a tensor in tensorflow"),
-        (training, without(*BOTH), "a tensor in torch, None in tensorflow"),
-        (training, without(BOTH[0]), "a tensor in torch, None in one precision in tensorflow"),
+        (without(*BOTH), training, "None", "a tensor"),
+        (training, without(*BOTH), "a tensor", "None"),
+        (training, without(BOTH[0]), "a tensor", "None in one precision"),
     ],
 )
-def test_a_gradient_that_is_none_on_one_side_is_a_difference(torch: Any, tensorflow: Any, said: str) -> None:
+def test_a_gradient_that_is_none_on_one_side_is_a_difference(
+    torch: Any, tensorflow: Any, left: str, right: str
+) -> None:
     seen = outcome(torch, tensorflow)
-    assert (seen.status, seen.sentence) == ("DIFFERENT", f"step 0, grads/bias: {said}")
+    assert seen.status == "DIFFERENT"
+    assert seen.first == Difference(0, "grads", "grads/bias", "none", torch=left, tensorflow=right)
 
 
 @pytest.mark.parametrize("number", [3, 2**53])
@@ -202,18 +206,14 @@ def test_whole_numbers_must_be_the_same(number: int) -> None:
     right, wrong = np.array([[7, number]]), np.array([[7, number + 1]])
     assert outcome(showing(right), showing(right.astype(np.int64))).status == "EQUIVALENT"
     seen = outcome(showing(right), showing(wrong))
-    assert seen.sentence.endswith(
-        f"step 0, outputs: [0, 1] torch {number}, tensorflow {number + 1}; whole numbers must be the same"
-    )
+    assert seen.first == Difference(0, "outputs", "outputs", "exact", (0, 1), str(number), str(number + 1), begins=())
     assert seen.status != "EQUIVALENT"
 
 
 def test_whole_numbers_are_not_floats() -> None:
     seen = outcome(showing(np.array([1, 2])), showing(np.array([1.0, 2.0])))
-    assert (seen.status, seen.sentence) == (
-        "DIFFERENT",
-        "step 0, outputs: int64 in torch, float64 in tensorflow",
-    )
+    assert seen.status == "DIFFERENT"
+    assert seen.first == Difference(0, "outputs", "outputs", "dtype", torch="int64", tensorflow="float64")
 
 
 def test_a_shape_that_depends_on_the_precision_is_no_agreement() -> None:
@@ -223,7 +223,9 @@ def test_a_shape_that_depends_on_the_precision_is_no_agreement() -> None:
         tensorflow=lambda _step, dtype: np.ones(3 if dtype is np.float32 else 4),
     )
     assert seen.status == "DIFFERENT"
-    assert seen.sentence.startswith("step 0, chosen: shape (3,) in float32, (4,) in float64 in torch")
+    assert seen.first is not None
+    assert (seen.first.place, seen.first.kind) == ("step 0, chosen", "shape")
+    assert seen.first.torch == "(3,) in float32, (4,) in float64"
 
 
 def test_a_number_that_is_whole_in_one_precision_only_is_compared_and_ends_nothing() -> None:
@@ -431,8 +433,10 @@ def test_an_accepted_shape_is_still_a_difference() -> None:
 def test_a_logged_loss_of_another_scale_is_equivalent_in_effect_and_says_the_factor() -> None:
     seen = outcome(training, changed(training, lambda r, _, d: r.update(loss=r["loss"] * d(12))))
     assert seen.status == "EQUIVALENT IN EFFECT"
-    assert seen.sentence.startswith("parameters and buffers agree at all 9 steps, but step 0, loss: torch ")
-    assert seen.sentence.endswith("; tensorflow's loss is 12 times torch's")
+    assert seen.first is not None
+    assert seen.first.place == "step 0, loss"
+    (relation,) = seen.relations
+    assert (relation.kind, relation.throughout, round(relation.numbers[0], 9)) == ("factor", True, 12)
 
 
 def test_without_parameters_nobody_knows_the_effect() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Port, UsageError
-from harness.contract.port import View, rearranged
+from harness.contract.axes import rearranged
+from harness.contract.port import View
 
 
 class Variable:
@@ -91,6 +92,60 @@ def test_sizes_also_reach_a_stack_and_axes_left_alone() -> None:
     assert (port.named(port.variables)["w"].numpy() == array).all()
 
 
+GATES = {"g": "z r n -> r z n"}
+
+
+def test_blocks_are_put_in_torchs_order_and_back() -> None:
+    kernel = Variable(2, 6)
+    port = Port(("weight_ih_l0", kernel, "i (g o) -> (g o) i", GATES))
+    weight = np.arange(12.0).reshape(6, 2)  # r, r, z, z, n, n
+    port.load({"weight_ih_l0": weight})
+    assert kernel.value.tolist() == weight[[2, 3, 0, 1, 4, 5]].T.tolist()
+    assert (port.named(port.variables)["weight_ih_l0"].numpy() == weight).all()
+    assert (port.named([3 * kernel.value])["weight_ih_l0"].numpy() == 3 * weight).all()
+
+
+@given(st.permutations("abcd"), st.permutations("abcd"))
+def test_blocks_of_any_order_are_read_back(left: list[str], right: list[str]) -> None:
+    """Not the order that undoes itself only: that of the GRU does."""
+    orders = {"g": f"{' '.join(left)} -> {' '.join(right)}"}
+    one, other = Variable(3, 8), Variable(8, 3)
+    port = Port(("w", one, "i (g o) -> (g o) i", orders), ("v", other, "(g o) i -> i o g", orders))
+    w, v = np.arange(24.0).reshape(8, 3), np.arange(24.0).reshape(3, 2, 4)
+    port.load({"w": w, "v": v})
+    assert (port.named(port.variables)["w"].numpy() == w).all()
+    assert (port.named(port.variables)["v"].numpy() == v).all()
+    theirs = right.index(left[0])
+    assert (w.reshape(4, 2, 3)[theirs] == one.value.reshape(3, 4, 2)[:, 0].T).all()
+    assert (v[..., theirs] == other.value.reshape(4, 2, 3)[0].T).all()
+
+
+def test_a_tuple_of_names_splits_torchs_first_axis() -> None:
+    bias = Variable(2, 6)
+    port = Port((("bias_ih_l0", "bias_hh_l0"), bias, "n (g o) -> n (g o)", GATES))
+    weights = {"bias_ih_l0": np.arange(6.0), "bias_hh_l0": np.arange(6.0) + 10}
+    port.load(weights)
+    assert bias.value.tolist() == [[2, 3, 0, 1, 4, 5], [12, 13, 10, 11, 14, 15]]
+    named = port.named(port.variables)
+    assert {name: view.numpy().tolist() for name, view in named.items()} == {k: v.tolist() for k, v in weights.items()}
+    named["bias_hh_l0"].assign(-weights["bias_hh_l0"])
+    assert bias.value.tolist() == [[2, 3, 0, 1, 4, 5], [-12, -13, -10, -11, -14, -15]]
+    assert len(port.variables) == 1
+    assert port.named([None])["bias_hh_l0"] is None
+    step = port.named([np.asarray(3.0)])
+    assert step["bias_ih_l0"].numpy() == step["bias_hh_l0"].numpy() == 3.0
+    message = r"bias_ih_l0 of shape \(3,\) does not load: shape \(3,\) does not fit \(6,\), its part of the variable"
+    with pytest.raises(UsageError, match=message):
+        port.load({**weights, "bias_ih_l0": np.zeros(3)})
+
+
+def test_names_split_a_variable_without_a_pattern_too() -> None:
+    pair = Variable(2, 3)
+    port = Port((("a", "b"), pair))
+    port.load({"a": np.ones(3), "b": np.full(3, 2.0)})
+    assert pair.value.tolist() == [[1, 1, 1], [2, 2, 2]]
+
+
 def test_sizes_that_do_not_fit_the_variable_get_a_sentence() -> None:
     port = Port(("fc.weight", Variable(32, 3), "(h w c) o -> o (c h w)", {"h": 5, "w": 4}))
     with pytest.raises(UsageError) as error:
@@ -171,8 +226,32 @@ def test_weights_of_another_port_are_left_alone() -> None:
             "fc.weight: no axis called x; there are: c, h, o, w",
         ),
         (
+            [("w", Variable(6, 2), "(g o) i -> (g o) i", {"g": "z r n -> r z h"})],
+            "w: 'g': 'z r n -> r z h' is no order of blocks; write their names in TensorFlow's order and in torch's, "
+            'like "z r n -> r z n"',
+        ),
+        (
+            [("w", Variable(6, 2), "(g o) i -> (g o) i", {"g": "z z -> z z"})],
+            "w: 'g': 'z z -> z z' is no order of blocks; write their names in TensorFlow's order and in torch's, "
+            'like "z r n -> r z n"',
+        ),
+        (
+            [("w", Variable(6, 2), "(g o) i -> (g o) i", {"k": "z r n -> r z n"})],
+            "w: no axis called k; there are: g, i, o",
+        ),
+        (
+            [(("a", "b"), Variable(3, 2))],
+            "a, b: 2 names for a variable that is (3, 2) in torch's order; its first axis is split among the names, "
+            "one index for each",
+        ),
+        ([(("a", "a"), Variable(2, 2))], "a has two rows in the Port; a torch tensor belongs in one"),
+        (
+            [(("a", "b"), Variable(2, 2)), ("b", Variable(2))],
+            "b has two rows in the Port; a torch tensor belongs in one",
+        ),
+        (
             [("w", Variable(4), "(a b) -> b a", 2)],
-            'w: 2 are no sizes of axes; write them like {"h": 4, "w": 4}',
+            'w: 2 are no sizes of axes; write them like {"h": 4, "w": 4}, or {"g": "z r n -> r z n"}',
         ),
     ],
 )

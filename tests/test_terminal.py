@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.report.terminal import excess_text, side_by_side, text
-from harness.verdict import LARGEST, Curve, Difference, Finding, TensorSummary, Verdict
+from harness.report.terminal import excess_text, side_by_side, text, tried
+from harness.report.wording import difference
+from harness.verdict import LARGEST, Curve, Difference, Finding, Moment, Sensitivity, TensorSummary, Verdict
 
 PAIRS = sorted((Path(__file__).parent.parent / "pairs").glob("*/torch_loop.py"))
 
@@ -17,7 +18,7 @@ def different(stage: str, recorded: str, **changes: Any) -> Verdict:
     """DIFFERENT by a value of this stage, from loops that record these stages."""
     first = Difference(3, stage, f"{stage}/w", "values", (0,), "1.0", "2.0", 1.0, 0.5, 1e6)
     tensors = tuple(TensorSummary(f"{name}/w", 1.0, 0, 0.0, 0.0, 1.0) for name in recorded.split())
-    verdict = Verdict("mine", "DIFFERENT", first.sentence(), steps=6, first=first, excess=1e7, tensors=tensors)
+    verdict = Verdict("mine", "DIFFERENT", difference(first), steps=6, first=first, excess=1e7, tensors=tensors)
     return replace(verdict, excess_tensor="params/w", curve=Curve("loss"), **changes)
 
 
@@ -80,7 +81,7 @@ def test_what_is_accepted_did_not_agree() -> None:
 @pytest.mark.parametrize("kind", ["missing", "extra", "shape", "dtype", "precision", "length"])
 def test_what_has_no_size_gets_no_excess(kind: str) -> None:
     first = Difference(0, "grads", "grads/w", kind, torch="a", tensorflow="b")
-    verdict = replace(different("grads", ALL), first=first, sentence=first.sentence(), excess=5.0)
+    verdict = replace(different("grads", ALL), first=first, sentence=difference(first), excess=5.0)
     assert excess_text(verdict) == ""
     assert lines(verdict) == []
 
@@ -91,6 +92,49 @@ def test_an_infinite_excess_is_not_called_the_worst() -> None:
         AGREED + "loss",
     ]
     assert excess_text(different("grads", "loss grads", excess=LARGEST)) == "∞"
+
+
+def summaries(*names: str, step: int = 3) -> tuple[TensorSummary, ...]:
+    """Tensors that differ from this step on."""
+    return tuple(TensorSummary(name, 1.0, 0, 0.0, 0.0, 1.0, step) for name in names)
+
+
+def test_all_that_differs_in_the_first_step_and_stage_is_listed() -> None:
+    tensors = (*summaries("grads/w", "grads/v", "params/w"), *summaries("grads/u", step=4))
+    assert "differs there too: grads/v" in lines(replace(different("grads", "grads"), tensors=tensors))
+    many = summaries(*(f"grads/{n}" for n in range(30)))
+    (said,) = [line for line in lines(replace(different("grads", "grads"), tensors=many)) if "there too" in line]
+    assert said.endswith("grads/11 and 18 more")
+
+
+def test_beside_a_field_that_is_not_there_all_that_differs_in_its_step_is_listed() -> None:
+    verdict = different("grads", "grads")
+    first = Difference(3, "hidden", "hidden", "missing")
+    verdict = replace(verdict, first=first, tensors=summaries("grads/w", "params/w"))
+    assert "differs there too: grads/w, params/w" in lines(verdict)
+
+
+def test_the_first_element_is_named_beside_the_worst() -> None:
+    verdict = different("grads", "grads")
+    assert verdict.first is not None
+    begun = replace(verdict, first=replace(verdict.first, begins=(2, 0)))
+    assert "the first element that differs there: [2, 0]" in lines(begun)
+    assert not any("first element" in line for line in lines(verdict))
+
+
+def test_the_step_is_told_of() -> None:
+    assert "step 24 opens epoch 3" in lines(different("grads", "grads", moment=Moment(24, 3, opens=True)))
+    assert lines(different("grads", "grads", moment=Moment(24, 3))) == lines(different("grads", "grads"))
+
+
+def test_a_mistake_noticed_in_whole_numbers_names_their_tensor() -> None:
+    trials = (
+        Sensitivity("x swapped", "order", True, 0, "batch/w", LARGEST),
+        Sensitivity("one epoch fewer", "length", True, 9, "length", LARGEST),
+    )
+    _, order, length = tried(replace(different("grads", "batch grads"), sensitivity=trials))
+    assert order.endswith("at step 0 in batch/w")
+    assert length.endswith("at step 9")
 
 
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.parent.name)

@@ -3,92 +3,55 @@
 One table serves loading, gradients, slots and read-back, so they cannot contradict each other. torch's names and axis
 order are canonical; the notation for axes is that of einops, TensorFlow's side on the left: ``"i o -> o i"`` for a
 dense kernel, ``"h w i o -> o i h w"`` for a convolution, ``"i h d -> (h d) i"`` for the heads of an attention,
-``"(h w c) o -> o (c h w)", {"h": 4, "w": 4}`` for the dense kernel behind a Flatten.
+``"(h w c) o -> o (c h w)", {"h": 4, "w": 4}`` for the dense kernel behind a Flatten. Blocks along an axis may have
+another order too: ``"i (g o) -> (g o) i", {"g": "z r n -> r z n"}`` for the three gates of a GRU, which Keras begins
+with the update gate.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
 
+from harness.contract.axes import Blocks, axis_sizes, check_sizes, rearranged, reordered
 from harness.contract.recipes import Array
 from harness.errors import UsageError, counted, instead
 
 
-@lru_cache(maxsize=1024)
-def plain_axes(pattern: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The permutation for a pattern that only reorders axes, or None if it splits, joins or adds any."""
-    left, right = (side.split() for side in pattern.split("->"))
-    if "(" in pattern or sorted(left) != sorted(right) or len(left) != len(shape) or "1" in left:
-        return None
-    return tuple(left.index(axis) for axis in right)
-
-
-def rearranged(array: Array, pattern: str, **sizes: int) -> Array:
-    """``array`` with its axes as the pattern says; a view where it can be."""
-    axes = plain_axes(pattern, array.shape)
-    if axes is not None:
-        return array.transpose(axes)
-    from einops import rearrange  # 25 ms, needed only by the ports that split or join axes
-
-    return np.asarray(rearrange(array, pattern, **sizes))
-
-
-def groups(pattern: str) -> list[list[str]]:
-    """The named axes of every dimension on the left; up to an ellipsis, behind which dimensions cannot be counted.
-
-    >>> groups("(h w c) 1 o -> o (c h w)")
-    [['h', 'w', 'c'], [], ['o']]
-    """
-    parts = re.findall(r"\([^)]*\)|[^\s()]+", pattern.split("->")[0].partition("...")[0])
-    return [[axis for axis in part.strip("()").split() if not axis.isdigit()] for part in parts]
-
-
-def unsized(pattern: str, sizes: Mapping[str, int]) -> list[str]:
-    """The axes whose sizes nothing tells: in parentheses on the left all but the last one are needed.
-
-    >>> unsized("(h w c) o -> o (c h w)", {"h": 4})
-    ['w']
-    """
-    return [axis for group in groups(pattern) for axis in [axis for axis in group if axis not in sizes][:-1]]
-
-
-def axis_sizes(pattern: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> dict[str, int]:
-    """The size of every axis, from the shape on the left; raises ValueError where the given sizes do not fit it.
-
-    >>> axis_sizes("(h w c) o -> o (c h w)", (32, 3), {"h": 4, "w": 4})
-    {'h': 4, 'w': 4, 'c': 2, 'o': 3}
-    """
-    found = dict(sizes)
-    for group, size in zip(groups(pattern), shape, strict=False):
-        known = prod(found[axis] for axis in group if axis in found)
-        unknown = [axis for axis in group if axis not in found]
-        if size % known or (group and not unknown and known != size):
-            raise ValueError(f"axes of the sizes {sizes} do not make up a dimension of {size}")
-        if len(unknown) == 1:
-            found[unknown[0]] = size // known
-    return found
-
-
 class View:
-    """What a record holds of the TensorFlow side: tensors or variables, read and written in torch's axis order."""
+    """What a record holds of the TensorFlow side: tensors or variables, read and written in torch's axis order.
+
+    part: which index of torch's first axis this is, if that axis is split among several names.
+    """
 
     def __init__(
-        self, leaves: tuple[Any, ...], pattern: str | None, *, joined: bool, sizes: Mapping[str, int] | None = None
+        self,
+        leaves: tuple[Any, ...],
+        pattern: str | None,
+        *,
+        joined: bool,
+        sizes: Mapping[str, int] | None = None,
+        blocks: Blocks | None = None,
+        part: int | None = None,
     ) -> None:
         self.leaves, self.pattern, self.joined, self.sizes = leaves, pattern, joined, sizes or {}
+        self.blocks, self.part = blocks or {}, part
 
     def numpy(self, lend: Callable[[Any], Array] | None = None) -> Array:
         """The values in torch's axis order; may share memory with the tensor, as far as ``lend`` lets them."""
+        whole = self._whole(lend)
+        # A number kept for every parameter, such as an optimizer's step, is that of each part.
+        return whole if self.part is None or not whole.ndim else whole[self.part]
+
+    def _whole(self, lend: Callable[[Any], Array] | None = None) -> Array:
         parts = [(lend or dense)(leaf) for leaf in self.leaves]
         array = np.stack(parts) if self.joined else parts[0]
-        if not parts[0].ndim:  # a number kept for every parameter, such as an optimizer's step
+        if not parts[0].ndim:
             return parts[0] if len({part.tobytes() for part in parts}) == 1 else array
-        return array if self.pattern is None else rearranged(array, self.pattern, **self.sizes)
+        if self.pattern is None:
+            return array
+        return rearranged(reordered(array, self.pattern, self.sizes, self.blocks), self.pattern, **self.sizes)
 
     def misfit(self) -> str:
         """What the values are and what they do not fit, for whoever could not read them."""
@@ -105,11 +68,19 @@ class View:
     def assign(self, array: Array) -> None:
         """Write values given in torch's axis order. Raises ValueError if they do not fit."""
         shape = tuple(self.leaves[0].shape)
+        if self.part is not None and shape:
+            kept = np.array(self._whole())
+            if array.shape != kept.shape[1:]:
+                raise ValueError(f"shape {tuple(array.shape)} does not fit {kept.shape[1:]}, its part of the variable")
+            kept[self.part] = array
+            array = kept
         if self.pattern is not None and shape:
             left, right = self.pattern.split("->")
             whole = (len(self.leaves), *shape) if self.joined else shape
             sizes = axis_sizes(self.pattern, whole, self.sizes) if "(" in self.pattern else {}
             array = rearranged(array, f"{right} -> {left}", **sizes)
+            if array.shape == whole:
+                array = reordered(array, self.pattern, self.sizes, self.blocks, back=True)
         parts = array if self.joined and array.ndim else [array] * len(self.leaves)
         for leaf, part in zip(self.leaves, parts, strict=True):
             if tuple(part.shape) != shape:
@@ -126,13 +97,26 @@ class Place:
     pattern: str | None
     joined: bool
     sizes: Mapping[str, int] = field(default_factory=dict)
+    blocks: Blocks = field(default_factory=dict)
+    part: int | None = None
 
 
 class Port:
     """Rows of (torch name, variable), (torch name, variable, axes) or (torch name, variable, axes, sizes).
 
-    A tuple of variables is stacked on a new first axis. Sizes, such as ``{"h": 4, "w": 4}``, are needed for axes in
-    parentheses on the left.
+    A tuple of variables is stacked on a new first axis; the other way round, a tuple of names splits torch's first axis
+    among them. Sizes, such as ``{"h": 4, "w": 4}``, are needed for axes in parentheses on the left; in place of a size may
+    stand the order of the blocks along the axis, TensorFlow's on the left. So the rows of a ``keras.layers.GRU`` are::
+
+        gates = {"g": "z r n -> r z n"}
+        Port(
+            ("weight_ih_l0", gru.cell.kernel, "i (g o) -> (g o) i", gates),
+            ("weight_hh_l0", gru.cell.recurrent_kernel, "i (g o) -> (g o) i", gates),
+            (("bias_ih_l0", "bias_hh_l0"), gru.cell.bias, "n (g o) -> n (g o)", gates),
+        )
+
+    The gates of ``keras.layers.LSTM`` stand as torch's do, but it has one bias where torch adds two that both learn:
+    without a bias on either side its rows are ``"i o -> o i"``, with one only ``faithful.LSTM`` learns as torch does.
 
     >>> class Variable:
     ...     def __init__(self, shape): self.value = np.zeros(shape); self.shape = shape
@@ -145,23 +129,32 @@ class Port:
     [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
     >>> port.named(port.variables)["weight"].numpy().shape
     (2, 3)
+    >>> gates = Variable((2, 3))
+    >>> port = Port((("bias_ih", "bias_hh"), gates, "n (g o) -> n (g o)", {"g": "z r n -> r z n"}))
+    >>> port.load({"bias_ih": np.array([1, 2, 3]), "bias_hh": np.array([4, 5, 6])})
+    >>> gates.value.tolist()
+    [[2.0, 1.0, 3.0], [5.0, 4.0, 6.0]]
+    >>> port.named(port.variables)["bias_hh"].numpy().tolist()
+    [4.0, 5.0, 6.0]
     """
 
     def __init__(self, *rows: tuple[Any, ...]) -> None:
         self._rows: dict[str, Place] = {}
         self.variables: list[Any] = []
         for row in rows:
-            if len(row) not in (2, 3, 4) or not isinstance(row[0], str):
+            names = row[0] if row and isinstance(row[0], tuple) else row[:1]
+            if len(row) not in (2, 3, 4) or not names or not all(isinstance(name, str) for name in names):
                 raise UsageError(
                     "a Port's rows are (torch name, variable), (torch name, variable, axes) or "
                     f"(torch name, variable, axes, sizes); got {row!r}"
                 )
-            name, target = row[:2]
+            name, target = ", ".join(names), row[1]
             pattern = row[2] if len(row) > 2 else None
             sizes = row[3] if len(row) > 3 else {}
             joined = isinstance(target, tuple | list)
-            if name in self._rows:
-                raise UsageError(f"{name} has two rows in the Port; a torch tensor belongs in one")
+            for one in names:
+                if one in self._rows or names.count(one) > 1:
+                    raise UsageError(f"{one} has two rows in the Port; a torch tensor belongs in one")
             if pattern is not None and pattern.count("->") != 1:
                 raise UsageError(
                     f'{name}: axes {pattern!r} are not of the form "i o -> o i", TensorFlow\'s order on the left'
@@ -170,9 +163,13 @@ class Port:
             for leaf in leaves:
                 if not hasattr(leaf, "assign"):
                     raise UsageError(f"{name}: {type(leaf).__name__} is no variable; build the layer before its Port")
-            check_sizes(name, pattern, sizes)
-            self._rows[name] = Place(len(self.variables), len(leaves), pattern, joined, sizes)
+            sizes, blocks = check_sizes(name, pattern, sizes)
+            parts = range(len(names)) if isinstance(row[0], tuple) else (None,)
+            for one, part in zip(names, parts, strict=True):
+                self._rows[one] = Place(len(self.variables), len(leaves), pattern, joined, sizes, blocks, part)
             self.variables.extend(leaves)
+            if isinstance(row[0], tuple):
+                check_parts(names, self.named(self.variables)[names[0]])
 
     def load(self, weights: Mapping[str, Any]) -> None:
         """Copy the weights of this Port's names into its variables; others are left for another Port."""
@@ -197,24 +194,25 @@ class Port:
         for name, place in self._rows.items():
             leaves = tuple(values[place.start : place.start + place.count])
             missing = [leaf is None for leaf in leaves]
-            view = View(leaves, place.pattern, joined=place.joined, sizes=place.sizes)
+            view = View(
+                leaves, place.pattern, joined=place.joined, sizes=place.sizes, blocks=place.blocks, part=place.part
+            )
             named[name] = None if all(missing) else view
         return named
 
 
-def check_sizes(name: str, pattern: str | None, sizes: Any) -> None:
-    """Raise UsageError if a row's sizes are not those of its axes, or if some are lacking."""
-    if not isinstance(sizes, Mapping) or not all(isinstance(size, int) and size > 0 for size in sizes.values()):
-        raise UsageError(f'{name}: {sizes!r} are no sizes of axes; write them like {{"h": 4, "w": 4}}')
-    axes = [axis for group in groups(pattern or "") for axis in group]
-    for axis in sizes:
-        if axis not in axes:
-            raise UsageError(f"{name}: {instead(axis, axes, 'axis')}")
-    lacking = unsized(pattern or "", sizes)
-    if lacking:
-        shown = ", ".join(f'"{axis}": ...' for axis in lacking)
+def check_parts(names: Sequence[str], view: View) -> None:
+    """Raise UsageError if torch's first axis is not one index for each of these names."""
+    shapes = [tuple(leaf.shape) for leaf in view.leaves]
+    empty = [np.broadcast_to(np.float32(0), shape) for shape in shapes]
+    try:
+        shape = View(tuple(empty), view.pattern, joined=view.joined, sizes=view.sizes)._whole().shape
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"{', '.join(names)}: {error}") from error
+    if not shape or shape[0] != len(names):
         raise UsageError(
-            f'{name}: axes in parentheses on the left need their sizes: ("{name}", variable, "{pattern}", {{{shown}}})'
+            f"{', '.join(names)}: {counted(len(names), 'name')} for a variable that is {shape} in torch's order; "
+            "its first axis is split among the names, one index for each"
         )
 
 

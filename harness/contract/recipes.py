@@ -45,12 +45,7 @@ class Recipe:
         return array.astype({"f": np.float32, "c": np.complex64}.get(array.dtype.kind, array.dtype))
 
 
-def given(array: Array) -> Recipe:
-    """The recipe that an array stands for: itself, whatever the seed; what floats it holds are rounded as all are."""
-    return Recipe(lambda _rng, _dims, _: array.copy(), array.shape)
-
-
-def typed(what: str, dtype: Kind, kinds: str, instead: str) -> np.dtype[Any]:
+def _typed(what: str, dtype: Kind, kinds: str, instead: str) -> np.dtype[Any]:
     """``dtype`` as NumPy's, if it is of one of these kinds; else UsageError."""
     try:
         known = np.dtype(dtype)
@@ -63,7 +58,7 @@ def typed(what: str, dtype: Kind, kinds: str, instead: str) -> np.dtype[Any]:
 
 def normal(*shape: Dim, mean: float = 0.0, std: float = 1.0, dtype: Kind = float, seed: int | None = None) -> Recipe:
     """Normally distributed numbers; with ``dtype=complex`` the real and the imaginary part each have mean and std."""
-    both = typed("normal", dtype, "fc", "normal numbers are float or complex").kind == "c"
+    both = _typed("normal", dtype, "fc", "normal numbers are float or complex").kind == "c"
 
     def make(rng: np.random.Generator, dims: tuple[int, ...], _: Mapping[str, Array]) -> Array:
         real = np.asarray(rng.normal(mean, std, dims))
@@ -93,7 +88,7 @@ def integers(*shape: Dim, high: int, low: int = 0, dtype: Kind = np.int64, seed:
     >>> integers(2, high=256, dtype="uint8")(np.random.default_rng(0), {}).dtype
     dtype('uint8')
     """
-    whole = typed("integers", dtype, "iu", 'whole numbers are of a type such as "int32" or "uint8"')
+    whole = _typed("integers", dtype, "iu", 'whole numbers are of a type such as "int32" or "uint8"')
     bounds = np.iinfo(whole)
     if low < bounds.min or high - 1 > bounds.max or low >= high:
         raise UsageError(
@@ -110,19 +105,19 @@ def coins(*shape: Dim, heads: float = 0.5, dtype: Kind = np.float32, seed: int |
 
     Floats, or with another ``dtype`` booleans or whole numbers.
     """
-    kind = typed("coins", dtype, "fiub", "coins are float, bool or of a whole type such as int")
+    kind = _typed("coins", dtype, "fiub", "coins are float, bool or of a whole type such as int")
     return Recipe(lambda rng, dims, _: np.asarray(rng.random(dims) < heads).astype(kind), shape, seed)
 
 
 def zeros(*shape: Dim, dtype: Kind = np.float32) -> Recipe:
     """Zeros: floats, or of another ``dtype``."""
-    kind = typed("zeros", dtype, "fciub", "zeros are of a type of numbers, or bool")
+    kind = _typed("zeros", dtype, "fciub", "zeros are of a type of numbers, or bool")
     return Recipe(lambda _rng, dims, _: np.zeros(dims, kind), shape)
 
 
 def ones(*shape: Dim, dtype: Kind = np.float32) -> Recipe:
     """Ones: floats, or of another ``dtype``."""
-    kind = typed("ones", dtype, "fciub", "ones are of a type of numbers, or bool")
+    kind = _typed("ones", dtype, "fciub", "ones are of a type of numbers, or bool")
     return Recipe(lambda _rng, dims, _: np.ones(dims, kind), shape)
 
 

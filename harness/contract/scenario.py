@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.recipes import Array, Recipe, given
+from harness.contract.recipes import Array, Recipe
 from harness.errors import UsageError, instead
 from harness.verdict import CAUSES, Cause
 
@@ -61,7 +61,9 @@ class Accepted:
         in the float64 runs.
     reason: printed in every verdict.
     cause: accept it only as long as this relation explains it at every step: "factor", "order" (within the batch),
-        "later", "earlier" (by one step) or "decay" (a term that the optimizer adds on the other side); any if not given.
+        "later", "earlier" (by one step), "decay" (a term that the optimizer adds on the other side), "zero", "still" (it
+        does not move on one side), "step" (a factor of what it moves by), "axes" (exchanged), "flip" (reversed) or "places"
+        (the same numbers elsewhere); any if not given.
     port: the further port it is for (``plain`` for tensorflow_loop_plain.py); the first port if empty.
     """
 
@@ -81,9 +83,9 @@ class Accepted:
         """Whether the tensor of this name is meant."""
         return fnmatch.fnmatchcase(name, self.tensors)
 
-    def allows(self, name: str, relative: float, cause: Cause | None) -> bool:
-        """Whether a difference in this tensor, of this relative size and cause, is accepted."""
-        return self.covers(name) and relative <= self.bound and self.cause in (None, cause)
+    def allows(self, name: str, relative: float, causes: Sequence[Cause]) -> bool:
+        """Whether a difference in this tensor, of this relative size and with these causes, is accepted."""
+        return self.covers(name) and relative <= self.bound and (self.cause is None or self.cause in causes)
 
 
 @dataclass(frozen=True)
@@ -321,12 +323,17 @@ def make_problem(
     )
 
 
+def itself(array: Array) -> Recipe:
+    """The recipe that an array stands for: a copy of it, whatever the seed."""
+    return Recipe(lambda _rng, _dims, _: array.copy(), array.shape)
+
+
 def draw(group: str, recipes: Mapping[str, Recipe | Array], seed: int) -> dict[str, Array]:
     """Every array of a group, each from its own stream; raises UsageError for one that is not finite or will not draw."""
     arrays: dict[str, Array] = {}
     for name, recipe in recipes.items():
         if isinstance(recipe, np.ndarray):
-            recipe = given(recipe)
+            recipe = itself(recipe)
         if not isinstance(recipe, Recipe):
             raise UsageError(
                 f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2), "

@@ -1,43 +1,47 @@
 """What the oracle's answer comes to: a status, the sentence behind it, and notes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.contract.scenario import Accepted
 from harness.contract.stages import stage, stage_of
 from harness.errors import counted
 from harness.oracle.evidence import Evidence
+from harness.oracle.relations import together
 from harness.oracle.rounding import UNIT32
+from harness.report import wording
 from harness.running.start import SIDES
-from harness.verdict import Difference, Finding, Status
+from harness.verdict import Difference, Finding, Relation, Status
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A status, the sentence behind it, the first disagreement if there is one, and notes."""
+    """A status, the sentence behind it, the first disagreement if there is one with what explains it, and notes.
+
+    ended: where the comparison ended before its time, if that is not the first disagreement.
+    """
 
     status: Status
     sentence: str
     first: Difference | None = None
     findings: tuple[Finding, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    ended: Difference | None = None
 
 
 def conclude(seen: Evidence) -> Conclusion:
     """What the oracle's answer comes to."""
-    status, sentence, first, findings = concluded(seen)
-    return Conclusion(status, sentence, first, tuple(findings))
-
-
-def concluded(seen: Evidence) -> tuple[Status, str, Difference | None, list[Finding]]:
-    """See ``conclude``."""
     oracle, findings = seen.oracle, acceptances(seen)
-    if seen.error:
-        return "ERROR", str(seen.error), None, findings
     differences = unaccepted(seen)
+
+    def concluded(status: Status, sentence: str, first: Difference | None = None) -> Conclusion:
+        return Conclusion(status, sentence, first, tuple(findings))
+
+    if seen.error:
+        return concluded("ERROR", str(seen.error))
     if seen.length:
-        first = differences[0] if differences else seen.length
-        return "DIFFERENT", first.sentence(), first, findings
+        return replace(different(seen, differences), findings=tuple(findings))
     if not seen.steps:
-        return "INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on", None, findings
+        return concluded("INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on")
     ends = oracle.not_finite
     if oracle.horizon is not None:
         said = f"from step {oracle.horizon} {oracle.horizon_why}; nothing is said past it"
@@ -59,34 +63,42 @@ def concluded(seen: Evidence) -> tuple[Status, str, Difference | None, list[Find
         step, at = next(iter(oracle.overflows.items()))
         said = (
             f"{counted(len(oracle.overflows), 'step')} with NaN or infinity in the same places on both sides, and a state that "
-            f"stays finite; compared there in what is finite; the first: {at.sentence()}"
+            f"stays finite; compared there in what is finite; the first: {wording.difference(at)}"
         )
         findings.append(Finding("overflow", said, at.tensor, step))
     for name, step in oracle.blank.items():
         said = f"{name} holds NaN on both sides, at step {step} for the first time; nothing is said of it where it does"
         findings.append(Finding("blank", said, name, step))
     if differences:
-        return different(seen, differences, findings)
+        made = different(seen, differences)
+        return replace(made, findings=(*findings, *made.findings))
     if ends:
-        return "INCONCLUSIVE", f"both sides stop being finite: {ends.sentence()}", ends, findings
+        return concluded("INCONCLUSIVE", f"both sides stop being finite: {wording.difference(ends)}", ends)
     if oracle.horizon == 1 and seen.steps > 1:
         said = f"only the first step could be compared: from step 1 {oracle.horizon_why}; --resync judges every step by itself"
-        return "INCONCLUSIVE", said, None, findings
+        return concluded("INCONCLUSIVE", said)
     if tipped and seen.steps < 2:
         said = f"from step {seen.steps} {tipped}, so hardly anything can be compared"
-        return "INCONCLUSIVE", said, None, findings
+        return concluded("INCONCLUSIVE", said)
     if oracle.horizon == 0:
         said = f"in the very first step {oracle.horizon_why}, so nothing can be compared"
-        return "INCONCLUSIVE", said, None, findings
+        return concluded("INCONCLUSIVE", said)
     stuck = nothing_moved(seen)
     if stuck:
-        return "INCONCLUSIVE", stuck, None, findings
+        return concluded("INCONCLUSIVE", stuck)
     findings += kernels(seen) + constants(seen) + narrow(seen) + kept(seen)
-    worst = max(seen.tracks.items(), key=lambda item: item[1].excess if item[1].first is None else 0.0)
+    name, excess = worst(seen)
     accepted = [finding for finding in findings if finding.kind == "accepted"]
     seen_of = f"{counted(seen.judged, 'step')}, {counted(len(oracle.tracks), 'tensor')}"
-    text = f"{seen_of}; worst excess {worst[1].excess:.3g} ({worst[0]})"
-    return "EQUIVALENT", text + (f"; {len(accepted)} accepted" if accepted else ""), None, findings
+    text = f"{seen_of}; worst excess {excess:.3g} ({name})" if name else seen_of
+    return concluded("EQUIVALENT", text + (f"; {len(accepted)} accepted" if accepted else ""))
+
+
+def worst(seen: Evidence) -> tuple[str, float]:
+    """The tensor of the largest excess, and that, among those whose difference is not accepted; ("", 0) if there are none."""
+    accepted = {item.tensor for item in seen.differences} - {item.tensor for item in unaccepted(seen)}
+    left = [(name, track.excess) for name, track in seen.tracks.items() if name not in accepted]
+    return max(left, key=lambda item: item[1], default=("", 0.0))
 
 
 def never_recovers(seen: Evidence) -> Difference | None:
@@ -97,35 +109,42 @@ def never_recovers(seen: Evidence) -> Difference | None:
     return seen.oracle.overflows[step] if step < seen.steps - 1 else None
 
 
-def different(
-    seen: Evidence, differences: list[Difference], findings: list[Finding]
-) -> tuple[Status, str, Difference, list[Finding]]:
+def different(seen: Evidence, differences: list[Difference]) -> Conclusion:
     """DIFFERENT, or EQUIVALENT IN EFFECT where every step still arrives at the same parameters and buffers."""
-    first, oracle = differences[0], seen.oracle
-    relations = [
-        (item, track.relations.sentence(at_first=item is first))
-        for item in differences
-        if (track := oracle.tracks.get(item.tensor)) and track.relations and track.says_something
-    ]
-    known = next(((item, text) for item, text in relations if text), None)
-    relation = f"; {known[1]}" if known else ""
+    ended = seen.length or seen.oracle.structural
+    first = ended if ended and (not differences or (seen.length and seen.pace.apart)) else differences[0]
+    ended = ended if ended is not first else None
+    relations = related(seen, first, differences)
+    because = [wording.relation(item) for item in relations]
+    said = "; ".join([wording.difference(first), *because, *([wording.ended(ended)] if ended else [])])
+    if not in_effect(seen, differences):
+        return Conclusion("DIFFERENT", said, first, (), relations, ended)
+    text = f"parameters and buffers agree at all {counted(seen.judged, 'step')}, but {said}"
+    noted = "; ".join([f"{first.tensor} differs while the training is the same", *because])
+    finding = Finding("bookkeeping", noted, first.tensor, first.step)
+    return Conclusion("EQUIVALENT IN EFFECT", text, first, (finding,), relations, ended)
+
+
+def in_effect(seen: Evidence, differences: list[Difference]) -> bool:
+    """Whether every step still arrives at the same parameters and buffers."""
+    if seen.length or seen.oracle.structural:
+        return False
     state = any(stage(item.stage).effect for item in differences)
-    recorded = any(stage_of(name) == "params" for name in oracle.tracks)
+    recorded = any(stage_of(name) == "params" for name in seen.tracks)
     later = all(item.step < seen.judged - 1 or stage(item.stage).settled for item in differences)
     # What float32 alone computes otherwise is not excused by float64's parameters.
     unlike = any(item.kind not in ("values", "exact") or item.only_in for item in differences)
-    if recorded and not state and later and not unlike and not nothing_moved(seen):
-        text = f"parameters and buffers agree at all {counted(seen.judged, 'step')}, but {first.sentence()}{relation}"
-        findings.append(
-            Finding(
-                "bookkeeping",
-                f"{first.tensor} differs while the training is the same{relation}",
-                first.tensor,
-                first.step,
-            )
-        )
-        return "EQUIVALENT IN EFFECT", text, first, findings
-    return "DIFFERENT", first.sentence() + relation, first, findings
+    return recorded and not state and later and not unlike and not nothing_moved(seen)
+
+
+def related(seen: Evidence, first: Difference, differences: list[Difference]) -> tuple[Relation, ...]:
+    """What explains the first disagreement: a relation of all tensors that differ in its step and stage, or of the first that
+    has one."""
+    there = [item for item in differences if (item.step, item.stage, item.only_in) == (first.step, first.stage, None)]
+    tracks = [seen.tracks[item.tensor] for item in there if item.tensor in seen.tracks]
+    known = [track.relations for track in tracks if track.relations and track.says_something]
+    made = together(known) or next((made for one in known if (made := one.relation)), None)
+    return (made,) if made else ()
 
 
 def unaccepted(seen: Evidence) -> list[Difference]:
@@ -141,7 +160,7 @@ def covered(seen: Evidence, item: Difference) -> bool:
 def allowed(accepted: Accepted, seen: Evidence, item: Difference) -> bool:
     """Whether this acceptance is for this difference, of its size and for its cause."""
     track = seen.tracks.get(item.tensor)
-    return item.kind == "values" and track is not None and accepted.allows(item.tensor, track.relative, track.cause)
+    return item.kind == "values" and track is not None and accepted.allows(item.tensor, track.relative, track.causes)
 
 
 def acceptances(seen: Evidence) -> list[Finding]:
@@ -157,17 +176,18 @@ def acceptances(seen: Evidence) -> list[Finding]:
         hits = [item for item in meant if allowed(accepted, seen, item)]
         beyond = [item for item in meant if item.kind == "values" and not covered(seen, item)]
         if beyond:
-            worst = max(beyond, key=size)
-            said = f"{what}: {size(worst):.1e} in {worst.tensor}, "
-            if size(worst) > accepted.bound:
+            largest = max(beyond, key=size)
+            said = f"{what}: {size(largest):.1e} in {largest.tensor}, "
+            if size(largest) > accepted.bound:
                 said += f"more than the {accepted.bound:.1e} that are accepted: {accepted.reason}"
             else:
-                cause = tracks[worst.tensor].cause
-                said += f"but {f'its cause is {cause}' if cause else 'no such cause explains it'}: {accepted.reason}"
-            findings.append(Finding("accepted", said, worst.tensor, worst.step))
+                causes = tracks[largest.tensor].causes
+                said += (
+                    f"but {f'its cause is {causes[0]}' if causes else 'no such cause explains it'}: {accepted.reason}"
+                )
+            findings.append(Finding("accepted", said, largest.tensor, largest.step))
         if hits:
-            largest = size(max(hits, key=size))
-            said = f"{what}: up to {largest:.1e}, accepted up to {accepted.bound:.1e}: {accepted.reason}"
+            said = f"{what}: up to {max(map(size, hits)):.1e}, accepted up to {accepted.bound:.1e}: {accepted.reason}"
             findings.append(Finding("accepted", said, hits[0].tensor, hits[0].step))
         elif not meant:
             said = (
@@ -221,27 +241,20 @@ def narrow(seen: Evidence) -> list[Finding]:
     ]
 
 
-PLACES = 2
-"""Places of a kind that a finding names; the verdict's data have all of them."""
+PLACES = 5
+"""Places of a side that are findings each; the verdict's data have all of them."""
 
 
 def kept(seen: Evidence) -> list[Finding]:
     """Where float64 runs would have become float32 and were kept float64, and where they go on in fewer bits."""
     found = []
     for side, places in seen.kept.items():
-        for wide in (True, False):
-            here = [place for place in places if place.wide == wide]
-            if not here:
-                continue
-            first = "; ".join(f"{place}" for place in here[:PLACES])
-            more = f"; and {counted(len(here) - PLACES, 'place')} more" if len(here) > PLACES else ""
-            often = counted(sum(place.times for place in here), "time")
-            said = (
-                f"{side}'s float64 run was kept float64 where it would have become float32, {often}: {first}{more}"
-                if wide
-                else f"{side}'s float64 run goes on in fewer bits, as it asks, {often}: {first}{more}"
-            )
-            found.append(Finding("kept wide" if wide else "narrow", said))
+        for place in places[:PLACES]:
+            how = "kept float64" if place.wide else "left as it is"
+            said = f"{side}: {place}; {how}, {counted(place.times, 'time')}"
+            found.append(Finding("kept wide" if place.wide else "narrow", said))
+        if len(places) > PLACES:
+            found.append(Finding("kept wide", f"{side}: {counted(len(places) - PLACES, 'place')} more of this kind"))
     return found
 
 

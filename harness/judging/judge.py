@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.contract.record import causal
 from harness.contract.scenario import Problem
-from harness.judging.conclusion import Conclusion, conclude
-from harness.judging.mistakes import untried
+from harness.judging.conclusion import Conclusion, conclude, worst
+from harness.judging.mistakes import LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
 from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
 from harness.judging.review import Look, reviewed
@@ -15,7 +16,7 @@ from harness.oracle.curve import curve
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import Start
-from harness.verdict import Finding, Kept, Sensitivity, TensorSummary, Verdict
+from harness.verdict import Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
 
 LOOKS: tuple[Look, ...] = (
     cannot_run_in_float64,
@@ -61,10 +62,10 @@ def judge(
     trials: tuple[Sensitivity, ...] = ()
     if thorough and conclusion.status in ("EQUIVALENT", "EQUIVALENT IN EFFECT"):
         trials = tuple(sensitivity(seen, report))
-        unused, more = overlooked(problem, trials)
+        unused, more = overlooked(problem, trials, seen.oracle.horizon)
         findings += more
         if unused:
-            conclusion = Conclusion("DIFFERENT", unused, conclusion.first)
+            conclusion = replace(conclusion, status="DIFFERENT", sentence=unused)
     return verdict(
         name, seen, conclusion, findings, trials, seconds=round(time.perf_counter() - began, 3), header=header or {}
     )
@@ -82,7 +83,9 @@ def verdict(
 ) -> Verdict:
     """The evidence and what it comes to, as plain data."""
     tracks = seen.tracks
-    worst = max(tracks, key=lambda name: tracks[name].excess, default="")
+    largest, excess = worst(seen)
+    began = {item.tensor: item.step for item in seen.differences}
+    first = conclusion.first
     error = seen.error
     return Verdict(
         pair=name,
@@ -93,15 +96,15 @@ def verdict(
         mode="resync" if seen.resync else "free",
         steps=seen.steps,
         horizon=seen.oracle.horizon,
-        first=conclusion.first,
-        excess=tracks[worst].excess if worst else 0.0,
-        excess_tensor=worst,
+        first=first,
+        excess=excess,
+        excess_tensor=largest,
         float64_everywhere=seen.rule != FLOAT32 and bool(tracks) and not any(t.narrow for t in tracks.values()),
         findings=tuple(findings),
         sensitivity=trials,
         curve=curve(seen.problem, seen.losses, complete=seen.complete),
         tensors=tuple(
-            TensorSummary(name, t.excess, t.excess_step, t.relative, t.noise, t.scale)
+            TensorSummary(name, t.excess, t.excess_step, t.relative, t.noise, t.scale, began.get(name))
             for name, t in ((name, tracks[name]) for name in causal(list(tracks)))
         ),
         series={name: tuple(values) for name, values in seen.oracle.series.curves.items()},
@@ -116,10 +119,20 @@ def verdict(
         trace=error.trace if error else "",
         side=error.side if error else "",
         header=header,
+        relations=conclusion.relations,
+        moment=moment(seen, first) if first else None,
+        ended=conclusion.ended,
     )
 
 
-def overlooked(problem: Problem, trials: Sequence[Sensitivity]) -> tuple[str, list[Finding]]:
+def moment(seen: Evidence, first: Difference) -> Moment | None:
+    """Where the step of the first disagreement stands; of an end, where the sides' records went apart from the start."""
+    return seen.pace.moment(0 if first.kind == "length" and seen.pace.apart else first.step, seen.problem)
+
+
+def overlooked(
+    problem: Problem, trials: Sequence[Sensitivity], horizon: int | None = None
+) -> tuple[str, list[Finding]]:
     """What mistakes made on purpose have shown: the sentence for one that the port alone overlooks, and what is unchecked."""
     unused = ""
     findings = [
@@ -128,6 +141,11 @@ def overlooked(problem: Problem, trials: Sequence[Sensitivity]) -> tuple[str, li
         )
         for name in untried(problem)
     ]
+    where = "in this scenario"
+    if horizon is not None and horizon <= LONGEST:
+        where = f"before step {horizon}, and past it nothing is compared"
+    elif problem.most_steps > LONGEST + 1:
+        where = f"in the first {LONGEST + 1} steps, and no more were tried"
     for trial in trials:
         if trial.declared:
             said = f"{trial.mistake} is not checked: {trial.declared}"
@@ -138,6 +156,6 @@ def overlooked(problem: Problem, trials: Sequence[Sensitivity]) -> tuple[str, li
         if not trial.noticed and trial.shows_in_torch:
             unused = f"with {trial.mistake}, torch trains differently and tensorflow does not: the port does not use it"
         elif not trial.noticed:
-            why = "is refused by torch" if trial.refused else "changes nothing in this scenario"
+            why = "is refused by torch" if trial.refused else f"changes nothing {where}"
             findings.append(Finding("insensitive", f"{trial.mistake} {why}, so it is not checked"))
     return unused, findings

@@ -6,12 +6,12 @@ for another momentum shows it.
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from harness.contract.recipes import Array
 from harness.contract.scenario import Problem, Range, Value, stream, with_hyper
+from harness.verdict import MistakeKind
 
 SIZES = (1e-6, 1e-3)
 """Relative sizes of a slip in a hyperparameter, a weight or an example, the fainter one first.
@@ -22,8 +22,6 @@ A millionth is about ten times what float32, in which hyperparameters are handed
 LONGEST = 200
 """A mistake that no tensor has shown after so many steps counts as not noticed."""
 
-Kind = Literal["hyperparameter", "weight", "data", "order", "noise", "length"]
-
 
 @dataclass(frozen=True)
 class Mistake:
@@ -33,7 +31,7 @@ class Mistake:
     """
 
     name: str
-    kind: Kind
+    kind: MistakeKind
     problem: Problem
     about: str
     right: Problem | None = None

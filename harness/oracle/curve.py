@@ -34,11 +34,20 @@ Epochs = dict[int, Mean]
 
 
 def note(epochs: Epochs, record: Record, quantity: str, epoch: int, examples: int) -> None:
-    """Take in one step's value of the curve, if it was recorded and is a number: a step that overflows is skipped."""
-    value = record.get(quantity)
-    mean = math.nan if value is None else float(np.mean(value))
-    if math.isfinite(mean):
-        epochs.setdefault(epoch, Mean()).add(mean, examples)
+    """Take in one step's value of the curve, the sum of it if it is a dict; of a step that overflows and is skipped nothing."""
+    parts = [value for name in parts_of(quantity, record) if (value := record[name]) is not None]
+    total = sum(float(np.mean(value)) for value in parts) if parts else math.nan
+    if math.isfinite(total):
+        epochs.setdefault(epoch, Mean()).add(total, examples)
+
+
+def parts_of(quantity: str, record: Record) -> list[str]:
+    """The names of what is added up to a curve.
+
+    >>> parts_of("loss", {"loss/box": None, "loss/class": None, "losses": None})
+    ['loss/box', 'loss/class']
+    """
+    return [quantity] if quantity in record else [name for name in record if name.startswith(f"{quantity}/")]
 
 
 def curve(problem: Problem, losses: Mapping[RunSpec, Epochs], *, complete: bool) -> Curve:
@@ -69,7 +78,7 @@ def curve(problem: Problem, losses: Mapping[RunSpec, Epochs], *, complete: bool)
 
 def check_curve(name: str, records: Mapping[RunSpec, Record]) -> None:
     """Raise UsageError if the curve that must fall is not recorded on either side, so that nobody would look at it."""
-    if any(name in record for record in records.values()):
+    if any(parts_of(name, record) for record in records.values()):
         return
     first = next(iter(records.values()))
     known = [field for field, array in first.items() if array is not None and array.dtype.kind in "fiub"]

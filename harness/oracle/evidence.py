@@ -3,18 +3,19 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.contract.recipes import Array
-from harness.contract.record import Record, causal
+from harness.contract.record import Record
 from harness.contract.scenario import Problem, stream
 from harness.contract.stages import stage, stage_of
 from harness.errors import UsageError
 from harness.oracle.curve import Epochs, check_curve, note
 from harness.oracle.excess import Oracle
 from harness.oracle.nudge import one_unit_off
+from harness.oracle.pace import Pace
 from harness.oracle.rounding import UNIT32, UNIT64
 from harness.oracle.rules import Rule, problems
 from harness.oracle.track import Outlier, Track
@@ -40,7 +41,8 @@ class Evidence:
     """What one pass over a problem has shown, as it is when the pass ends; kept even if a loop fails.
 
     start: what its runs were started with. added: differences that came of hearing more runs. moved: of every run the
-    parameters that changed. kept: of each side's float64 run, where it would have become narrower.
+    parameters that changed. kept: of each side's float64 run, where it would have become narrower. pace: what each record
+    used up of the data.
     """
 
     start: Start
@@ -58,6 +60,7 @@ class Evidence:
     parameters: tuple[str, ...] = ()
     kept: Mapping[Side, tuple[Kept, ...]] = field(default_factory=dict)
     added: tuple[Difference, ...] = ()
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def rule(self) -> Rule:
@@ -79,9 +82,7 @@ class Evidence:
         """The first disagreement of every tensor that has one, earliest first."""
         found = self.oracle.differences
         known = {item.tensor for item in found}
-        found += [item for item in self.added if item.tensor not in known]
-        rank = {name: place for place, name in enumerate(causal(list(self.tracks)))}
-        return sorted(found, key=lambda item: (item.step, rank.get(item.tensor, len(rank))))
+        return self.oracle.in_order([*found, *(item for item in self.added if item.tensor not in known)])
 
     @property
     def outliers(self) -> list[Outlier]:
@@ -112,6 +113,8 @@ def compare_runs(
             if any(isinstance(record, End) for record in records):
                 ended = {spec: record is END for spec, record in zip(runs, records, strict=True)}
                 found = uneven(step, rule, ended, chaotic=seen.oracle.horizon is not None)
+                if isinstance(found, Difference):
+                    found = to_the_end(found, rule, runs, ended, problem.most_steps)
                 outcome |= {"complete": True, "tipped" if isinstance(found, Tipped) else "length": found}
                 break
             steps = {spec: record for spec, record in zip(runs, records, strict=True) if not isinstance(record, End)}
@@ -149,6 +152,7 @@ class Pass:
         self.moved: dict[RunSpec, set[str]] = {}
         self.initial: dict[tuple[RunSpec, str], Array] = {}
         self.losses: dict[RunSpec, Epochs] = {}
+        self.pace = Pace()
         self.hashes: dict[RunSpec, hashlib.blake2b] = {
             spec: hashlib.blake2b(digest_size=16) for spec in rule.specs if digests
         }
@@ -157,6 +161,7 @@ class Pass:
         """One step of every run."""
         records = {spec: taken.arrays for spec, taken in steps.items()}
         self.oracle.observe(step, records)
+        self.pace.add(steps[self.oracle.rule.left], steps[self.oracle.rule.right])
         self.steps = step + 1
         scenario = self.problem.scenario
         if step == 0 and not scenario.may_rise:
@@ -191,6 +196,7 @@ class Pass:
             steps=self.steps,
             moved={spec: frozenset(names) for spec, names in self.moved.items()},
             losses=self.losses,
+            pace=self.pace,
             digests={str(spec): made.hexdigest() for spec, made in self.hashes.items()},
             **outcome,  # type: ignore[arg-type]
         )
@@ -213,6 +219,26 @@ def uneven(step: int, rule: Rule, ended: Mapping[RunSpec, bool], *, chaotic: boo
         return Tipped(next(spec for spec, has in ended.items() if has), alone, ended=alone is not None and not torch)
     said = [f"ended after {step} steps" if has else "goes on" for has in (torch, tensorflow)]
     return Difference(step, "length", "length", "length", torch=said[0], tensorflow=said[1])
+
+
+def to_the_end(
+    found: Difference, rule: Rule, runs: Mapping[RunSpec, Running], ended: Mapping[RunSpec, bool], most: int
+) -> Difference:
+    """The same with the number of records of the side that goes on, if it comes to its end within as many as there may be."""
+    spec = rule.right if ended[rule.left] else rule.left
+    run, made = runs[spec], found.step + 1  # the record beside the other side's end is there already
+    try:
+        while made <= most:
+            run.release()
+            next(run)
+            made += 1
+    except StopIteration:
+        said = f"ended after {made} steps"
+    except LoopError as error:
+        said = f"raised at step {error.step}"
+    else:
+        return found
+    return replace(found, torch=said) if spec.side == "torch" else replace(found, tensorflow=said)
 
 
 def put_back(problem: Problem, rule: Rule, runs: Mapping[RunSpec, Running], records: Mapping[RunSpec, Record]) -> None:

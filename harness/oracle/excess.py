@@ -21,7 +21,7 @@ halfway between two; there the verdict stops.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,8 +45,8 @@ from harness.oracle.bounds import (
     TIPS,
     WEAKER_THRESHOLD,
 )
-from harness.oracle.fields import unlike_fields, unlike_precisions
-from harness.oracle.gap import BLOCK, Worst, gap, magnitude, unequal, unlike, worst
+from harness.oracle.fields import merged, unlike_fields, unlike_precisions
+from harness.oracle.gap import BLOCK, Worst, begins, gap, magnitude, unequal, unlike, worst
 from harness.oracle.relations import Relations
 from harness.oracle.rounding import (
     FILL,
@@ -58,6 +58,7 @@ from harness.oracle.rounding import (
     distance,
     rounded_apart,
     stands_apart,
+    unlike_extremes,
     unlike_infinities,
 )
 from harness.oracle.rules import Rule
@@ -116,6 +117,7 @@ class Oracle:
         self.outliers: dict[tuple[str, Side], Outlier] = {}
         self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
+        self.names: list[str] = []
         self.not_finite: Difference | None = None
         self.overflows: dict[int, Difference] = {}
         self.series = Series()
@@ -183,16 +185,29 @@ class Oracle:
     @property
     def differences(self) -> list[Difference]:
         """The first disagreement of every tensor that has one, earliest first; past the horizon only what rounding cannot do."""
-        rank = self._rank()
         found = [track.first for track in self.tracks.values() if track.first]
         if self.structural:
             found.append(self.structural)
         kept = [item for item in found if self.horizon is None or item.step < self.horizon or self._lasting(item)]
-        return sorted(kept, key=lambda item: (item.step, rank.get(item.tensor, len(rank))))
+        return self.in_order(kept)
+
+    def in_order(self, items: Iterable[Difference]) -> list[Difference]:
+        """Differences by step and causal order; of one stage a count before any array, and a field that is not there first."""
+        rank = self._rank()
+        starts: dict[str, int] = {}
+        for name, place in rank.items():
+            starts.setdefault(stage_of(name), place)
+
+        def key(item: Difference) -> tuple[int, int, bool, int]:
+            track, place = self.tracks.get(item.tensor), rank.get(item.tensor, len(rank))
+            tells = item is self.structural or (track is not None and track.counts)
+            return item.step, starts.get(item.stage, place), not tells, place
+
+        return sorted(items, key=key)
 
     def _rank(self) -> dict[str, int]:
         """The place of every tensor in causal order."""
-        return {name: place for place, name in enumerate(causal(list(self.tracks)))}
+        return {name: place for place, name in enumerate(self.names or causal(list(self.tracks)))}
 
     def _lasting(self, item: Difference) -> bool:
         """Whether a disagreement past the horizon is one that no chaos explains."""
@@ -250,6 +265,8 @@ class Oracle:
         for spec in self.rule.narrow:
             wide = left if spec.side == self.rule.left.side else right
             self.structural = self.structural or unlike_precisions(step, spec.side, records[spec], wide)
+        if self.structural:
+            self.names = merged(records.values())
         self.order = [name for name in causal(list(left)) if name in right]
         self._carries = any(stage(name).carried for name in self.order)
         return self.order
@@ -352,6 +369,7 @@ class Oracle:
         if apart > TIPS * track.tips:
             if track.first is None:
                 track.arrays = left.copy(), right.copy()
+                track.relations = Relations(name, whole=True)
             self._mark(step, track, _at(step, name, "exact", left, right))
             if columns.narrow:
                 track.apart = "mathematics" if gap(*columns.narrow) else "below float32"
@@ -360,6 +378,8 @@ class Oracle:
             for side, own, other in zip(SIDES, (t32, f32), (f32, t32), strict=True):
                 if gap(own, left) and not gap(other, left):
                     self._alone(step, name, side, "exact", columns)
+        if track.relations is not None:
+            track.relations.update(left, right, self._previous, self._before, 0.0)
 
     def _values(self, step: int, name: str, columns: Columns) -> float:
         """Finite numbers: this step's noise, and whether it explains how far the two sides are apart. Returns the excess."""
@@ -388,10 +408,13 @@ class Oracle:
                 track.relative = max(track.relative, min(between / track.scale, LARGEST))
         if excess > rule.threshold and track.first is None:
             at = worst(left, right)
+            # The lowest number of a type stands for minus infinity.
+            kind: Kind = "not finite" if any(unlike_extremes(*pair) for pair in columns.pairs) else "values"
             relative = min(between / track.scale, LARGEST) if track.scale else LARGEST
             track.first = Difference(
-                step, stage_of(name), name, "values", at.index, at.left, at.right, between, relative, excess
-            )
+                step, stage_of(name), name, kind, at.index, at.left, at.right, between, relative, excess,
+                begins=self._begins(left, right, rule.threshold * allowed, at.index),
+            )  # fmt: skip
             track.relations = Relations(name) if left.dtype.kind == "f" else None
             if left.size <= BLOCK or not self.following:  # to be looked at once more, beside nudged runs
                 track.arrays = left.copy(), right.copy()
@@ -406,6 +429,11 @@ class Oracle:
         if track.relations is not None:
             track.relations.update(left, right, self._previous, self._before, rule.threshold * allowed)
         return excess
+
+    @staticmethod
+    def _begins(left: Array, right: Array, tolerance: float, worst: tuple[int, ...]) -> tuple[int, ...]:
+        found = begins(left, right, tolerance)
+        return found if found != worst else ()
 
     def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
         """Whether a number halfway between two of a short type was rounded the other way, in this step and nothing before it.
@@ -517,4 +545,8 @@ def _at(step: int, name: str, kind: Kind, left: Array, right: Array) -> Differen
     if kind == "not finite" and (np.isfinite(left) == np.isfinite(right)).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(left))[0])
         element = Worst(index, repr(left[index].item()), repr(right[index].item()))
-    return Difference(step, stage_of(name), name, kind, element.index, element.left, element.right)
+    began = begins(left, right, 0.0) if kind == "exact" else ()
+    return Difference(
+        step, stage_of(name), name, kind, element.index, element.left, element.right,
+        begins=began if began != element.index else (),
+    )  # fmt: skip

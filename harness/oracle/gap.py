@@ -72,6 +72,20 @@ def worst(left: Array, right: Array) -> Worst:
     return Worst(tuple(int(i) for i in index), repr(left[index].item()), repr(right[index].item()))
 
 
+def begins(left: Array, right: Array, tolerance: float) -> tuple[int, ...]:
+    """The first element that differs by more than this, in the order of the axes; () if none before it agrees but zeros.
+
+    >>> begins(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 2.5], [9.0, 4.0]]), 0.1)
+    (0, 1)
+    """
+    if left.size < 2:
+        return ()
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = (left != right) if left.dtype.kind not in "fc" else np.abs(left - right) > tolerance
+    first = int(apart.argmax())
+    return tuple(int(i) for i in np.unravel_index(first, left.shape)) if left.ravel()[:first].any() else ()
+
+
 def unlike(left: Array, right: Array) -> tuple[Kind, str, str] | None:
     """What makes two arrays incomparable, as (kind, left, right), before any value is looked at; None if nothing."""
     if left.shape != right.shape:

@@ -56,6 +56,16 @@ def unlike_infinities(left: Array, right: Array) -> bool:
     return bool((neither & (left != right) & ~(np.isnan(left) & np.isnan(right))).any())
 
 
+def unlike_extremes(left: Array, right: Array) -> bool:
+    """Whether one side holds the largest or lowest number of its type where the other holds no number of such a size."""
+    if left.dtype.kind != "f" or right.dtype.kind != "f":
+        return False
+    return any(
+        bool(((np.abs(a) == np.finfo(a.dtype).max) & (np.abs(b) < FILL)).any())
+        for a, b in ((left, right), (right, left))
+    )
+
+
 def rounded_apart(left: Array, right: Array) -> str:
     """The short type of which both arrays hold values only, few of them apart and none by more than a unit; else ""."""
     if {left.dtype.char, right.dtype.char} - {"e", "f"} or (left != right).sum() > max(1, FEW * left.size):

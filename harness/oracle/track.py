@@ -70,12 +70,19 @@ class Track:
     @property
     def says_something(self) -> bool:
         """Whether the tensor is more than its own rounding, as the gradient of a bias before BatchNorm is not."""
-        return self.noise < self.scale * 2.0**-7
+        return self.scale == 0 or self.noise < self.scale * 2.0**-7
 
     @property
-    def cause(self) -> Cause | None:
-        """The relation that explains the disagreement at every step; None for none."""
-        return self.relations.kind if self.relations else None
+    def causes(self) -> tuple[Cause, ...]:
+        """The relations that explain the disagreement at every step, the simplest first."""
+        return self.relations.causes if self.relations else ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether what differs is one whole number, such as a count of steps, which tells more than any array."""
+        return self.arrays is not None and all(
+            a.size == 1 and a.dtype.kind != "c" and a == a.round() for a in self.arrays
+        )
 
 
 @dataclass

@@ -9,6 +9,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from harness.contract.stages import stage, stage_of
+from harness.report import wording
 from harness.verdict import LARGEST, Verdict, finite
 
 STYLES = {
@@ -19,10 +21,6 @@ STYLES = {
     "ERROR": "red",
 }
 BARS = "▁▂▃▄▅▆▇█"
-
-
-BETWEEN = {"loss": ["outputs"], "clipped": ["grads"], "slots": ["grads"], "params": ["grads", "clipped", "slots"]}
-"""The stages that a step computes on its way to a later one, in which a difference there may have begun."""
 
 
 def spark(values: Sequence[float], width: int = 12) -> str:
@@ -90,6 +88,12 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
                 f"  largest difference there {verdict.first.gap:.3g}, relative {verdict.first.relative:.1e}"
                 + (worst if verdict.excess < LARGEST else "")
             )
+        if verdict.first is not None and verdict.first.begins:
+            yield Text(f"  the first element that differs there: {wording.element(verdict.first.begins)}")
+        if others := beside(verdict):
+            yield Text(f"  differs there too: {wording.listed(others)}")
+        if verdict.moment is not None and (said := wording.moment(verdict.moment)):
+            yield Text(f"  {said}")
         for line in around(verdict):
             yield Text(f"  {line}")
         if verdict.trace:
@@ -103,17 +107,27 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
         yield Text("\n".join(tried(verdict)), "dim")
 
 
+def beside(verdict: Verdict) -> list[str]:
+    """The other tensors that differ at the first disagreement's step and stage; beside a field that is not there, at its step."""
+    first = verdict.first
+    if first is None:
+        return []
+    there = [summary.tensor for summary in verdict.tensors if summary.first_step == first.step]
+    every = first.kind in wording.ENDS
+    return [name for name in there if name != first.tensor and (every or stage_of(name) == first.stage)]
+
+
 def around(verdict: Verdict) -> Iterable[str]:
     """What narrows a difference down: what agreed before it, and what the loops could record to narrow it further."""
     first = verdict.first
     if verdict.status != "DIFFERENT" or first is None or first.kind not in ("values", "exact", "not finite"):
         return
-    accepted = {finding.tensor.split("/")[0] for finding in verdict.findings if finding.kind == "accepted"}
-    before = [stage for stage in takewhile(lambda stage: stage != first.stage, verdict.stages) if stage not in accepted]
+    accepted = {stage_of(finding.tensor) for finding in verdict.findings if finding.kind == "accepted"}
+    before = [name for name in takewhile(lambda name: name != first.stage, verdict.stages) if name not in accepted]
     if before:
         yield f"agreed before it in this step: {', '.join(before)}"
-    between = reversed(BETWEEN.get(first.stage, []))
-    unrecorded = [*takewhile(lambda stage: stage not in verdict.stages, between)][::-1]
+    between = reversed(stage(first.stage).between)
+    unrecorded = [*takewhile(lambda name: name not in verdict.stages, between)][::-1]
     if unrecorded:
         yield f"not recorded: {', '.join(unrecorded)}; yield what there is of them to see where it enters"
     elif first.stage == "outputs" and set(before) <= {"batch"}:
@@ -133,10 +147,12 @@ def tried(verdict: Verdict) -> list[str]:
         kind: min((trial for trial in noticed if trial.kind == kind), key=lambda trial: trial.excess)
         for kind in dict.fromkeys(trial.kind for trial in noticed)
     }
+    recorded = {summary.tensor for summary in verdict.tensors}  # an early end is noticed in none
     width = max((len(trial.mistake) for trial in faintest.values()), default=0)
     return [f"{first}; of each kind the faintest:" if faintest else first] + [
         f"    {kind:<15}{trial.mistake:<{width}}  at step {trial.step}"
-        + (f" in {trial.tensor}, {trial.excess:.1e} times what rounding explains" if trial.excess < LARGEST else "")
+        + (f" in {trial.tensor}" if trial.tensor in recorded or trial.excess < LARGEST else "")
+        + (f", {trial.excess:.1e} times what rounding explains" if trial.excess < LARGEST else "")
         for kind, trial in faintest.items()
     ]
 

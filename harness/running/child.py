@@ -41,6 +41,13 @@ MOST_AHEAD = 4
 """Records that a run may hold ready; more would only have it train on where the comparison has ended."""
 
 
+SLOWEST = ("tensorflow", "float64")
+"""The run that takes half of what all four of a pair take, and that the others end up waiting for."""
+
+POLITE = 5
+"""How much nicer all others are, so that the slowest has a core to itself: a third of its share where they compete."""
+
+
 class Told:
     """What the judging process says while a loop runs."""
 
@@ -114,7 +121,7 @@ class Ring:
 
 def serve(end: socket.socket, log: int, framework: Framework) -> None:
     """Run loops of one pair, side and precision, one after the other, as long as nothing is left of the last one."""
-    paths = list(sys.path)
+    paths, polite = list(sys.path), False
     while (packet := wire.receive(end)) is not None:
         if packet.kind != wire.LOOP:
             continue
@@ -122,6 +129,9 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
         spec = RunSpec(asked["side"], asked["precision"], watch=watching)
+        if not polite and (spec.side, spec.precision) != SLOWEST:
+            os.nice(POLITE)
+        polite = True
         pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
         # A loop that starts processes of its own sends them functions by the name of their module.
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]

@@ -34,6 +34,16 @@ class Request:
         """The pair that is asked for."""
         return Pair(Path(self.folder), self.variant, self.edits)
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a command must be given besides the problem to ask for the same."""
+        here, root = Path.cwd(), Path(self.folder).parent.resolve()
+        place = root.relative_to(here) if root.is_relative_to(here) else root
+        asked = [] if place == Path("pairs") else ["--pairs", str(place)]
+        asked += [] if self.precision == "both" else ["--dtype", self.precision]
+        asked += ["--threads", str(self.threads)] if self.threads != 1 else []
+        return (*asked, *(["--thorough"] if self.thorough else []))
+
     def problem(self, scenario: Scenario) -> Problem:
         """The problem that is asked for; raises UsageError for values that cannot be."""
         hyper = {}

@@ -94,7 +94,7 @@ class Wide:
 
     def _tell(self, kind: Kind, what: str) -> None:
         line, through = place(stack(sys._getframe(1)))
-        if INITIAL not in through:
+        if line:
             self._seen[(kind, what, line, through)] += 1
 
 
@@ -128,9 +128,14 @@ def stack(frame: FrameType | None) -> Iterator[Place]:
 
 
 def place(lines: Iterator[Place]) -> tuple[str, str]:
-    """The user's own line that leads to this, and the innermost function of a library on the way that is no mere plumbing."""
+    """The user's own line that leads to this, and the innermost function of a library on the way that is no mere plumbing.
+
+    Two empty texts for initial values.
+    """
     through = ""
     for file, line, function in lines:
+        if INITIAL in file:
+            return "", ""
         where = whose(file)
         if where == "own":
             return f"{Path(file).name}:{line}", through

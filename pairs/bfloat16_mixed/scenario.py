@@ -1,6 +1,9 @@
 import numpy as np
 
-from harness import Scenario, between, computed, fan_in_uniform, integers
+from harness import Accepted, Scenario, between, computed, fan_in_uniform, integers
+
+TWICE = "Keras' policy rounds a product to bfloat16 before the bias is added, torch.autocast their sum alone"
+FLIPS = f"{TWICE}; a hidden unit at zero may then be on here and off there"
 
 centres = np.random.default_rng(0).normal(size=(4, 8))
 
@@ -28,6 +31,13 @@ scenario = Scenario(
         "batch_size": between(18, 36),
         "epochs": between(2, 4),
     },
+    accept=[
+        Accepted("outputs", bound=2**-6, reason=TWICE, port="plain_keras"),
+        Accepted("loss", bound=2**-9, reason=TWICE, port="plain_keras"),
+        Accepted("grads/*", bound=0.25, reason=FLIPS, port="plain_keras"),
+        Accepted("slots/exp_avg*", bound=0.25, reason=FLIPS, port="plain_keras"),
+        Accepted("params/*", bound=0.0625, reason=FLIPS, port="plain_keras"),
+    ],
     only_float32="autocast rounds to bfloat16, which is as coarse in a float64 run",
     traps=[
         "bf16-autocast-vs-keras-mixed-policy",

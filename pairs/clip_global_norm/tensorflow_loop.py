@@ -30,7 +30,8 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         weight_decay=weight_decay,
     )
 
-    for x, y in batches:
+    @tf.function
+    def train_step(x, y):
         with tf.GradientTape() as tape:
             outputs = model(x)
             loss = criterion(y, outputs)
@@ -41,6 +42,10 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         scale = tf.minimum(max_norm / (norm + 1e-6), 1.0)
         clipped = [grad * scale for grad in grads]
         optimizer.apply(clipped, port.variables)
+        return outputs, loss, grads, clipped, norm
+
+    for x, y in batches:
+        outputs, loss, grads, clipped, norm = train_step(x, y)
         yield {
             "batch": (x, y),
             "outputs": outputs,

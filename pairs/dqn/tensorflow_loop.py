@@ -46,7 +46,8 @@ def train(weights, batches, *, lr, discount, sync_every):
     # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.Adam(lr=lr)
 
-    for step, batch in enumerate(batches, 1):
+    @tf.function
+    def train_step(batch):
         # The goal, before the tape, so that no gradient reaches it.
         best = tf.reduce_max(target(batch.next_state), 1)
         goal = batch.reward + discount * (1 - batch.done) * best
@@ -58,13 +59,18 @@ def train(weights, batches, *, lr, discount, sync_every):
             loss = smooth_l1_loss(goal, taken)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+        outputs = {"goal": goal, "values": values, "taken": taken}
+        return outputs, loss, grads
+
+    for step, batch in enumerate(batches, 1):
+        outputs, loss, grads = train_step(batch)
 
         # The target network follows.
         if step % sync_every == 0:
             target.set_weights(model.get_weights())
         yield {
             "batch": batch,
-            "outputs": {"goal": goal, "values": values, "taken": taken},
+            "outputs": outputs,
             "loss": loss,
             "grads": grads,
             "model": port,

@@ -31,12 +31,17 @@ def train(weights, batches, *, lr):
     # Keras' own Adam squares a repeated token's gradients one by one.
     optimizer = faithful.Adam(lr=lr)
 
-    for tokens, label in batches:
+    @tf.function
+    def train_step(tokens, label):
         with tf.GradientTape() as tape:
             outputs = model(tokens)
             loss = criterion(label, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+        return outputs, loss, grads
+
+    for tokens, label in batches:
+        outputs, loss, grads = train_step(tokens, label)
         yield {
             "batch": (tokens, label),
             "outputs": outputs,

@@ -27,7 +27,8 @@ def train(weights, batches, *, lr, betas):
     # Keras' Adam squares every occurrence of a repeated id by itself.
     optimizer = faithful.Adam(lr=lr, betas=betas)
 
-    for centers, contexts, negatives in batches:
+    @tf.function
+    def train_step(centers, contexts, negatives):
         with tf.GradientTape() as tape:
             near = model(centers, contexts[:, None])
             far = model(centers, negatives)
@@ -36,9 +37,13 @@ def train(weights, batches, *, lr, betas):
             loss = -tf.reduce_mean(positive + negative)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
+        return {"near": near, "far": far}, loss, grads
+
+    for centers, contexts, negatives in batches:
+        outputs, loss, grads = train_step(centers, contexts, negatives)
         yield {
             "batch": (centers, contexts, negatives),
-            "outputs": {"near": near, "far": far},
+            "outputs": outputs,
             "loss": loss,
             "grads": grads,
             "model": port,

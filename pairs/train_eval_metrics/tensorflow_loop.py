@@ -41,16 +41,26 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
     batches_per_epoch = -(-len(order[0]) // batch_size)
     held_out = batches_per_epoch // 4
 
+    @tf.function
+    def train_step(y, x, keep):
+        with tf.GradientTape() as tape:
+            outputs = model(x, keep, training=True)
+            loss = criterion(y, outputs)
+        grads = tape.gradient(loss, port.variables)
+        optimizer.apply(grads, port.variables)
+        return outputs, loss, grads
+
+    @tf.function
+    def test_step(y, x, keep):
+        outputs = model(x, keep, training=False)
+        return outputs, criterion(y, outputs)
+
     for _ in order:
         # One epoch of training.
         mean_loss.reset_state()
         accuracy.reset_state()
         for y, x, keep in islice(batches, batches_per_epoch - held_out):
-            with tf.GradientTape() as tape:
-                outputs = model(x, keep, training=True)
-                loss = criterion(y, outputs)
-            grads = tape.gradient(loss, port.variables)
-            optimizer.apply(grads, port.variables)
+            outputs, loss, grads = train_step(y, x, keep)
 
             mean_loss.update_state(loss, sample_weight=len(y))
             accuracy.update_state(y, outputs)
@@ -72,8 +82,7 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
         mean_loss.reset_state()
         accuracy.reset_state()
         for y, x, keep in islice(batches, held_out):
-            outputs = model(x, keep, training=False)
-            loss = criterion(y, outputs)
+            outputs, loss = test_step(y, x, keep)
 
             mean_loss.update_state(loss, sample_weight=len(y))
             accuracy.update_state(y, outputs)

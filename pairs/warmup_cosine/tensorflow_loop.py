@@ -44,17 +44,22 @@ def train(
         done = (step - warmup_steps) / (total_steps - warmup_steps)
         return 0.5 * (1 + math.cos(math.pi * min(done, 1)))
 
-    for step, (y, x) in enumerate(batches):
+    @tf.function
+    def train_step(y, x):
         with tf.GradientTape() as tape:
             outputs = model(x)
             loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
+        optimizer.apply(grads, port.variables)
+        return outputs, loss, grads
 
+    for step, (y, x) in enumerate(batches):
         # keras.optimizers.schedules.CosineDecay warms up from 0 and rounds
-        # its constants to float32.
+        # its constants to float32. The rate is a variable, so the compiled
+        # step sees it change.
         rate = lr * factor(step)
         optimizer.learning_rate = rate
-        optimizer.apply(grads, port.variables)
+        outputs, loss, grads = train_step(y, x)
         yield {
             "batch": (y, x),
             "outputs": outputs,

@@ -50,22 +50,36 @@ def train(weights, batches, *, lr, betas, penalty_weight):
     g_optimizer = faithful.Adam(lr, betas)
     c_optimizer = faithful.Adam(lr, betas)
 
+    @tf.function
+    def critic_step(points, latent, mix):
+        fake = generator(latent)
+        mixed = mix * points + (1 - mix) * fake
+        with tf.GradientTape() as tape:
+            # Inside the tape, as the penalty is itself differentiated.
+            penalty = gradient_penalty(critic, mixed)
+            on_real, on_fake = critic(points), critic(fake)
+            loss = tf.reduce_mean(on_fake) - tf.reduce_mean(on_real)
+            loss = loss + penalty_weight * penalty
+        grads = tape.gradient(loss, c_port.variables)
+        c_optimizer.apply(grads, c_port.variables)
+        return {"on_real": on_real, "on_fake": on_fake}, loss, penalty, grads
+
+    @tf.function
+    def generator_step(latent):
+        with tf.GradientTape() as tape:
+            fake = generator(latent)
+            loss = -tf.reduce_mean(critic(fake))
+        grads = tape.gradient(loss, g_port.variables)
+        g_optimizer.apply(grads, g_port.variables)
+        return fake, loss, grads
+
     for points, latents, mixes in batches:
         # The critic's steps.
         for latent, mix in zip(latents[:-1], mixes, strict=True):
-            fake = generator(latent)
-            mixed = mix * points + (1 - mix) * fake
-            with tf.GradientTape() as tape:
-                # Inside the tape, as the penalty is itself differentiated.
-                penalty = gradient_penalty(critic, mixed)
-                on_real, on_fake = critic(points), critic(fake)
-                loss = tf.reduce_mean(on_fake) - tf.reduce_mean(on_real)
-                loss = loss + penalty_weight * penalty
-            grads = tape.gradient(loss, c_port.variables)
-            c_optimizer.apply(grads, c_port.variables)
+            outputs, loss, penalty, grads = critic_step(points, latent, mix)
             yield {
                 "batch": (points, latent, mix),
-                "outputs": {"on_real": on_real, "on_fake": on_fake},
+                "outputs": outputs,
                 "loss": {"critic": loss},
                 "grads": grads,
                 "model": c_port,
@@ -74,11 +88,7 @@ def train(weights, batches, *, lr, betas, penalty_weight):
             }
 
         # The generator's step.
-        with tf.GradientTape() as tape:
-            fake = generator(latents[-1])
-            loss = -tf.reduce_mean(critic(fake))
-        grads = tape.gradient(loss, g_port.variables)
-        g_optimizer.apply(grads, g_port.variables)
+        fake, loss, grads = generator_step(latents[-1])
         yield {
             "batch": latents[-1],
             "outputs": {"fake": fake},

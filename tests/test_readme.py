@@ -147,26 +147,24 @@ def test_a_changed_line_gives_the_verdict_printed_below_it(worker: Worker, folde
     assert comparable(said(verdict)) == comparable(change.says)
 
 
+NINE = Edit("scenario.py", '"momentum": 0.5', '"momentum": 0.9')
+
+
 @pytest.mark.parametrize(
-    ("find", "write", "status"),
+    ("find", "write", "more", "place"),
     [
-        ("learning_rate=lr", "learning_rate=0.05", "DIFFERENT"),
-        ("momentum=momentum", "momentum=0.5", "EQUIVALENT"),
+        ("learning_rate=lr", "learning_rate=0.05", (), "step 0, params/weight"),
+        ("momentum=momentum", "momentum=0.9", (NINE,), "step 1, params/weight"),
+        ("momentum=momentum", "momentum=0.5", (), None),
     ],
 )
 def test_a_hard_coded_number_shows_at_once_unless_float32_holds_it(
-    worker: Worker, folder: Path, find: str, write: str, status: str
+    worker: Worker, folder: Path, find: str, write: str, more: tuple[Edit, ...], place: str | None
 ) -> None:
-    verdict = worker.ask(Request(str(folder), edits=(Edit("tensorflow_loop.py", find, write),)))
-    assert verdict.status == status, verdict.sentence
-    assert verdict.first is None or verdict.first.step == 0
-
-
-def test_a_hard_coded_momentum_that_tensorflow_rounds_stays_hidden(worker: Worker, folder: Path) -> None:
-    nine = Edit("scenario.py", '"momentum": 0.5', '"momentum": 0.9')
-    hidden = Edit("tensorflow_loop.py", "momentum=momentum", "momentum=0.9")
-    verdict = worker.ask(Request(str(folder), edits=(nine, hidden)))
-    assert verdict.status == "EQUIVALENT", verdict.sentence
+    """At once is the first step that the number has a part in."""
+    verdict = worker.ask(Request(str(folder), edits=(*more, Edit("tensorflow_loop.py", find, write))))
+    assert verdict.status == ("DIFFERENT" if place else "EQUIVALENT"), verdict.sentence
+    assert (verdict.first and verdict.first.place) == place
 
 
 def additions(folder: Path) -> Iterator[Edit]:
@@ -180,12 +178,13 @@ def additions(folder: Path) -> Iterator[Edit]:
 
 
 @pytest.mark.rounding
-def test_the_slots_of_the_pair_are_recorded_as_shown(worker: Worker, folder: Path) -> None:
+def test_what_the_loops_hold_is_recorded_as_shown(worker: Worker, folder: Path) -> None:
     edits = tuple(additions(folder))
     assert {edit.file for edit in edits} == set(FILES[1:])
     verdict = worker.ask(Request(str(folder), edits=edits))
     assert verdict.status == "EQUIVALENT", verdict.sentence
-    assert {f"slots/momentum_buffer/{name}" for name in ("weight", "bias")} <= {t.tensor for t in verdict.tensors}
+    held = {f"{stage}/{name}" for stage in ("grads", "slots/momentum_buffer", "params") for name in ("weight", "bias")}
+    assert held | {"lr"} <= {t.tensor for t in verdict.tensors}
 
 
 @each_page

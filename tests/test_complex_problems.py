@@ -7,7 +7,7 @@ import pytest
 
 from harness import Scenario, computed, make_problem, normal
 from harness.judging.mistakes import mistakes
-from harness.oracle.nudge import one_unit_off, unit_off_drawn, unit_off_zero
+from harness.oracle.nudge import one_unit, one_unit_off, unit_off_drawn, unit_off_zero
 from harness.running.frameworks import in_precision
 
 SCENARIO = Scenario(

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from harness.contract.record import STAGES
-from harness.running.frameworks import SIDES
 from harness.running.pairs import Pair, discover
+from harness.running.start import SIDES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

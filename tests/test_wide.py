@@ -41,6 +41,7 @@ def kept() -> Iterator[Wide]:
     wide = Wide("torch")
     with Isolated("torch", "float64", 0).active(), wide.active():
         yield wide
+    wide.close()
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def kept_tf() -> Iterator[Wide]:
     wide = Wide("tensorflow")
     with Isolated("tensorflow", "float64", 0).active(), wide.active():
         yield wide
+    wide.close()
 
 
 # torch

@@ -198,3 +198,5 @@ class Run:
         """End the loop; what it raises while it ends no longer matters to the comparison."""
         with self.state.active(), self._wide(), suppress(Exception):
             self.loop.close()
+        if self.wide:
+            self.wide.close()

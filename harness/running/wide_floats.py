@@ -11,12 +11,15 @@ from tensorflow.python.framework import tensor_conversion_registry
 from tensorflow.python.ops import gen_math_ops
 from tensorflow.python.types import core
 
-from harness.running.wide import Tell
+from harness.running.wide import Switch
 
 WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
 NARROWER = {wide: plain for plain, wide in WIDER.items()}
 SMALL = (tf.float16, tf.bfloat16, tf.int8, tf.uint8, tf.int16, tf.uint16)
 """Dtypes that nobody casts to for want of a better default."""
+
+
+EAGER = type(tf.constant(0))
 
 
 class Plainly(threading.local):
@@ -27,10 +30,13 @@ class Plainly(threading.local):
 
 def kind_of(value: Any) -> Any:
     """The dtype of a tensor or variable; None for everything else, NumPy's arrays included."""
-    if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "dtype"):
-        return None
+    if type(value) is EAGER:
+        return value.dtype
+    kind = None if isinstance(value, np.ndarray | np.generic) else getattr(value, "dtype", None)
+    if kind is None or isinstance(kind, tf.DType):
+        return kind and kind.base_dtype
     try:
-        return tf.as_dtype(value.dtype).base_dtype
+        return tf.as_dtype(kind)
     except TypeError:
         return None
 
@@ -47,9 +53,14 @@ def leaves(values: Sequence[Any]) -> Iterator[Any]:
 class Floats:
     """Between float32 and float64, past what is exchanged: the functions of TensorFlow as they were found."""
 
-    def __init__(self, tell: Tell) -> None:
-        self.tell, self.plainly = tell, Plainly()
+    def __init__(self, switch: Switch) -> None:
+        self.switch, self.tell, self.plainly = switch, switch.tell, Plainly()
         self.cast, self.convert = gen_math_ops.cast, tensor_conversion_registry.convert
+
+    @property
+    def off(self) -> bool:
+        """Whether TensorFlow is to do what it always does: no float64 run goes on, or a true float32 is being made."""
+        return not self.switch.on or self.plainly.on
 
     @contextmanager
     def as_it_is(self) -> Iterator[None]:
@@ -74,7 +85,8 @@ class Floats:
 
     def widened(self, value: Any) -> Any:
         """A tensor that is truly float32 as float64; anything else as it is."""
-        return self.up(value) if isinstance(value, core.Tensor) and kind_of(value) in WIDER else value
+        known = not self.off and isinstance(value, core.Tensor) and kind_of(value) in WIDER
+        return self.up(value) if known else value
 
     def meant(self, value: Any, dtype: Any) -> Any:
         """The dtype that numbers from Python are to have: what was asked for, or float64 where that is float32."""

@@ -13,13 +13,13 @@ from tensorflow.python.ops import gen_math_ops
 from tensorflow.python.types import core
 
 from harness.running import wide_operations, wide_state
-from harness.running.wide import Patch, Tell
+from harness.running.wide import Patch, Switch
 from harness.running.wide_floats import NARROWER, SMALL, WIDER, Floats, kind_of
 
 
-def patches(tell: Tell) -> list[Patch]:
+def patches(switch: Switch) -> list[Patch]:
     """What to put where in TensorFlow while a float64 run goes on."""
-    floats = Floats(tell)
+    floats = Floats(switch)
     return [*numbers(floats), *wide_operations.patches(floats), *wide_state.patches(floats)]
 
 
@@ -36,7 +36,7 @@ def numbers(floats: Floats) -> list[Patch]:
         rest = {"name": name, "as_ref": as_ref, "accepted_result_types": accepted_result_types}
         asked = dtype if dtype is not None else preferred_dtype
         asked = None if asked is None else tf.as_dtype(asked).base_dtype
-        if floats.plainly.on or (asked is not None and asked not in WIDER and asked not in NARROWER):
+        if floats.off or (asked is not None and asked not in WIDER and asked not in NARROWER):
             return plain_convert(value, dtype, preferred_dtype=preferred_dtype, **rest)
         if asked is not None and kind_of(value) is not None:
             made = plain_convert(value, **rest)
@@ -52,16 +52,16 @@ def numbers(floats: Floats) -> list[Patch]:
 
     def constant(value: Any, dtype: Any, *others: Any, **named: Any) -> Any:
         """``tf.constant``."""
-        if not floats.plainly.on and isinstance(value, (int, *from_python)):
+        if not floats.off and isinstance(value, (int, *from_python)):
             dtype = floats.meant(value, dtype)
-        elif not floats.plainly.on and dtype is not None and kind_of(value) == WIDER.get(tf.as_dtype(dtype)):
+        elif not floats.off and dtype is not None and kind_of(value) == WIDER.get(tf.as_dtype(dtype)):
             dtype = None
         return plain_constant(value, dtype, *others, **named)
 
     def cast(x: Any, DstT: Any, Truncate: bool = False, name: Any = None) -> Any:  # noqa: N803  # TensorFlow's own names
         """``tf.cast`` of a tensor: one to float32 stays, or becomes, float64; one to fewer bits is done and noted."""
         target, source = tf.as_dtype(DstT).base_dtype, kind_of(x)
-        if floats.plainly.on or source is None:
+        if floats.off or source is None:
             return plain_cast(x, DstT, Truncate, name)
         if target in WIDER:
             if source.is_floating or source.is_complex:

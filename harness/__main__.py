@@ -1,7 +1,7 @@
 """The command line: twinloop run, list, show, new, faithful."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +44,28 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class Grouped(click.Command):
+    """Shows the options that write reports under a heading of their own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = [(param, record) for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        for title, of_reports in (("Options", False), ("Reports", True)):
+            with formatter.section(title):
+                formatter.write_dl([record for param, record in records if (param.name in REPORTS) == of_reports])
+
+
+REPORT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+REPORTS = ("json_file", "html_file", "markdown_file", "tensorboard_folder")
+"""The parameters that name a report."""
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="twinloop")
 def main() -> None:
     """Is this TensorFlow training loop the same training as that PyTorch one, and if not, where does it part?"""
 
 
-@main.command()
+@main.command(cls=Grouped)
 @click.argument("names", nargs=-1, metavar="[PAIR]...")
 @ROOT
 @click.option(
@@ -83,7 +98,15 @@ def main() -> None:
 )
 @click.option("--thorough", is_flag=True, help="Also make mistakes on purpose and see whether they are noticed.")
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the verdicts to a file."
+    "--json", "json_file", type=REPORT, help="Write the verdicts as JSON, as they come; - is standard output."
+)
+@click.option("--html", "html_file", type=REPORT, help="Write one page that opens offline in any browser.")
+@click.option("--markdown", "markdown_file", type=REPORT, help="Write what fits into a pull request's comment.")
+@click.option(
+    "--tensorboard",
+    "tensorboard_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write both sides' loss curves as event files into this folder.",
 )
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
@@ -102,6 +125,9 @@ def run(
     settings: tuple[str, ...],
     lr: float | None,
     json_file: Path | None,
+    html_file: Path | None,
+    markdown_file: Path | None,
+    tensorboard_folder: Path | None,
     jobs: int | None,
     timeout: float,
     **rest: Any,
@@ -114,6 +140,7 @@ def run(
     import math
     import os
 
+    from harness.report.files import Wanted
     from harness.running.messages import Request
     from harness.running.pairs import discover, select
 
@@ -126,27 +153,36 @@ def run(
     rest["precision"] = rest.pop("dtype")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
         rest[name] = whole(name, hyper.pop(name))
-    if json_file is not None:
-        writable(json_file)
+    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder)
+    wanted.check()
     requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
-    verdicts, interrupted = watch(requests, min(jobs or os.cpu_count() or 1, len(requests)), timeout)
-    if json_file is not None:
-        from harness.report.json import write
-
-        write(json_file, verdicts, complete=not interrupted)
+    console = wide(stderr=wanted.in_stdout)
+    jobs = min(jobs or os.cpu_count() or 1, len(requests))
+    verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived)
+    wanted.write(verdicts, complete=not interrupted)
     if interrupted:
         sys.exit(130)
     sys.exit(2 if any(v.status == "ERROR" for v in verdicts) else 0 if all(v.passed for v in verdicts) else 1)
 
 
-def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Verdict"], bool]:
-    """Run all requests with live progress, then print the table; verdicts, and whether somebody pressed Ctrl-C."""
+def watch(
+    requests: Sequence[Any],
+    jobs: int,
+    timeout: float,
+    console: "Console",
+    arrived: Callable[[Sequence["Verdict"]], None],
+) -> tuple[list["Verdict"], bool]:
+    """Run all requests with live progress, then print the table; verdicts, and whether somebody pressed Ctrl-C.
+
+    arrived: called with all verdicts so far whenever there is one more.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from harness.report import terminal
     from harness.running.pool import Pool
 
-    console, verdicts, interrupted = wide(), {}, False
+    verdicts: dict[str, Verdict] = {}
+    interrupted = False
     if not console.is_terminal:
         console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
     columns = (
@@ -173,12 +209,16 @@ def watch(requests: Sequence[Any], jobs: int, timeout: float) -> tuple[list["Ver
                 progress.remove_task(tasks[name])
             progress.advance(whole_task)
             line(console, verdict)
+            arrived(in_order())
+
+        def in_order() -> list["Verdict"]:
+            return [verdicts[request.pair.name] for request in requests if request.pair.name in verdicts]
 
         try:
             Pool(jobs, timeout).run(longest_first(requests), on_event, on_verdict)
         except KeyboardInterrupt:
             interrupted = True
-    ordered = [verdicts[request.pair.name] for request in requests if request.pair.name in verdicts]
+    ordered = in_order()
     if not interrupted and all(verdict.usage for verdict in ordered):
         return ordered, interrupted  # every sentence was printed as it came, and nothing was run
     console.print()
@@ -210,14 +250,17 @@ def longest_first(requests: Sequence[Any]) -> list[Any]:
     return sorted(requests, key=steps, reverse=True)
 
 
-def wide() -> "Console":
-    """A console as wide as the terminal; wide enough for the table where there is none, as in a log."""
+def wide(*, stderr: bool = False) -> "Console":
+    """A console as wide as the terminal; wide enough for the table where there is none, as in a log.
+
+    stderr: standard output belongs to a report.
+    """
     import os
 
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140
-    return Console(width=width)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ else 140
+    return Console(width=width, stderr=stderr)
 
 
 def line(console: "Console", verdict: "Verdict") -> None:
@@ -251,15 +294,6 @@ def whole(name: str, text: str) -> int:
     if number < 1:
         raise UsageError(f"{name}={text}: at least 1 is needed")
     return number
-
-
-def writable(path: Path) -> None:
-    """Raise UsageError now, not after minutes of work, if a file cannot be written."""
-    try:
-        with path.open("a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        raise UsageError(f"--json {path}: cannot be written: {error.strerror}") from error
 
 
 @main.command("list")

@@ -9,13 +9,14 @@ import pytest
 
 from harness.errors import UsageError, counted
 from harness.profiles import MOST_STEPS, register
+from harness.report.files import Wanted
 from harness.running.pairs import Pair, discover, select
 
 if TYPE_CHECKING:
     from harness.contract.scenario import Scenario
     from harness.running.messages import Request
     from harness.running.pool import Worker
-    from harness.verdict import Verdict
+    from harness.verdict import Finding, Verdict
 
 RERUN_STEPS = 6
 """Steps that are run a second time, to be compared bit by bit."""
@@ -99,8 +100,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--twinloop-record", metavar="FILE", help="append one JSON line to a file for every problem that was judged"
     )
+    for name, what in REPORTS.items():
+        group.addoption(f"--twinloop-{name}", metavar="PATH", help=what)
     parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
 
+
+REPORTS = {
+    "json": "write the verdicts as JSON",
+    "html": "write one page that opens offline in any browser",
+    "markdown": "write what fits into a pull request's comment",
+    "tensorboard": "write both sides' loss curves as event files into this folder",
+}
+"""Reports of the verdicts on the scenarios' own problems, by option and what it does."""
 
 RENAMED = {"--pair": "--twinloop-pair", "--record": "--twinloop-record", "--loop-timeout": "--twinloop-timeout"}
 """What twinloop's options were called before they had its name."""
@@ -119,8 +130,68 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the marker that keeps the laws of a pair in one process."""
+    """Announce the marker that keeps the laws of a pair in one process; see that reports can be written."""
     config.addinivalue_line("markers", "xdist_group(name): run tests of one group in one process")
+    paths = {name: config.getoption(f"twinloop_{name}") for name in REPORTS}
+    wanted = Wanted(**{name: Path(path) for name, path in paths.items() if path})
+    if wanted.any:
+        try:
+            if not hasattr(config, "workerinput"):
+                wanted.check()
+        except UsageError as error:
+            raise pytest.UsageError(f"twinloop: {error}") from error
+        config.pluginmanager.register(Reports(wanted, writes=not hasattr(config, "workerinput")), "twinloop-reports")
+
+
+@dataclass
+class Reports:
+    """Gathers the verdicts that come along with the laws' reports, in this process or from xdist's, and writes them."""
+
+    wanted: Wanted
+    writes: bool
+    verdicts: dict[str, "Verdict"] = field(default_factory=dict)
+    broken: dict[str, list["Finding"]] = field(default_factory=dict)
+    sent: set[Pair] = field(default_factory=set)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """Put a pair's whole verdict on the report of the first law that has one: it is too large for a user property."""
+        report = yield
+        made = getattr(item, "funcargs", {}).get("twin")
+        if call.when == "call" and isinstance(made, Twin) and made.known and made.pair not in self.sent:
+            import msgspec
+
+            from harness.verdict import finite
+
+            self.sent.add(made.pair)
+            report.twinloop_verdict = msgspec.json.encode(finite(msgspec.to_builtins(made.known[0]))).decode()
+        return report
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep the verdict that a report brings, and remember a law that is broken."""
+        from harness.verdict import Finding, Verdict
+
+        if not self.writes:
+            return  # it goes on to the process that does
+        name = dict(getattr(report, "user_properties", ())).get(PAIR)
+        if encoded := report.__dict__.pop("twinloop_verdict", None):
+            import msgspec
+
+            verdict = msgspec.json.decode(encoded, type=Verdict)
+            self.verdicts[verdict.pair] = verdict
+        if name and report.failed:
+            self.broken.setdefault(name, []).append(Finding("law", f"{report.nodeid} failed"))
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the reports of all pairs, by name."""
+        complete = exitstatus != pytest.ExitCode.INTERRUPTED and not session.shouldstop and not session.shouldfail
+        if not self.writes:
+            return
+        found = [
+            replace(verdict, findings=(*verdict.findings, *self.broken.get(name, ())))
+            for name, verdict in sorted(self.verdicts.items())
+        ]
+        self.wanted.write(found, complete=complete)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -161,7 +232,7 @@ def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Send the pair's verdict along with a law's report, through xdist and into junitxml."""
+    """Send the pair's verdict along with a law's report, through xdist; and what can be read of it into junitxml."""
     report = yield
     made = getattr(item, "funcargs", {}).get("twin")
     if call.when == "call" and isinstance(made, Twin):
@@ -169,9 +240,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if made.known:
             import msgspec
 
-            slim = replace(made.known[0], tensors=(), series={}, trace="", digests={})
-            report.user_properties.append((VERDICT, msgspec.json.encode(slim).decode()))
+            report.user_properties.append((VERDICT, msgspec.json.encode(made.known[0].slim).decode()))
+            item.user_properties += properties(made.known[0])  # junitxml takes them from the teardown's report
     return report
+
+
+def properties(verdict: "Verdict") -> list[tuple[str, str]]:
+    """What a reader of a JUnit file looks for: the verdict, its excess, where the two part, versions."""
+    found = {"status": verdict.status, "passed": str(verdict.passed).lower()}
+    if verdict.measured:
+        found |= {"excess": f"{verdict.excess:.3g}", "excess_tensor": verdict.excess_tensor}
+    if verdict.first is not None and not verdict.agrees:
+        found |= {"parts_at": verdict.first.place, "sentence": verdict.sentence}
+    return [(f"twinloop_{name}", value) for name, value in (found | dict(verdict.header)).items()]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 Status = Literal["EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT", "INCONCLUSIVE", "ERROR"]
@@ -126,6 +126,7 @@ class Finding:
         "loss",
         "float32 only",
         "printed",
+        "law",
     ]
     sentence: str
     tensor: str = ""
@@ -205,11 +206,50 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class LossCurve:
+    """One recorded loss by point: both sides' means in the runs that are judged, how far apart, and what rounding explains."""
+
+    torch: tuple[float | None, ...] = ()
+    tensorflow: tuple[float | None, ...] = ()
+    gap: tuple[float | None, ...] = ()
+    rounding: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of a tensor on both sides; values are text that reads back to the same numbers."""
+
+    index: tuple[int, ...]
+    torch: str
+    tensorflow: str
+    gap: float
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a report draws. Every curve has one value for each ``stride`` steps, None where nothing was recorded.
+
+    threshold: the excess above which two tensors differ. excess: of every tensor, the largest of each stretch.
+    differences: the first disagreement of every tensor that has one. worst: the elements furthest apart there, for the
+    earliest of them.
+    """
+
+    stride: int = 1
+    threshold: float = 0.0
+    losses: Mapping[str, LossCurve] = field(default_factory=dict)
+    excess: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
+    worst: Mapping[str, tuple[Element, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome for one pair and one problem.
 
     relations: what explains the first disagreement. moment: where its step stands. ended: where the comparison ended before
     its time, if that is not the first disagreement. options: what else the command was given that decides the verdict.
+    printed: what the loops printed, cut off after some thousand characters. listings: the two loops by file name, torch's
+    first. machine: system, processor and cores.
     """
 
     pair: str
@@ -241,6 +281,17 @@ class Verdict:
     moment: Moment | None = None
     ended: Difference | None = None
     options: tuple[str, ...] = ()
+    recording: Recording = field(default_factory=Recording)
+    machine: str = ""
+    printed: str = ""
+    listings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slim(self) -> "Verdict":
+        """The same without what grows with steps, tensors or text, for a place that holds little."""
+        return replace(
+            self, tensors=(), series={}, trace="", digests={}, recording=Recording(), printed="", listings={}
+        )
 
     @property
     def agrees(self) -> bool:
@@ -249,8 +300,9 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether a gate should let this through: the same training, and curves that fall where they must."""
-        return self.agrees and (self.curve.falls or not self.curve.judged)
+        """Whether a gate should let this through: the same training, curves that fall where they must, no law broken."""
+        lawful = not any(finding.kind == "law" for finding in self.findings)
+        return self.agrees and lawful and (self.curve.falls or not self.curve.judged)
 
     @property
     def weaker(self) -> bool:

@@ -133,7 +133,8 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
         )
     if not engine.printed.lines:
         return verdict
-    return replace(verdict, findings=(*verdict.findings, Finding("printed", str(engine.printed))))
+    said = Finding("printed", str(engine.printed))
+    return replace(verdict, findings=(*verdict.findings, said), printed=engine.printed.text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from harness.contract.record import STAGES
+from harness.contract.stages import STAGES
 from harness.errors import counted
 from harness.running.pairs import Pair, discover
 from harness.running.start import SIDES

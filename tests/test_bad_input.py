@@ -137,7 +137,7 @@ CASES = {
     ),
     "misspelt_record": Case(
         ((TENSORFLOW, '"params": {"w": w}', '"params": {"w_": w}'),),
-        "step 0, params/w: recorded by torch, not by tensorflow (which recorded params/w_)",
+        "step 0, params/w: recorded by torch, not by tensorflow (which recorded params/w_); the comparison ends here",
         "DIFFERENT",
     ),
     "nan_in_data": Case(

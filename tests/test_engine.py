@@ -17,7 +17,9 @@ import pytest
 from harness import UsageError, make_problem
 from harness.running.engine import Engine
 from harness.running.lockstep import End, lockstep
+from harness.running.messages import Request
 from harness.running.pairs import Edit, Pair
+from harness.running.pool import Worker
 from harness.running.remote import Remote
 from harness.running.start import SIDES, LoopError, RunSpec, Start
 
@@ -310,6 +312,23 @@ def test_a_nursery_that_died_is_told_and_started_anew(engine: Engine, write: Cal
             list(run)  # type: ignore[call-overload]
     with engine.pair(pair) as start:
         assert len(made(start, FOUR[0], pair)) == 6
+
+
+def test_a_scenario_that_dies_or_hangs_is_told_and_the_next_pair_is_judged(
+    write: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.running.pool.MARGIN", 2.0)
+    start = "import numpy as np\n"
+    dies = write((SCENARIO, start, start + "__import__('os')._exit(3)\n"), name="dies")
+    hangs = write((SCENARIO, start, start + "__import__('time').sleep(600)\n"), name="hangs")
+    with closing(Worker(SILENCE)) as worker:
+        said = {pair.name: worker.ask(Request(str(pair.folder))) for pair in (dies, write(), hangs)}
+    assert [verdict.status for verdict in said.values()] == ["ERROR", "EQUIVALENT", "ERROR"]
+    assert said["dies"].sentence == (
+        "before the first step: the process died (exit code 3); run this pair alone to see why"
+    )
+    assert said["hangs"].sentence.startswith(f"before the first step: no step for {SILENCE:g} s, so it was ended")
+    assert 'scenario.py", line 3 in <module>' in said["hangs"].sentence
 
 
 # Nothing is left

@@ -119,6 +119,7 @@ LOOPS = {
         TORCH, indented(TENSORFLOW, "tf.summary.create_file_writer(__import__('tempfile').mkdtemp()).as_default()"),
     ),
     "a name scope for the whole loop": (TORCH, indented(TENSORFLOW, 'tf.name_scope("a")')),
+    "torch's own mode for the whole loop": (indented(TORCH, 'torch.device("cpu")'), TENSORFLOW),
     "two replicas": (TORCH, REPLICAS),
 }  # fmt: skip
 LEAKS = {

@@ -68,7 +68,7 @@ PACKAGES = {
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
     "diagnosis": {"contract", "oracle", "running", "verdict"},
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
-    "report": {"contract", "verdict"},
+    "report": {"contract", "errors", "verdict"},
     "worker": {"contract", "errors", "judging", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},

@@ -10,6 +10,7 @@ from harness.judging.conclusion import Conclusion, conclude, worst
 from harness.judging.mistakes import LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
 from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
+from harness.judging.recording import recording
 from harness.judging.review import Look, reviewed
 from harness.judging.sensitivity import sensitivity
 from harness.oracle.curve import curve
@@ -122,6 +123,7 @@ def verdict(
         relations=conclusion.relations,
         moment=moment(seen, first) if first else None,
         ended=conclusion.ended,
+        recording=recording(seen),
     )
 
 

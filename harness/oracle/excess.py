@@ -62,7 +62,7 @@ from harness.oracle.rounding import (
     unlike_infinities,
 )
 from harness.oracle.rules import Rule
-from harness.oracle.track import FALL, Outlier, Series, Track, group_of
+from harness.oracle.track import FALL, Outlier, Recorded, Series, Track, group_of
 from harness.running.start import SIDES, RunSpec, Side
 from harness.verdict import LARGEST, Difference, Kind
 
@@ -121,6 +121,7 @@ class Oracle:
         self.not_finite: Difference | None = None
         self.overflows: dict[int, Difference] = {}
         self.series = Series()
+        self.recorded, self._now = Recorded(), dict[str, float]()
         self._before: Record = {}
         self._size: dict[str, float] = {}
         self._groups: dict[str, str] = {}
@@ -141,11 +142,19 @@ class Oracle:
                 present = {spec: array for spec, array in taken.items() if array is not None}
                 if len(present) < len(taken):
                     self._absent(step, name, taken)
+                    if present:
+                        self._now[name] = LARGEST
                     continue
                 columns = self._comparable(step, name, self._columns(present))
                 if columns:
-                    worst_here = max(worst_here, self._values(step, name, columns))
+                    self._now[name] = self._values(step, name, columns)
+                    worst_here = max(worst_here, self._now[name])
+                else:
+                    track = self.tracks[name]
+                    self._now[name] = LARGEST * (track.excess == LARGEST and track.excess_step == step)
             self._note_uniform(left)
+            self.recorded.add(self._now)
+            self._now = {}
         losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
         self.series.add(
             excess=worst_here,
@@ -396,6 +405,12 @@ class Oracle:
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
         excess = min(between / allowed, LARGEST) if allowed else LARGEST * bool(between)
+        if stage_of(name) == "loss":
+            self._now |= {
+                f"torch {name}=": float(np.mean(left.real)),
+                f"tensorflow {name}=": float(np.mean(right.real)),
+            }
+            self._now |= {f"gap {name}": between, f"rounding {name}": allowed}
         if excess > rule.threshold:
             if rule.left.precision == "float32" and self._tie(step, name, left, right):
                 return 0.0

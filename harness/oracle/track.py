@@ -1,5 +1,8 @@
 """What is kept of a run while it goes on: for every tensor its running maxima and first disagreement, and a few curves."""
 
+import math
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.contract.recipes import Array
@@ -99,6 +102,44 @@ class Outlier:
     before: int
     arrays: tuple[Array, Array]
     steps: int = 0
+
+
+class Recorded:
+    """Curves over the steps that may begin late and have gaps: every tensor's excess, every loss on both sides.
+
+    A point is the largest of its stretch of steps, as in ``Series``; of a name that ends in "=" it is the last. NaN stands
+    where nothing was recorded.
+    """
+
+    def __init__(self) -> None:
+        self.curves: dict[str, array[float]] = {}
+        self.stride, self._taken, self._points = 1, 0, 0
+
+    def add(self, now: Mapping[str, float]) -> None:
+        """One more step."""
+        begins = self._taken % self.stride == 0
+        if begins and self._points == POINTS:
+            for name, values in self.curves.items():
+                pairs = zip(values[::2], values[1::2], strict=True)
+                self.curves[name] = array("d", (joined(name, *pair) for pair in pairs))
+            self.stride, self._points = 2 * self.stride, POINTS // 2
+        for name in now.keys() - self.curves.keys():
+            self.curves[name] = array("d", [math.nan] * self._points)
+        for name, values in self.curves.items():
+            value = now.get(name, math.nan)
+            if begins:
+                values.append(value)
+            else:
+                values[-1] = joined(name, values[-1], value)
+        self._points += begins
+        self._taken += 1
+
+
+def joined(name: str, earlier: float, later: float) -> float:
+    """One point for two."""
+    if math.isnan(earlier) or math.isnan(later):
+        return earlier if math.isnan(later) else later
+    return later if name.endswith("=") else max(earlier, later)
 
 
 class Series:

@@ -6,8 +6,8 @@ little: a tensor that does not move has nothing to do with it.
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +24,6 @@ OURS = (("running", "on_torch.py"), ("running", "on_tensorflow.py"))
 
 PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
 """Functions of Keras that everything goes through, so that naming them says nothing."""
-
-
-class Each:
-    """A context that is entered anew for every step."""
-
-    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
-        self.make = make
-
-    def __enter__(self) -> None:
-        self.now = self.make()
-        self.now.__enter__()
-
-    def __exit__(self, *raised: Any) -> None:
-        self.now.__exit__(*raised)
 
 
 class Watch:

@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +57,17 @@ class Pair:
     def variants(self) -> list[str]:
         """Names of the further ports."""
         return sorted(path.stem.removeprefix("tensorflow_loop_") for path in self.folder.glob("tensorflow_loop_*.py"))
+
+    def listings(self) -> dict[str, str]:
+        """The two loops as they are run, by file name, torch's first; of one that cannot be read nothing."""
+        texts = {}
+        for path in (self.file(side) for side in SIDES):
+            with suppress(OSError, UnicodeDecodeError):
+                texts[path.name] = path.read_text(encoding="utf-8")
+        for edit in self.edits:
+            if edit.file in texts:
+                texts[edit.file] = texts[edit.file].replace(edit.find, edit.write)
+        return texts
 
     def check(self) -> None:
         """Raise UsageError if a file is missing."""

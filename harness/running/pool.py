@@ -1,6 +1,7 @@
 """Ask worker processes for verdicts: with progress, a limit on silence, and an answer even if the process dies."""
 
 import os
+import platform
 import queue
 import signal
 import subprocess
@@ -10,10 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import IO
 
 import msgspec
 
+from harness.errors import counted
 from harness.running.engine import SILENCE
 from harness.running.messages import Event, Request
 from harness.running.nurseries import LOADING, how
@@ -58,14 +63,14 @@ class Worker:
             if event.ready:
                 at, patience = BEFORE, self.silence + MARGIN
             elif event.verdict is not None:
-                return event.verdict
+                return attributed(request, event.verdict)
             elif event.died:
                 return self._lost(request, at, event.died, began)
             elif event.usage:
                 sentence = (
                     event.usage if event.usage.startswith("pair ") else f"pair {request.pair.name}: {event.usage}"
                 )
-                return Verdict(request.pair.name, "ERROR", sentence, usage=True)
+                return attributed(request, Verdict(request.pair.name, "ERROR", sentence, usage=True))
             else:
                 at = event.at
                 on_event(request, event)
@@ -158,7 +163,23 @@ class Worker:
     @staticmethod
     def _error(request: Request, sentence: str, trace: str, began: float) -> Verdict:
         seconds = round(time.monotonic() - began, 3)
-        return Verdict(request.pair.name, "ERROR", sentence, trace=trace, seconds=seconds)
+        lost = Verdict(request.pair.name, "ERROR", sentence, trace=trace, seconds=seconds)
+        return attributed(request, lost)
+
+
+def attributed(request: Request, verdict: Verdict) -> Verdict:
+    """A verdict with the loops that were run, and where."""
+    return replace(verdict, listings=request.pair.listings(), machine=machine())
+
+
+@cache
+def machine() -> str:
+    """System, processor and cores: what a result may hang on beyond versions."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError):
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        model = next((line.partition(":")[2].strip() for line in known if line.startswith("model name")), model)
+    return f"{platform.system()}, {model}, {counted(os.cpu_count() or 1, 'core')}"
 
 
 class Pool:

@@ -3,7 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
 from harness.running.frameworks import Framework
-from harness.running.leaks import Each, Watch
+from harness.running.leaks import Watch
 from harness.running.pairs import Pair
 from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
 from harness.running.wide import Wide
@@ -50,15 +50,17 @@ class Run:
         self.live: dict[str, Any] = {}
         self.written: dict[str, Any] = {}
         self.watching = Watch(spec.watch.harmless, move=spec.watch.move) if spec.watch else None
-        self.watch: AbstractContextManager[Any] = nullcontext()
-        if watch := self.watching:
-            self.watch = Each(lambda: framework.watched(watch))
         self.wide = Wide(spec.side) if spec.precision == "float64" else None
-        with self._wide():
-            train = pair.train(spec.side)
-            self.parameters = tuple(inspect.signature(train).parameters)
-            self.weights = Weights(self._tensors(problem.weights))
-            self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
+        # Entered once: whatever a loop enters itself, and has open when it yields, lies inside.
+        self.contexts = ExitStack()
+        if self.wide:
+            self.contexts.enter_context(self.wide.active())
+        if self.watching:
+            self.contexts.enter_context(framework.watched(self.watching))
+        train = pair.train(spec.side)
+        self.parameters = tuple(inspect.signature(train).parameters)
+        self.weights = Weights(self._tensors(problem.weights))
+        self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}
@@ -98,10 +100,6 @@ class Run:
                 )
         return {**problem.hyper, **extra}
 
-    def _wide(self) -> AbstractContextManager[None]:
-        """What a float64 run is advanced inside; its ``wide.notes`` are what was kept there, where and how often."""
-        return self.wide.active() if self.wide else nullcontext()
-
     def _batches(self) -> Iterator[Any]:
         make = batch_type(self.problem)
         for epoch, arrays in self.problem.batches():
@@ -116,13 +114,12 @@ class Run:
         if self.problem.steps is not None and self.step >= self.problem.steps:
             raise StopIteration
         self.examples = 0
-        with self._wide(), self.watch:
-            try:
-                arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
-            except StopIteration:
-                raise
-            except (Exception, SystemExit, KeyboardInterrupt) as error:
-                raise self._error(error) from error
+        try:
+            arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
+        except StopIteration:
+            raise
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            raise self._error(error) from error
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)
             raise self._failed(f"never read the weights {unread}; load every weight, or take it out of the scenario")
@@ -185,6 +182,7 @@ class Run:
         """End the loop; whether it ended as it should. What it raises no longer matters to the comparison."""
         try:
             self.loop.close()
+            self.contexts.close()
         except Exception:  # noqa: BLE001  # whatever a loop's own clean-up raises
             return False
         return True

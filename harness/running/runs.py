@@ -11,16 +11,16 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from harness.contract.scenario import Problem
 from harness.running import wire
+from harness.running.hanging import hung
 from harness.running.nurseries import Nursery, how
 from harness.running.pairs import Pair
 from harness.running.printed import Printed, printed
 from harness.running.remote import Process, Remote
-from harness.running.start import LoopError, Precision, RunSpec, Side
+from harness.running.start import Precision, RunSpec, Side
 
 GRACE = 0.8
 """Seconds that a run still has to make the step in which another has failed, or twice as long as its last one took. Of several
@@ -31,9 +31,6 @@ LEAVING = 1.0
 
 RETURNING = 0.5
 """Seconds that are waited for a process to become free for another loop, before one is started instead."""
-
-DUMPING = 0.5
-"""Seconds that a process has to say where it hangs."""
 
 AHEAD = 3
 """Records that a run may hold ready beside the one that is compared, if they are small."""
@@ -190,38 +187,11 @@ class Runs:
                 deadlines.append(deadline)
         owing = [other for other in due if other.owing]
         if any(now >= self._limit(other) for other in owing):
-            raise self._hung(next(other for other in owing if now >= self._limit(other) - GRACE))
+            raise hung(next(other for other in owing if now >= self._limit(other) - GRACE), self.silence)
         self.hear(min([*deadlines, *map(self._limit, owing)], default=now + self.silence))
 
     def _limit(self, remote: Remote) -> float:
         return max(remote.heard, remote.asked) + self.silence
-
-    def _hung(self, remote: Remote) -> LoopError:
-        dump = self._dump(remote.process)
-        with suppress(OSError):
-            wire.tell(remote.process.nursery.end, wire.KILL, remote.process.ticket)
-        ours = str(Path(__file__).parent.parent) + os.sep
-        threads = dump.strip().split("\n\n")
-        dump = "\n\n".join([thread for thread in threads if "_loop" in thread] or threads)
-        dump = "\n".join(line for line in dump.splitlines() if ours not in line)
-        here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
-        where = f" (it was at {here[0]})" if here else ""
-        limit = f"no step for {self.silence:g} s, so it was ended; raise --timeout if it is only slow"
-        return remote.lost(limit + where, dump)
-
-    def _dump(self, process: Process) -> str:
-        """Where a process is, as it says itself in its log."""
-        before = os.fstat(process.log).st_size
-        with suppress(OSError):
-            wire.tell(process.nursery.end, wire.DUMP, process.ticket)
-        deadline, seen = time.monotonic() + DUMPING, before
-        while time.monotonic() < deadline:
-            time.sleep(DUMPING / 10)
-            said = os.fstat(process.log).st_size
-            if said == seen > before:
-                break
-            seen = said
-        return os.pread(process.log, 1 << 20, before).decode(errors="replace")
 
     # Hearing
 

@@ -1,0 +1,339 @@
+"""Verdicts as one HTML file that opens offline: an overview, and for each pair what was seen at every step.
+
+What a pair's page shows is embedded compressed and drawn only when it is looked at. Nothing is trusted: the overview is
+escaped by the template, the rest is put into the page as text.
+"""
+
+import base64
+import math
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.report.terminal import aligned, around, excess_text, rise
+from harness.report.text import put, readable
+from harness.verdict import LARGEST, Difference, LossCurve, Verdict, finite
+
+PAGE = Path(__file__).parent / "page"
+SEVERITY = ("ERROR", "DIFFERENT", "INCONCLUSIVE", "EQUIVALENT IN EFFECT", "EQUIVALENT")
+LOOKS = {"EQUIVALENT": ("good", "✓"), "DIFFERENT": ("bad", "✗"), "ERROR": ("bad", "!")}
+RULES = {"four runs": "four runs", "nudged float32": "float32 only", "nudged float64": "float64 only"}
+COLUMNS = (("pair", False), ("verdict", False), ("excess", True), ("steps", True), ("holds to", False),
+           ("parts first at", False), ("rule", False))  # fmt: skip
+Curve = tuple[float | None, ...]
+PAGE_OF_FORTY, LARGEST_PAGE = 850_000, 2_800_000
+"""Bytes that the data of forty pairs may take, and that of any number; the page itself has some 100,000."""
+
+COARSEST = 16
+"""Points below which a curve says too little."""
+
+ZERO, MOST = -9999, 30000
+"""What stands for an excess of zero, and for one without a size, among hundredths of a decade."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pair's line in the overview; the keys are what it is sorted by."""
+
+    number: int
+    name: str
+    status: str
+    rank: int
+    passed: bool
+    look: str
+    mark: str
+    more: tuple[str, ...]
+    excess: str
+    excess_key: float
+    steps: int
+    holds: str
+    holds_key: float
+    parts: str
+    rule: str
+    curve: str
+    spark: tuple[str, str] | None
+
+
+def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:
+    """Write the page, whole or not at all. complete: no verdict is missing, as one would be after an interruption.
+
+    Raises ModuleNotFoundError if jinja2 is not installed; see ``check``.
+    """
+    put(path, page(verdicts, complete=complete).encode())
+
+
+def check() -> None:
+    """Raise ModuleNotFoundError, with a sentence that says what to install, if a page could not be made."""
+    try:
+        import jinja2  # noqa: F401  # asked for now, not after minutes of work
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "an HTML report needs jinja2; install it with: pip install 'twinloop[html]'"
+        ) from None
+
+
+def page(verdicts: Sequence[Verdict], *, complete: bool = True) -> str:
+    """The page as text; what fails comes first."""
+    check()
+    import jinja2
+    from markupsafe import Markup
+
+    ordered = sorted(verdicts, key=lambda verdict: (verdict.passed, SEVERITY.index(verdict.status), verdict.pair))
+    rows = [row(number, verdict) for number, verdict in enumerate(ordered)]
+    passed = sum(verdict.passed for verdict in ordered)
+    title = f"{passed} of {len(ordered)} pairs passed" + ("" if complete else "; interrupted, some are missing")
+    known = next((verdict for verdict in ordered if verdict.header), None)
+    settings = ", ".join(f"{name} {value}" for name, value in known.header.items()) if known else ""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    return environment.get_template("template.html").render(
+        title=title,
+        all_passed=complete and bool(ordered) and passed == len(ordered),
+        rows=rows,
+        columns=[{"name": name, "number": number} for name, number in COLUMNS],
+        counts=[(status, found) for status in SEVERITY if (found := sum(v.status == status for v in ordered))],
+        settings=readable(settings),
+        pairs=fitted(ordered),
+        styles=Markup(source("uPlot.min.css") + source("style.css")),  # noqa: S704  # our own files
+        uplot=Markup(source("uPlot.iife.min.js")),  # noqa: S704  # vendored, with its licence beside it
+        script=Markup(source("report.js")),  # noqa: S704
+    )
+
+
+def source(name: str) -> str:
+    """One of the files that every page holds."""
+    return (PAGE / name).read_text(encoding="utf-8")
+
+
+def row(number: int, verdict: Verdict) -> Row:
+    """A verdict's line in the overview."""
+    look, mark = LOOKS.get(verdict.status, ("warn", "~"))
+    first, curve = verdict.first, verdict.curve
+    holds = ("end" if verdict.horizon is None else f"step {verdict.horizon}") if verdict.agrees else ""
+    return Row(
+        number, readable(verdict.pair), verdict.status, SEVERITY.index(verdict.status), verdict.passed, look, mark,
+        more=("loss rises",) * rises(verdict) + ("breaks a law",) * any(item.kind == "law" for item in verdict.findings),
+        excess=excess_text(verdict),
+        excess_key=finite(float(verdict.excess)) if verdict.measured else -1.0,
+        steps=verdict.steps,
+        holds=holds,
+        holds_key=LARGEST if verdict.horizon is None else verdict.horizon,
+        parts=readable(first.place) if first and not verdict.agrees else "",
+        rule=RULES[verdict.rule] + (", resync" if verdict.mode == "resync" else ""),
+        curve=readable(curve.quantity),
+        spark=spark(curve.torch, curve.tensorflow),
+    )  # fmt: skip
+
+
+def spark(torch: Sequence[float], tensorflow: Sequence[float]) -> tuple[str, str] | None:
+    """Two curves as the points of two polylines in a box of 100 by 24; None where there are no two epochs.
+
+    >>> spark([2.0, 1.0], [2.0, 1.5])
+    ('0,2 100,22', '0,2 100,12')
+    """
+    values = [value for value in (*torch, *tensorflow) if math.isfinite(value)]
+    if min(len(torch), len(tensorflow)) < 2 or not values:
+        return None
+    low, span = min(values), (max(values) - min(values)) or 1.0
+
+    def points(side: Sequence[float]) -> str:
+        return " ".join(
+            f"{100 * i / (len(side) - 1):.4g},{22 - 20 * (value - low) / span:.3g}"
+            for i, value in enumerate(side)
+            if math.isfinite(value)
+        )
+
+    return points(torch), points(tensorflow)
+
+
+def fitted(verdicts: Sequence[Verdict]) -> list[str]:
+    """Every pair's data, packed; the largest are drawn coarser until all of it fits."""
+    kept = list(verdicts)
+    made = [packed(data(verdict)) for verdict in kept]
+    room = min(LARGEST_PAGE, max(PAGE_OF_FORTY, PAGE_OF_FORTY // 40 * len(kept)))
+    while sum(map(len, made)) > room:
+        largest = max(range(len(made)), key=lambda i: len(made[i]))
+        less = coarser(kept[largest])
+        if less == kept[largest]:
+            break
+        kept[largest] = less
+        made[largest] = packed(data(less))
+    return made
+
+
+def coarser(verdict: Verdict) -> Verdict:
+    """The same with one point for two in every curve; once that cannot be seen any more, without curves and listings."""
+    recording = verdict.recording
+    if max(map(len, recording.excess.values()), default=0) <= COARSEST:
+        return verdict.slim
+    losses = {
+        name: LossCurve(
+            last_of_two(curve.torch),
+            last_of_two(curve.tensorflow),
+            largest_of_two(curve.gap),
+            largest_of_two(curve.rounding),
+        )
+        for name, curve in recording.losses.items()
+    }
+    excess = {name: largest_of_two(curve) for name, curve in recording.excess.items()}
+    return replace(verdict, recording=replace(recording, stride=2 * recording.stride, losses=losses, excess=excess))
+
+
+def last_of_two(curve: Curve) -> Curve:
+    """A curve with the later of two points for both.
+
+    >>> last_of_two((1.0, 2.0, 3.0))
+    (2.0, 3.0)
+    """
+    return tuple(curve[min(i + 1, len(curve) - 1)] for i in range(0, len(curve), 2))
+
+
+def largest_of_two(curve: Curve) -> Curve:
+    """A curve with the larger of two points for both.
+
+    >>> largest_of_two((2.0, 1.0, None, None))
+    (2.0, None)
+    """
+    pairs = (curve[i : i + 2] for i in range(0, len(curve), 2))
+    return tuple(max((value for value in pair if value is not None), default=None) for pair in pairs)
+
+
+def packed(content: Mapping[str, Any]) -> str:
+    """Plain data as compressed JSON in base64, as the page unpacks it."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    raw = deflate.compress(msgspec.json.encode(finite(dict(content)))) + deflate.flush()
+    return base64.b64encode(raw).decode()
+
+
+LINES = ("printed", "trace", "listing")
+"""What may be long and hold several lines."""
+
+
+def data(verdict: Verdict) -> dict[str, Any]:
+    """Everything that a pair's page shows, every text made readable."""
+    return {name: legible(value, lines=name in LINES) for name, value in shown(verdict).items()}
+
+
+def legible(value: Any, *, lines: bool) -> Any:
+    """Plain data with every text in it made readable; see ``readable``."""
+    if isinstance(value, dict):
+        return {name: legible(item, lines=lines) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [legible(item, lines=lines) for item in value]
+    return readable(value, lines=lines) if isinstance(value, str) else value
+
+
+def shown(verdict: Verdict) -> dict[str, Any]:
+    """See ``data``; the names of its fields are ours, all else is not."""
+    recording, look = verdict.recording, LOOKS.get(verdict.status, ("warn", "~"))
+    first_of = {item.tensor: item for item in recording.differences}
+    machine = [("machine", verdict.machine)] if verdict.machine else []
+    return {
+        "pair": verdict.pair,
+        "status": verdict.status,
+        "look": look[0],
+        "mark": look[1],
+        "sentence": verdict.sentence,
+        "notes": [*notes(verdict), *around(verdict)],
+        "facts": facts(verdict),
+        "first": difference(verdict.first),
+        "steps": verdict.steps,
+        "horizon": verdict.horizon,
+        "stride": recording.stride,
+        "threshold": recording.threshold,
+        "tensors": [
+            {
+                "name": summary.tensor,
+                "stage": summary.tensor.split("/", 1)[0],
+                "excess": [hundredths(value) for value in recording.excess.get(summary.tensor, ())],
+                "first": difference(first_of.get(summary.tensor)),
+                "worst": [asdict(element) for element in recording.worst.get(summary.tensor, ())],
+            }
+            for summary in verdict.tensors
+        ],
+        "losses": [{"name": name, **asdict(curve)} for name, curve in recording.losses.items()],
+        "findings": [asdict(item) for item in verdict.findings],
+        "sensitivity": [asdict(trial) for trial in verdict.sensitivity],
+        "printed": verdict.printed,
+        "trace": verdict.trace,
+        "command": verdict.reproduce if verdict.problem else "",
+        "problem": list(verdict.problem.items()),
+        "header": [*verdict.header.items(), *machine],
+        "listing": listing(verdict),
+    }
+
+
+def notes(verdict: Verdict) -> list[str]:
+    """What is told below the verdict's sentence besides what narrows a difference down."""
+    return [rise(verdict)] if rises(verdict) else []
+
+
+def rises(verdict: Verdict) -> bool:
+    """Whether a loss does not fall where it must."""
+    return verdict.agrees and verdict.curve.judged and not verdict.curve.falls
+
+
+def facts(verdict: Verdict) -> list[tuple[str, str]]:
+    """The few figures that stand below a verdict's sentence."""
+    first = verdict.first
+    held = f"step {verdict.horizon}; nothing is said past it" if verdict.horizon is not None else "the end"
+    found = [
+        ("judged by", RULES[verdict.rule] + (", every step by itself" if verdict.mode == "resync" else "")),
+        ("steps", str(verdict.steps or "")),
+        ("worst excess", f"{excess_text(verdict)} in {verdict.excess_tensor}" if excess_text(verdict) else ""),
+        ("parts first at", first.place if first and not verdict.agrees else ""),
+        ("relative difference there", f"{first.relative:.1e}" if first and first.kind == "values" else ""),
+        ("holds to", held if verdict.agrees else ""),
+        ("never moved", ", ".join(verdict.unmoved)),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def difference(item: Difference | None) -> dict[str, Any] | None:
+    """A difference as plain data, with its sentence."""
+    return None if item is None else {**asdict(item), "endless": item.excess >= LARGEST}
+
+
+def hundredths(excess: float | None) -> int | None:
+    """An excess in hundredths of a decade, a whole number that compresses well.
+
+    >>> hundredths(1000.0), hundredths(0.0), hundredths(None)
+    (300, -9999, None)
+    """
+    if excess is None:
+        return None
+    if excess >= LARGEST:
+        return MOST
+    return round(100 * math.log10(excess)) if excess > 0 else ZERO
+
+
+LINE = re.compile(r"([\w.-]+_loop\w*\.py)(?::(\d+)|\", line (\d+))")
+"""How a message or a traceback names a line of a loop; made a mark in the listing, as an editor makes it a link."""
+
+
+def listing(verdict: Verdict) -> dict[str, Any] | None:
+    """The two loops side by side: names, rows of (line number, text) twice, and the lines that a message names."""
+    if len(verdict.listings) != 2:
+        return None
+    names, texts = list(verdict.listings), list(verdict.listings.values())
+    said = "\n".join([verdict.sentence, verdict.trace, *(finding.sentence for finding in verdict.findings)])
+    named = {(found[1], int(found[2] or found[3])) for found in LINE.finditer(said)}
+    sides = [numbered(column, text) for column, text in zip(aligned(*texts), texts, strict=True)]
+    return {
+        "names": names,
+        "rows": [[*left, *right] for left, right in zip(*sides, strict=True)],
+        "suspects": [sorted(line for file, line in named if file == name) for name in names],
+    }
+
+
+def numbered(column: Sequence[str], text: str) -> list[tuple[int, str]]:
+    """A column of ``aligned`` with the line numbers of the file; 0 for an empty line, which may have been added."""
+    numbers = iter([number for number, line in enumerate(text.split("\n"), start=1) if line.strip()])
+    return [(next(numbers) if line.strip() else 0, line) for line in column]

@@ -140,7 +140,7 @@ def run(
     import math
     import os
 
-    from harness.report.files import STDOUT, Wanted
+    from harness.report.files import Wanted
     from harness.running.messages import Request
     from harness.running.pairs import discover, select
 
@@ -156,7 +156,7 @@ def run(
     wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder)
     wanted.check()
     requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
-    console = wide(stderr=STDOUT in (json_file, markdown_file))
+    console = wide(stderr=wanted.in_stdout)
     jobs = min(jobs or os.cpu_count() or 1, len(requests))
     verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived)
     wanted.write(verdicts, complete=not interrupted)

@@ -182,16 +182,16 @@ class Reports:
         if name and report.failed:
             self.broken.setdefault(name, []).append(Finding("law", f"{report.nodeid} failed"))
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports of all pairs, by name."""
-        del session
+        complete = exitstatus != pytest.ExitCode.INTERRUPTED and not session.shouldstop and not session.shouldfail
         if not self.writes:
             return
         found = [
             replace(verdict, findings=(*verdict.findings, *self.broken.get(name, ())))
             for name, verdict in sorted(self.verdicts.items())
         ]
-        self.wanted.write(found, complete=True)
+        self.wanted.write(found, complete=complete)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -232,7 +232,7 @@ def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Send the pair's verdict along with a law's report, through xdist and into junitxml."""
+    """Send the pair's verdict along with a law's report, through xdist; and what can be read of it into junitxml."""
     report = yield
     made = getattr(item, "funcargs", {}).get("twin")
     if call.when == "call" and isinstance(made, Twin):
@@ -241,7 +241,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             import msgspec
 
             report.user_properties.append((VERDICT, msgspec.json.encode(made.known[0].slim).decode()))
-            report.user_properties += properties(made.known[0])
+            item.user_properties += properties(made.known[0])  # junitxml takes them from the teardown's report
     return report
 
 

@@ -36,3 +36,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the second pytest."""
     if OWN in config.stash:
         config.stash[OWN].close()
+
+
+@pytest.fixture(autouse=True)
+def no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests run has nothing to say to whoever reads the summary of their own step."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)

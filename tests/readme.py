@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md and pairs/README.md: the collection, and the tables of evidence.
+"""Writes the generated parts of the pages: the collection, the table of modules, and the tables of evidence.
 
     python tests/readme.py [--check]
 
@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from harness.contract.record import STAGES
+from harness.contract.stages import STAGES
+from harness.errors import counted
 from harness.running.pairs import Pair, discover
 from harness.running.start import SIDES
 
@@ -40,39 +41,71 @@ GROUPS = {
 """What the pairs of the collection are about: every one stands in one group."""
 
 
-def overview() -> str:
-    """One line for every group, with links to its pairs."""
-    grouped = [name for names in GROUPS.values() for name in names.split()]
-    if sorted(grouped) != [pair.name for pair in discover(ROOT / "pairs")]:
-        raise click.ClickException("GROUPS in tests/readme.py must name every pair, once, and nothing else")
-    return "\n".join(
-        f"- **{group}**: {', '.join(link(name, 'pairs/') for name in names.split())}" for group, names in GROUPS.items()
-    )
+ORDER = (
+    "__main__", "plugin", "laws", "profiles", "template", "worker",
+    "contract", "running", "oracle", "diagnosis", "judging", "verdict", "report",
+    "faithful", "errors", "words",
+)  # fmt: skip
+"""The packages of harness and the modules beside them: how a run begins, then in the order of the data, then the rest."""
 
 
 def collection() -> str:
-    """One row for every pair: its name and its sentence."""
-    pairs = discover(ROOT / "pairs")
-    rows = [(link(pair.name, "pairs/"), " ".join(pair.scenario().about.split())) for pair in pairs]
-    return f"{len(pairs)} pairs:\n\n" + table(("pair", "what must agree"), rows)
+    """A table for every group: each pair with its further ports, its sentence, what its loop records, and its traps."""
+    pairs = {pair.name: pair for pair in discover(ROOT / "pairs")}
+    if sorted(name for names in GROUPS.values() for name in names.split()) != sorted(pairs):
+        raise click.ClickException("GROUPS in tests/readme.py must name every pair, once, and nothing else")
+    head = ("pair", "what must agree", "recorded", "traps that the port avoids")
+    return f"{len(pairs)} pairs:\n\n" + "\n\n".join(
+        f"### {group}\n\n{table(head, [described(pairs[name]) for name in names.split()])}"
+        for group, names in GROUPS.items()
+    )
 
 
-def records() -> str:
-    """One row for every pair: its name and further ports, the stages that its loop records, and its traps."""
-    rows = [
-        (
-            link(pair.name) + "".join(f"<br>`:{name}`" for name in pair.variants),
-            ", ".join(recorded(pair)),
-            ", ".join(pair.scenario().traps),
+def described(pair: Pair) -> tuple[str, ...]:
+    """A pair's row."""
+    scenario = pair.scenario()
+    return (
+        f"[{pair.name}]({pair.name})" + "".join(f"<br>`:{name}`" for name in pair.variants),
+        " ".join(scenario.about.split()),
+        ", ".join(recorded(pair)),
+        ", ".join(scenario.traps),
+    )
+
+
+def modules() -> str:
+    """One row for every module of harness, package by package: its name and the first line of its docstring."""
+    parts = {path.stem: path for path in (ROOT / "harness").iterdir() if module(path) and path.stem != "__init__"}
+    if sorted(parts) != sorted(ORDER):
+        raise click.ClickException(
+            "ORDER in tests/readme.py must name every package of harness and every module beside them, once"
         )
-        for pair in discover(ROOT / "pairs")
-    ]
-    return table(("pair", "recorded", "traps that the port avoids"), rows)
+    rows = []
+    for name in ORDER:
+        path = parts[name]
+        if path.is_dir():
+            rows.append((f"**[{name}]({name})**", "", first_line(path / "__init__.py")))
+            inner = sorted(file for file in path.glob("*.py") if file.stem != "__init__")
+            rows += [("", f"[{file.stem}]({name}/{file.name})", first_line(file)) for file in inner]
+        else:
+            rows.append(("", f"[{name}]({name}.py)", first_line(path)))
+    return table(("package", "module", "what it is"), rows)
 
 
-def link(name: str, folder: str = "") -> str:
-    """A pair's name as a link to its folder."""
-    return f"[{name}]({folder}{name})"
+def module(path: Path) -> bool:
+    """Whether a path is a module or a package."""
+    return path.suffix == ".py" or (path / "__init__.py").exists()
+
+
+def first_line(path: Path) -> str:
+    """What a module says of itself."""
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not said:
+        raise click.ClickException(f"{path.relative_to(ROOT)} does not say in its first line what it is")
+    return said.splitlines()[0]
+
+
+NAMES = {"four runs": "four runs", "nudged float32": "weaker rule, float32 alone"}
+"""Rules, as a page calls them."""
 
 
 def recorded(pair: Pair) -> list[str]:
@@ -128,16 +161,37 @@ def example() -> str:
     return table(("against torch's layer normalization", "apart in float32", "apart in float64", "excess"), rows)
 
 
+def evidence() -> str:
+    """The gap in short: a row for each rule."""
+    head = (
+        "rule",
+        "largest excess of a valid run",
+        "smallest excess of a mistake",
+        "threshold",
+        "empty decades between",
+    )
+    rows = [
+        (
+            NAMES[rule["rule"]],
+            f"{rule['worst']['excess']:.3g}, of {rule['runs']} runs of {counted(rule['pairs'], 'pair')}",
+            f"{rule['least']['excess']:.2g}, of {rule['found']} found of {rule['faults']}",
+            f"{rule['threshold']:g}",
+            f"{rule['empty_decades']}",
+        )
+        for rule in read("gap")["rules"]
+    ]
+    return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
+
+
 def gap() -> str:
     """Valid runs and faults side by side, for each rule."""
-    names = {"four runs": "four runs", "nudged float32": "weaker rule, float32 alone"}
     rows = []
-    for rule in read("gap").get("rules", ()):
+    for rule in read("gap")["rules"]:
         worst, least = rule["worst"], rule["least"]
         rows.append(
             (
-                names[rule["rule"]],
-                f"{rule['runs']} of {rule['pairs']} pairs, {rule['steps']} steps",
+                NAMES[rule["rule"]],
+                f"{rule['runs']} of {counted(rule['pairs'], 'pair')}, {rule['steps']} steps",
                 f"{worst['excess']:.3g}: {worst['pair']}, {worst['tensor']}" if worst else "",
                 f"{rule['found']} of {rule['faults']}",
                 f"{least['excess']:.2g}: {least['fault']}" if least else "",
@@ -145,7 +199,7 @@ def gap() -> str:
             )
         )
     head = ("rule", "valid runs", "largest excess", "faults found", "smallest excess", "empty decades between")
-    return f"{table(head, rows)}\n\n{told(read('gap').get('machine'))}"
+    return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -156,13 +210,17 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 Parts = Mapping[str, Callable[[], str]]
 
-PARTS: Parts = {
-    "example": example, "gap": gap, "peers": peers, "overview": overview, "collection": collection,
-}  # fmt: skip
-DOCUMENTS: Mapping[Path, Parts] = {README: PARTS, ROOT / "pairs" / "README.md": {"records": records}}
+DOCUMENTS: Mapping[Path, Parts] = {
+    README: {"example": example, "evidence": evidence},
+    ROOT / "pairs" / "README.md": {"collection": collection},
+    ROOT / "harness" / "README.md": {"modules": modules},
+    ROOT / "harness" / "oracle" / "README.md": {},
+    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "peers": peers},
+}
+"""The pages, each with the parts of it that are generated."""
 
 
-def filled(text: str, parts: Parts = PARTS) -> str:
+def filled(text: str, parts: Parts) -> str:
     """A document with every part written anew."""
     for name, make in parts.items():
         marker = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.DOTALL)
@@ -176,7 +234,7 @@ def filled(text: str, parts: Parts = PARTS) -> str:
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; fail if a part is out of date.")
 def main(check: bool) -> None:
-    """Write the generated parts of README.md and pairs/README.md."""
+    """Write the generated parts of the pages."""
     for path, parts in DOCUMENTS.items():
         before = path.read_text(encoding="utf-8")
         after = filled(before, parts)

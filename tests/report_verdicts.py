@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.report import wording
 from harness.verdict import (
     LARGEST,
     Curve,
@@ -76,7 +77,7 @@ def failing(pair: str = "apart", steps: int = 20, **changes: Any) -> Verdict:
         "printed": "one line\nanother",
     }
     made = {name: getattr(sound, name) for name in sound.__dataclass_fields__} | known
-    return Verdict(**made | {"status": "DIFFERENT", "sentence": first.sentence()} | changes)
+    return Verdict(**made | {"status": "DIFFERENT", "sentence": wording.difference(first)} | changes)
 
 
 def hostile() -> Verdict:

@@ -453,14 +453,24 @@ def test_an_option_of_old_says_what_to_write_now(repository: Path, option: str) 
 @pytest.mark.xdist_group("own_repository")
 def test_the_laws_hold_for_a_new_pair_in_a_repository_of_ones_own(repository: Path) -> None:
     chosen = "plain_one or trains_the_same or fall"
-    done = run_pytest(repository, "-n", "2", "--dist", "loadgroup", "-k", chosen, "--junitxml", "laws.xml")
+    reports = ["--junitxml", "laws.xml", "--twinloop-json", "laws.json", "--twinloop-html", "laws.html"]
+    done = run_pytest(repository, "-n", "2", "--dist", "loadgroup", "-k", chosen, *reports)
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout[done.stdout.index(" twinloop ") :].splitlines()[1:]
     lines = [line for line in table if line.startswith(("fresh", "plain_one"))]
     assert len(lines) == 2
     assert re.match(r"fresh +laws 3/3  EQUIVALENT +20 steps +excess ", lines[0])
     assert re.match(r"plain_one +laws 7/7  EQUIVALENT +6 steps +excess .* mistakes noticed", lines[1])
-    cases = ElementTree.parse(repository / "laws.xml").iter("testcase")  # noqa: S314  # our own file
+    written = read(repository / "laws.json")
+    assert [verdict.pair for verdict in written.verdicts] == ["fresh", "plain_one"]
+    assert written.passed
+    assert all(verdict.recording.excess and verdict.listings for verdict in written.verdicts)
+    assert "2 of 2 pairs passed" in (repository / "laws.html").read_text(encoding="utf-8")
+    cases = list(ElementTree.parse(repository / "laws.xml").iter("testcase"))  # noqa: S314  # our own file
+    said = [{item.get("name"): item.get("value") for item in case.iter("property")} for case in cases]
+    assert {properties["twinloop_status"] for properties in said if properties} == {"EQUIVALENT"}
+    assert all(properties["twinloop_torch"].startswith("2.") for properties in said if properties)
+    assert not any(name and "verdict" in name for properties in said for name in properties)
     names = [case.get("name", "") for case in cases]
     assert "test_trains_the_same[fresh]" in {name.partition("@")[0] for name in names}
     assert len(names) == 10

@@ -1,17 +1,19 @@
-"""What the README says is so: its pair runs, its changes give its verdicts, its commands exist, its tables are up to date."""
+"""What the pages say is so: the pair runs, the changes give their verdicts, commands exist, tables are up to date."""
 
 import ast
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
-from readme import DOCUMENTS, GROUPS, README, ROOT, filled, overview
+from readme import DOCUMENTS, GROUPS, ORDER, README, ROOT, collection, filled, first_line, modules
 
 from harness.__main__ import main
 from harness.contract import recipes
@@ -20,17 +22,26 @@ from harness.contract.scenario import Scenario
 from harness.running.messages import Request
 from harness.running.pairs import Edit
 from harness.running.pool import Worker
-from harness.verdict import Verdict
+from harness.verdict import Status, Verdict
 
 pytestmark = pytest.mark.xdist_group("readme")
-TEXT = README.read_text(encoding="utf-8")
+PAIRS = ROOT / "pairs" / "README.md"
+TEXTS = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
 FILES = ("scenario.py", "torch_loop.py", "tensorflow_loop.py")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def section(title: str) -> str:
-    """The text below a heading, up to the next one of its level."""
-    return TEXT.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+def name_of(path: Path) -> str:
+    """A page's path from the root."""
+    return path.relative_to(ROOT).as_posix()
+
+
+each_page = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+
+
+def section(title: str, path: Path = README) -> str:
+    """The text below a page's heading, up to the next one of its level."""
+    return TEXTS[path].split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -51,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Change:
-    """One line changed in the README's pair, what the README says then, and the prose around both."""
+    """One line changed in the README's pair, what a page says then, and the prose around both."""
 
     removed: str
     added: str
@@ -65,15 +76,15 @@ class Change:
         return holding if "both files" in self.after else holding[-1:]
 
 
-def changes() -> Iterator[Change]:
-    text = section("How to read a verdict")
-    pattern = re.compile(r"^```diff\n-(.*?\n)\+(.*?\n)```\n```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+def changes(text: str) -> Iterator[Change]:
+    """The changes of a page that are followed by a verdict."""
+    pattern = re.compile(r"^```diff\n-([^\n]*\n)\+([^\n]*\n)```\n```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
     for found in pattern.finditer(text):
         before = text[: found.start()].rsplit("\n\n", 2)[-2]
         yield Change(found[1], found[2], " ".join(found[3].split()), before, text[found.end() :].split("\n\n")[0])
 
 
-CHANGES = list(changes())
+CHANGES = [change for text in TEXTS.values() for change in changes(text)]
 
 
 def comparable(sentence: str) -> str:
@@ -113,7 +124,17 @@ def test_an_outline_keeps_what_does_not_depend_on_the_machine() -> None:
 
 
 def test_every_change_is_tried() -> None:
-    assert len(CHANGES) == len(blocks(section("How to read a verdict"), "diff")) >= 5
+    shown = len(blocks(section("What a verdict says", PAIRS), "diff"))
+    assert shown >= 4
+    assert len(CHANGES) == 1 + shown, "the one at the top of README.md, and those"
+
+
+def test_every_status_is_in_the_table_and_every_one_that_does_not_pass_is_shown() -> None:
+    told = [row.split(" | ")[0].strip("| ") for row in rows(TEXTS[README], "verdict")]
+    assert sorted(told) == sorted(get_args(Status))
+    longest_first = sorted(told, key=len, reverse=True)
+    shown = {next(status for status in longest_first if change.says.startswith(status)) for change in CHANGES}
+    assert shown == set(told) - {"EQUIVALENT"}
 
 
 @pytest.mark.rounding
@@ -126,31 +147,29 @@ def test_a_changed_line_gives_the_verdict_printed_below_it(worker: Worker, folde
     assert comparable(said(verdict)) == comparable(change.says)
 
 
+NINE = Edit("scenario.py", '"momentum": 0.5', '"momentum": 0.9')
+
+
 @pytest.mark.parametrize(
-    ("find", "write", "status"),
+    ("find", "write", "more", "place"),
     [
-        ("learning_rate=lr", "learning_rate=0.05", "DIFFERENT"),
-        ("momentum=momentum", "momentum=0.5", "EQUIVALENT"),
+        ("learning_rate=lr", "learning_rate=0.05", (), "step 0, params/weight"),
+        ("momentum=momentum", "momentum=0.9", (NINE,), "step 1, params/weight"),
+        ("momentum=momentum", "momentum=0.5", (), None),
     ],
 )
 def test_a_hard_coded_number_shows_at_once_unless_float32_holds_it(
-    worker: Worker, folder: Path, find: str, write: str, status: str
+    worker: Worker, folder: Path, find: str, write: str, more: tuple[Edit, ...], place: str | None
 ) -> None:
-    verdict = worker.ask(Request(str(folder), edits=(Edit("tensorflow_loop.py", find, write),)))
-    assert verdict.status == status, verdict.sentence
-    assert verdict.first is None or verdict.first.step == 0
-
-
-def test_a_hard_coded_momentum_that_tensorflow_rounds_stays_hidden(worker: Worker, folder: Path) -> None:
-    nine = Edit("scenario.py", '"momentum": 0.5', '"momentum": 0.9')
-    hidden = Edit("tensorflow_loop.py", "momentum=momentum", "momentum=0.9")
-    verdict = worker.ask(Request(str(folder), edits=(nine, hidden)))
-    assert verdict.status == "EQUIVALENT", verdict.sentence
+    """At once is the first step that the number has a part in."""
+    verdict = worker.ask(Request(str(folder), edits=(*more, Edit("tensorflow_loop.py", find, write))))
+    assert verdict.status == ("DIFFERENT" if place else "EQUIVALENT"), verdict.sentence
+    assert (verdict.first and verdict.first.place) == place
 
 
 def additions(folder: Path) -> Iterator[Edit]:
     """The changes under "Add a pair", each in the file of the README's pair that holds it."""
-    for block in blocks(section("Add a pair"), "diff"):
+    for block in blocks(section("Add a pair", PAIRS), "diff"):
         for hunk in block.split("@@\n"):
             lines = hunk.splitlines(keepends=True)
             find, write = ("".join(line[1:] for line in lines if line[0] in f" {sign}") for sign in "-+")
@@ -159,21 +178,34 @@ def additions(folder: Path) -> Iterator[Edit]:
 
 
 @pytest.mark.rounding
-def test_the_slots_of_the_pair_are_recorded_as_shown(worker: Worker, folder: Path) -> None:
+def test_what_the_loops_hold_is_recorded_as_shown(worker: Worker, folder: Path) -> None:
     edits = tuple(additions(folder))
     assert {edit.file for edit in edits} == set(FILES[1:])
     verdict = worker.ask(Request(str(folder), edits=edits))
     assert verdict.status == "EQUIVALENT", verdict.sentence
-    assert {f"slots/momentum_buffer/{name}" for name in ("weight", "bias")} <= {t.tensor for t in verdict.tensors}
+    held = {f"{stage}/{name}" for stage in ("grads", "slots/momentum_buffer", "params") for name in ("weight", "bias")}
+    assert held | {"lr"} <= {t.tensor for t in verdict.tensors}
 
 
-def test_every_block_of_python_is_python() -> None:
-    for block in blocks(TEXT, "python"):
+@each_page
+def test_every_block_of_python_is_python(path: Path) -> None:
+    for block in blocks(TEXTS[path], "python"):
         ast.parse(block)
 
 
+def test_every_block_is_of_a_kind_that_is_tested_or_printed() -> None:
+    kinds = {found[1] for text in TEXTS.values() for found in FENCE.finditer(text)}
+    assert kinds == {"console", "diff", "python", "text", "toml", "yaml"}
+    assert all(text.count("```") == 2 * len(FENCE.findall(text)) for text in TEXTS.values())
+
+
+def test_every_block_of_toml_is_toml() -> None:
+    (block,) = blocks(TEXTS[README], "toml")
+    assert tomllib.loads(block)["tool"]["pytest"]["ini_options"] == {"twinloop_pairs": "pairs"}
+
+
 def test_a_key_yielded_before_the_outputs_is_compared_before_them() -> None:
-    (shown,) = (block for block in blocks(section("Add a pair"), "python") if block.startswith("yield"))
+    (shown,) = (block for block in blocks(section("Add a pair", PAIRS), "python") if block.startswith("yield"))
     (record,) = (node for node in ast.walk(ast.parse(shown)) if isinstance(node, ast.Dict) and len(node.keys) == 3)
     keys = [ast.literal_eval(key) for key in record.keys if key]
     assert keys[0] not in STAGES
@@ -187,37 +219,64 @@ def rows(text: str, head: str) -> list[str]:
 
 def test_every_recipe_is_in_the_table() -> None:
     public = {name for name, made in vars(recipes).items() if getattr(made, "__module__", "") == recipes.__name__}
-    shown = {name for row in rows(TEXT, "recipe") for name in re.findall(r"`(\w+)\(", row.split(" | ")[0])}
+    shown = {name for row in rows(TEXTS[PAIRS], "recipe") for name in re.findall(r"`(\w+)\(", row.split(" | ")[0])}
     assert shown == {name for name in public if name[0].islower()}
 
 
 def test_every_field_of_a_scenario_is_shown() -> None:
     in_full = "".join(blocks(section("A pair, in full"), "python")[:1])
-    shown = {name for row in rows(TEXT, "field") for name in re.findall(r"`(\w+)=", row.split(" | ")[0])}
+    shown = {name for row in rows(TEXTS[PAIRS], "field") for name in re.findall(r"`(\w+)=", row.split(" | ")[0])}
     assert {field.name for field in fields(Scenario)} == shown | set(re.findall(r"^    (\w+)=", in_full, re.M)) | {
         "about"
     }
 
 
 def test_every_module_is_in_the_table() -> None:
-    shown = re.findall(r"^\|[^|]*\| `(\w+)` \|", section("Inside"), re.M)
-    there = {
-        path.stem for path in (ROOT / "harness").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    said = modules()
+    for path in (ROOT / "harness").rglob("*.py"):
+        if path.stem != "__init__":
+            assert f"]({path.relative_to(ROOT / 'harness').as_posix()})" in said
+
+
+def test_a_module_without_a_place_or_a_first_line_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The twin."""
+    monkeypatch.setattr("readme.ORDER", ORDER[1:])
+    with pytest.raises(click.ClickException, match="every package of harness"):
+        modules()
+    monkeypatch.setattr("readme.ROOT", tmp_path)
+    (tmp_path / "silent.py").write_text("x = 1\n", encoding="utf-8")
+    with pytest.raises(click.ClickException, match=r"silent\.py does not say"):
+        first_line(tmp_path / "silent.py")
+
+
+def prose(text: str) -> str:
+    """A page without its generated parts."""
+    return re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", text, flags=re.DOTALL)
+
+
+@each_page
+def test_prose_is_wrapped(path: Path) -> None:
+    long = [line for line in prose(TEXTS[path]).splitlines() if len(line) > 120 and not line.startswith("|")]
+    assert not long
+
+
+def test_every_page_of_the_repository_is_one_of_these() -> None:
+    """So that none goes untested, and each is reached from the front page."""
+    found = {
+        path for path in ROOT.rglob("README.md") if not any(part[0] == "." for part in path.relative_to(ROOT).parts)
     }
-    assert sorted(shown) == sorted(there - {"__init__"})
+    assert found == set(DOCUMENTS)
+    targets = re.findall(r"\]\(([^)#\s]+)\)", section("Read on"))
+    assert {ROOT / target for target in targets} == found - {README}
 
 
-def test_prose_is_wrapped() -> None:
-    for path in DOCUMENTS:
-        text = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-        long = [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
-        assert not long, f"{path.name}: {long}"
+def test_the_front_page_leads_and_is_no_manual() -> None:
+    assert len(TEXTS[README].encode()) < 15_000
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+@each_page
 def test_the_generated_parts_are_up_to_date(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert filled(text, DOCUMENTS[path]) == text, "run: python tests/readme.py"
+    assert filled(TEXTS[path], DOCUMENTS[path]) == TEXTS[path], "run: python tests/readme.py"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +286,7 @@ def test_the_generated_parts_are_up_to_date(path: Path) -> None:
 )
 def test_a_part_that_was_changed_by_hand_is_noticed(path: Path, part: str) -> None:
     """The twin."""
-    text, parts = path.read_text(encoding="utf-8"), DOCUMENTS[path]
+    text, parts = TEXTS[path], DOCUMENTS[path]
     touched = text.replace(f"<!-- {part} -->\n", f"<!-- {part} -->\nby hand\n")
     assert filled(touched, parts) != touched
     assert filled(touched, parts) == filled(text, parts)
@@ -239,16 +298,21 @@ def test_a_pair_without_a_group_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     """The twin."""
     monkeypatch.setitem(GROUPS, "Vision", "unet")
     with pytest.raises(click.ClickException, match="every pair, once"):
-        overview()
+        collection()
 
 
 def commands() -> list[str]:
-    """Every command of a console block, of a workflow's `run:` and of inline code, without comments."""
-    lines = [line for block in blocks(TEXT, "console") for line in block.splitlines()]
-    lines += re.findall(r"run: (.*)", "\n".join(blocks(TEXT, "yaml")))
-    lines += re.findall(r"`((?:twinloop|pytest|python) [^`\n]+)`", FENCE.sub("", TEXT))
-    single = (part.split("#")[0].strip() for line in lines for part in line.split("&&"))
-    return sorted({command for command in single if command and not command.startswith("pip install")})
+    """Every command of a console block, of a workflow's `run:` and of inline code, without comments and settings."""
+    lines = [line for text in TEXTS.values() for block in blocks(text, "console") for line in block.splitlines()]
+    lines += re.findall(r"run: (.*)", "\n".join(blocks(TEXTS[README], "yaml")))
+    lines += (
+        line
+        for text in TEXTS.values()
+        for line in re.findall(r"`((?:twinloop|pytest|python)\s[^`]+)`", FENCE.sub("", prose(text)))
+    )
+    single = (" ".join(part.split("#")[0].split()) for line in lines for part in line.split("&&"))
+    plain = (re.sub(r"^([A-Z_]+=\S+ )+", "", command) for command in single)
+    return sorted({command for command in plain if command and not command.startswith("pip install")})
 
 
 def test_there_are_commands_of_every_kind() -> None:
@@ -296,9 +360,9 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+@each_page
 def test_links_lead_somewhere(path: Path) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", path.read_text(encoding="utf-8")))
+    targets = re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", TEXTS[path]))
     assert targets
     for target in targets:
         file, _, anchor = target.partition("#")

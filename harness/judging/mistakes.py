@@ -119,4 +119,5 @@ def nudged(array: Array, size: float, seed: int) -> Array:
     """Every number of an array off by ``size`` of its scale, up or down."""
     signs = stream(seed, "nudge").choice([-1.0, 1.0], array.shape)
     scale = float(np.abs(array).max()) or 1.0
-    return (array + size * scale * signs).astype(array.dtype)
+    both = 1 + 1j if array.dtype.kind == "c" else 1
+    return (array + size * scale * signs * both).astype(array.dtype)

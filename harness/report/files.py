@@ -1,16 +1,14 @@
 """The reports that were asked for: whether they can be written, said before minutes of work, and their files."""
 
 import os
-import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.report.text import STDOUT
 from harness.verdict import Verdict
-
-STDOUT = Path("-")
-"""What stands for standard output in place of a file."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,20 @@ class Wanted:
         """Whether there is anything to write; a step summary asks for itself."""
         return bool(self.json or self.html or self.markdown or self.tensorboard or step_summary())
 
+    @property
+    def in_stdout(self) -> bool:
+        """Whether standard output belongs to a report, so that nothing else may be printed there."""
+        return STDOUT in (self.json, self.html, self.markdown)
+
     def check(self) -> None:
         """Raise UsageError for what could not be written: a folder that is not there, a library that is not installed."""
-        for option, path in (("--json", self.json), ("--html", self.html), ("--markdown", self.markdown)):
+        files = {"--json": self.json, "--html": self.html, "--markdown": self.markdown}
+        shared = [option for option, path in files.items() if path == STDOUT]
+        if len(shared) > 1:
+            raise UsageError(
+                f"{' and '.join(shared)}: only one report can go to standard output; name a file for the other"
+            )
+        for option, path in files.items():
             if path is not None and path != STDOUT:
                 writable(option, path)
         try:
@@ -54,13 +63,9 @@ class Wanted:
     def write(self, verdicts: Sequence[Verdict], *, complete: bool) -> None:
         """Write every report. complete: no verdict is missing."""
         if self.json is not None:
-            from harness.report import json
+            from harness.report.json import write
 
-            if self.json == STDOUT:
-                sys.stdout.buffer.write(json.encoded(verdicts, complete=complete))
-                sys.stdout.buffer.flush()
-            else:
-                json.write(self.json, verdicts, complete=complete)
+            write(self.json, verdicts, complete=complete)
         if self.html is not None:
             from harness.report.html import write as write_html
 
@@ -69,14 +74,15 @@ class Wanted:
             from harness.report.markdown import write as write_markdown
 
             write_markdown(self.markdown, verdicts, complete=complete)
-        if (summary := step_summary()) is not None:
-            from harness.report.markdown import summarize
-
-            summarize(summary, verdicts, complete=complete)
         if self.tensorboard is not None:
             from harness.report.tensorboard import write as write_events
 
             write_events(self.tensorboard, verdicts)
+        if verdicts and (summary := step_summary()) is not None:
+            from harness.report.markdown import summarize
+
+            with suppress(OSError):  # nobody asked for it, so that a run must not fail by it
+                summarize(summary, verdicts, complete=complete)
 
 
 def step_summary() -> Path | None:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from harness.report.terminal import aligned, around, excess_text, rise
-from harness.report.text import atomically, readable
+from harness.report.text import put, readable
 from harness.verdict import LARGEST, Difference, LossCurve, Verdict, finite
 
 PAGE = Path(__file__).parent / "page"
@@ -64,7 +64,7 @@ def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> 
 
     Raises ModuleNotFoundError if jinja2 is not installed; see ``check``.
     """
-    atomically(path, page(verdicts, complete=complete).encode())
+    put(path, page(verdicts, complete=complete).encode())
 
 
 def check() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.report.text import atomically
+from harness.report.text import put
 from harness.verdict import Difference, Verdict, finite
 
 FORMAT = 1
@@ -22,7 +22,7 @@ class Report(msgspec.Struct):
 
 def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:
     """Write the verdicts, whole or not at all; see ``encoded``."""
-    atomically(path, encoded(verdicts, complete=complete))
+    put(path, encoded(verdicts, complete=complete))
 
 
 def encoded(verdicts: Sequence[Verdict], *, complete: bool = True) -> bytes:
@@ -30,6 +30,16 @@ def encoded(verdicts: Sequence[Verdict], *, complete: bool = True) -> bytes:
     passed = complete and bool(verdicts) and all(verdict.passed for verdict in verdicts)
     report = Report(FORMAT, passed, list(verdicts))
     return msgspec.json.format(msgspec.json.encode(finite(msgspec.to_builtins(report))), indent=1) + b"\n"
+
+
+SCHEMA = Path(__file__).parent / "verdicts.schema.json"
+"""The file's JSON Schema, for other programs; written by ``python -m harness.report.json``."""
+
+
+def schema() -> bytes:
+    """What ``SCHEMA`` holds, made from the types."""
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"twinloop verdicts, format {FORMAT}"}
+    return msgspec.json.format(msgspec.json.encode(made | msgspec.json.schema(Report)), indent=1) + b"\n"
 
 
 class Line(msgspec.Struct):
@@ -75,3 +85,7 @@ def lines(path: Path) -> list[Line]:
 def read(path: Path) -> Report:
     """Read a file that ``write`` made; raises msgspec.ValidationError for anything else."""
     return msgspec.json.decode(path.read_bytes(), type=Report)
+
+
+if __name__ == "__main__":
+    SCHEMA.write_bytes(schema())

@@ -1,13 +1,12 @@
 """Verdicts as Markdown, for a pull request's comment or a step's summary: what fails first, cut before GitHub cuts."""
 
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report.terminal import around, excess_text, rise
-from harness.report.text import atomically, readable
+from harness.report.text import put, readable
 from harness.verdict import Verdict
 
 COMMENT, SUMMARY = 64_000, 1_000_000
@@ -36,13 +35,8 @@ class Block:
 
 
 def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:
-    """Write what fits into a comment, whole or not at all; ``-`` is standard output."""
-    content = render(verdicts, COMMENT, complete=complete).encode()
-    if path == Path("-"):
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        atomically(path, content)
+    """Write what fits into a comment, whole or not at all."""
+    put(path, render(verdicts, COMMENT, complete=complete).encode())
 
 
 def summarize(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:

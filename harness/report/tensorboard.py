@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.report.text import atomically
+from harness.report.text import put
 from harness.verdict import LARGEST, Verdict
 
 FILE = "events.out.tfevents.0.twinloop"
@@ -41,7 +41,7 @@ def write(folder: Path, verdicts: Sequence[Verdict]) -> None:
             if any(points.values()):
                 place = folder / name / run
                 place.mkdir(parents=True, exist_ok=True)
-                atomically(place / FILE, events(points, verdict.recording.stride))
+                put(place / FILE, events(points, verdict.recording.stride))
 
 
 def runs(verdict: Verdict) -> dict[str, Points]:

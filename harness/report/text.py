@@ -2,9 +2,16 @@
 
 import os
 import re
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+STDOUT = Path("-")
+"""What stands for standard output in place of a file."""
+
+MASK = os.umask(0o022)
+os.umask(MASK)
 
 NAME = 400
 """Characters of a single line that are shown; names of tensors and pairs are shorter by far."""
@@ -33,19 +40,24 @@ def readable(text: str, *, lines: bool = False) -> str:
     return HIDDEN.sub(shown, text)
 
 
-def atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: beside it under another name, then renamed. What is no plain file is written to."""
+def put(path: Path, content: bytes) -> None:
+    """Write a report whole or not at all: beside its file under another name, then renamed; ``-`` is standard output.
+
+    What is no plain file, such as a pipe, is written to.
+    """
+    if path == STDOUT:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # /dev/stdout, a pipe
+        path.write_bytes(content)
         return
     path = path.resolve()  # a link stays one
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
+        Path(name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~MASK)
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):

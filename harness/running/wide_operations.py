@@ -8,13 +8,14 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.eager import core, execute
 from tensorflow.python.framework import kernels, op_def_library, op_def_registry
 
 from harness.running.wide import Patch
-from harness.running.wide_floats import NARROWER, WIDER, Floats, kind_of
+from harness.running.wide_floats import NARROWER, WIDER, Floats, kind_of, leaves
 
 FLOAT32, FLOAT64, RESOURCE = (kind.as_datatype_enum for kind in (tf.float32, tf.float64, tf.resource))
 SINGLE = (FLOAT32, tf.complex64.as_datatype_enum)
@@ -60,13 +61,32 @@ def held(handle: Any) -> Any:
 
 
 def many(value: Any) -> list[Any]:
-    """An input of an operation as the list of its tensors."""
-    return list(value) if isinstance(value, list | tuple) else [value]
+    """An input of an operation as the list of its tensors; numbers from Python are one input, nested or not."""
+    tensors = isinstance(value, list | tuple) and any(kind_of(part) is not None for part in value)
+    return list(value) if tensors else [value]
+
+
+def real(value: Any) -> bool:
+    """Whether these are numbers from Python that TensorFlow would take for floats."""
+    known = isinstance(value, float | list | tuple | np.ndarray | np.generic)
+    return (
+        known
+        and all(isinstance(leaf, float | int | np.generic) for leaf in leaves([value]))
+        and (np.asarray(value).dtype.kind == "f")
+    )
 
 
 def same(made: list[Any], was: list[Any]) -> bool:
     """Whether nothing was exchanged."""
     return all(a is b for a, b in zip(made, was, strict=True))
+
+
+def rejoined(value: Any, taken: list[Any]) -> Any:
+    """An input of an operation from its tensors, the very same one if nothing was exchanged."""
+    parts = many(value)
+    if same(taken, parts):
+        return value
+    return taken[0] if parts[0] is value else taken
 
 
 def patches(floats: Floats) -> list[Patch]:
@@ -94,16 +114,16 @@ def patches(floats: Floats) -> list[Patch]:
                 taken = [floats.up(part) if kind_of(part) in WIDER else part for part in many(value)]
             else:
                 taken = many(value)
-            made.append(value if same(taken, many(value)) else taken if isinstance(value, list | tuple) else taken[0])
+            made.append(rejoined(value, taken))
         return made + values[len(inputs) :]
 
     def single(operation: str, part: Any, fixed: int) -> Any:
         """A tensor, or a number from Python, for an input that takes float32 whatever else there is."""
         if kind_of(part) in NARROWER:
             return floats.down(part, f"{operation} takes no other")
-        if fixed in SINGLE and type(part) in (float, int):
+        if kind_of(part) is None and (fixed in SINGLE or real(part)):
             with floats.as_it_is():
-                return floats.convert(part, tf.as_dtype(fixed))
+                return floats.convert(part, tf.as_dtype(fixed or FLOAT32))
         return part
 
     def entered(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -130,7 +150,7 @@ def patches(floats: Floats) -> list[Patch]:
         narrow = []
         for value in inputs:
             taken = [single(operation, part, 0) for part in many(value)]
-            narrow.append(value if same(taken, many(value)) else taken if isinstance(value, list | tuple) else taken[0])
+            narrow.append(rejoined(value, taken))
         if not same(narrow, inputs):
             with suppress(core._NotOkStatusException):
                 return plain_run(context, operation, name, *narrow, *attrs)

@@ -4,7 +4,7 @@ Only Python entry points are exchanged, so what no one casts costs nothing: a fu
 1.8 times slower. Functions that want one dtype for all their tensors are called again with float32 cast up when they refuse.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.running.wide import Patch, Tell
@@ -47,7 +47,6 @@ def patches(tell: Tell) -> list[Patch]:
     from torch.nn import functional
 
     tensor = torch.Tensor
-    compiling = torch.compiler.is_compiling
     wider = {torch.float32: torch.float64, torch.complex64: torch.complex128}
     narrower = {wide: plain for plain, wide in wider.items()}
     names = {torch.float32: "float32", torch.complex64: "complex64"}
@@ -60,8 +59,6 @@ def patches(tell: Tell) -> list[Patch]:
 
     def to(self: Any, *args: Any, **named: Any) -> Any:
         """``Tensor.to``: a dtype of its own, by position or name, or another tensor's."""
-        if compiling():
-            return plain_to(self, *args, **named)
         for i, asked in enumerate(args):
             dtype = asked.dtype if isinstance(asked, tensor) and self.dtype in narrower else asked
             if isinstance(dtype, torch.dtype):
@@ -81,17 +78,15 @@ def patches(tell: Tell) -> list[Patch]:
             tell("narrow", f"float64 is cast to {small[asked]}")
         return plain_to(self, *args, **named)
 
-    def as_float(self: Any, *args: Any, **named: Any) -> Any:
+    def as_float(self: Any, **named: Any) -> Any:
         """``Tensor.float``."""
-        if compiling():
-            return plain_float(self, *args, **named)
         told(self, torch.float32)
         return plain_to(self, torch.float64, **named)
 
     def typed(self: Any, dtype: Any = None, *args: Any, **named: Any) -> Any:
         """``Tensor.type``, by dtype or by the name of a tensor type."""
-        if compiling() or dtype is None:
-            return plain_type(self, dtype, *args, **named) if dtype is not None else plain_type(self)
+        if dtype is None:
+            return plain_type(self)
         if dtype in (torch.float32, torch.FloatTensor, "torch.FloatTensor"):
             told(self, torch.float32)
             return plain_to(self, torch.float64)
@@ -101,7 +96,7 @@ def patches(tell: Tell) -> list[Patch]:
         plain = getattr(tensor, name)
 
         def cast(self: Any, *args: Any, **named: Any) -> Any:
-            if not compiling() and self.dtype in narrower:
+            if self.dtype in narrower:
                 tell("narrow", f"float64 is cast to {what}")
             return plain(self, *args, **named)
 
@@ -110,7 +105,7 @@ def patches(tell: Tell) -> list[Patch]:
     def view(self: Any, *args: Any, **named: Any) -> Any:
         """``Tensor.view``: bits that were written for the four bytes of a float32 are taken from one."""
         asked = args[0] if args else named.get("dtype")
-        if isinstance(asked, torch.dtype) and asked.itemsize == 4 and self.dtype is torch.float64 and not compiling():
+        if isinstance(asked, torch.dtype) and asked.itemsize == 4 and self.dtype is torch.float64:
             tell("narrow", "float64 is cast to float32: its bits are taken")
             self = plain_to(self, torch.float32)
         return plain_view(self, *args, **named)
@@ -120,7 +115,7 @@ def patches(tell: Tell) -> list[Patch]:
 
         def wide(*args: Any, **named: Any) -> Any:
             asked = named.get("dtype")
-            if asked in wider and named.get("out") is None and not compiling():
+            if asked in wider and named.get("out") is None:
                 source = args[0] if args and isinstance(args[0], tensor) else None
                 if name in ("as_tensor", "asarray") and source is not None and source.dtype == asked:
                     return plain(*args, **named)
@@ -136,7 +131,7 @@ def patches(tell: Tell) -> list[Patch]:
 
         def wide(*args: Any, **named: Any) -> Any:
             asked = named.get("dtype")
-            if asked not in wider or named.get("out") is not None or compiling():
+            if asked not in wider or named.get("out") is not None:
                 return plain(*args, **named)
             tell("kept", f"{name} is asked for {names[asked]}")
             learns = named.pop("requires_grad", False)
@@ -152,8 +147,6 @@ def patches(tell: Tell) -> list[Patch]:
             try:
                 return plain(*args, **named)
             except RuntimeError:
-                if compiling():
-                    raise
                 kinds = set(dtypes((args, named)))
                 if into and args[0].dtype in wider and wider[args[0].dtype] in kinds:
                     tell("narrow", f"float64 is cast to float32: {name} writes into float32")
@@ -188,7 +181,7 @@ def patches(tell: Tell) -> list[Patch]:
             dtype = torch.float64
         plain_set(dtype)
 
-    plain_float, plain_type, plain_view = tensor.float, tensor.type, tensor.view
+    plain_type, plain_view = tensor.type, tensor.view
     found: list[Patch] = [
         (tensor, "to", to),
         (tensor, "float", as_float),
@@ -210,4 +203,60 @@ def patches(tell: Tell) -> list[Patch]:
         found += [
             (owner, name, make(getattr(owner, name), name)) for name in dict.fromkeys(listed) if hasattr(owner, name)
         ]
-    return found
+    return [*found, *compilers(found)]
+
+
+def compilers(found: Sequence[Patch]) -> list[Patch]:
+    """torch as it is while a compiler reads it, which knows no function but torch's own; what it compiles stays float32."""
+    import torch
+    import torch._dynamo  # before anything is exchanged: it remembers torch's functions by what they are when it is loaded
+
+    plain = [(owner, name, vars(owner).get(name)) for owner, name, _ in found]
+
+    def put(patches: Sequence[Patch]) -> None:
+        for owner, name, attribute in patches:
+            if attribute is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, attribute)
+
+    def wide() -> bool:
+        owner, name, new = found[0]
+        return vars(owner).get(name) is new
+
+    def plainly(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        put(plain)
+        try:
+            return function(*args, **named)
+        finally:
+            put(found)
+
+    def script(*args: Any, **named: Any) -> Any:
+        """``torch.jit.script``."""
+        return plainly(plain_script, *args, **named)
+
+    def compiled(*args: Any, **named: Any) -> Any:
+        """``torch.compile``, which reads a function when it is called first, and torch's own when first of all."""
+        from torch._dynamo import trace_rules
+        from torch._dynamo.callback import callback_handler
+
+        if not watching:
+            watching.append(True)
+            plainly(trace_rules.get_torch_obj_rule_map)
+            callback_handler.register_start_callback(begin)
+            callback_handler.register_end_callback(end)
+        return plainly(plain_compile, *args, **named)
+
+    def begin(_why: Any) -> None:
+        suspended.append(wide())
+        if suspended[-1]:
+            put(plain)
+
+    def end(_why: Any) -> None:
+        if suspended and suspended.pop():
+            put(found)
+
+    plain_script, plain_compile = torch.jit.script, torch.compile
+    watching: list[bool] = []
+    suspended: list[bool] = []
+    return [(torch.jit, "script", script), (torch, "compile", compiled)]

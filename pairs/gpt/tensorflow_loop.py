@@ -83,13 +83,18 @@ def train(weights, batches, *, lr, betas, weight_decay, max_norm):
     optimizer = faithful.AdamW(lr=lr, betas=betas, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_list=no_decay)
 
-    for x, y in batches:
+    @tf.function
+    def train_step(x, y):
         with tf.GradientTape() as tape:
             outputs = model(x)
             loss = criterion(y, outputs)
         grads = tape.gradient(loss, port.variables)
         clipped, norm = faithful.clip_grad_norm(grads, max_norm)
         optimizer.apply(clipped, port.variables)
+        return outputs, loss, grads, clipped, norm
+
+    for x, y in batches:
+        outputs, loss, grads, clipped, norm = train_step(x, y)
         yield {
             "batch": (x, y),
             "outputs": outputs,

@@ -75,17 +75,12 @@ def train(weights, batches, *, lr, weight_decay):
         weight_decay=weight_decay,
     )
 
-    @tf.function
-    def train_step(ids, label):
+    for ids, label in batches:
         with tf.GradientTape() as tape:
             outputs = model(ids)
             loss = criterion(label, outputs)
         grads = tape.gradient(loss, port.variables)
         optimizer.apply(grads, port.variables)
-        return outputs, loss, grads
-
-    for ids, label in batches:
-        outputs, loss, grads = train_step(ids, label)
         yield {
             "batch": (ids, label),
             "outputs": outputs,

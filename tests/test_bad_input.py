@@ -67,8 +67,8 @@ CASES = {
     "misspelt_argument": Case(
         ((SCENARIO, "batch_size=4", "batchsize=4"),),
         "pair misspelt_argument: scenario.py: Scenario has no batchsize=; did you mean batch_size? There are: about, accept, "
-        "batch_size, curve, data, drop_last, epochs, hyper, may_rise, noise, only_float32, shuffle, still, traps, vary, weights "
-        "(scenario.py:4)",
+        "batch_size, curve, data, drop_last, epochs, hyper, may_rise, noise, only_float32, shuffle, still, traps, "
+        "unnoticed, vary, weights (scenario.py:4)",
     ),
     "misspelt_acceptance": Case(
         ((SCENARIO, "    epochs=2", "    accept=[Accepted('w', 0.1, 'known', because='decay')],\n    epochs=2"),

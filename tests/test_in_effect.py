@@ -215,7 +215,7 @@ def test_a_further_port_has_acceptances_of_its_own(worker: Any) -> None:
         pair = Pair(PAIRS / "mini_batch_mlp", variant)
         verdict = Twin(pair, worker).edited(*accepted).ask(steps=SIX)
         assert verdict.status == "EQUIVALENT", verdict.sentence
-        assert [finding.kind for finding in verdict.findings if finding.kind != "float32 leak"] == kinds
+        assert [finding.kind for finding in verdict.findings if finding.kind != "kept wide"] == kinds
     unknown = judged(worker, LINE, *accepting('Accepted("*", 0.1, "no", port="plane")'))
     assert unknown.sentence == ("pair linear_regression: Accepted: no further port called plane; there are none")
 

@@ -187,11 +187,17 @@ class Reports:
         complete = exitstatus != pytest.ExitCode.INTERRUPTED and not session.shouldstop and not session.shouldfail
         if not self.writes:
             return
-        found = [
+        self.wanted.write(self.found(), complete=complete)
+
+    def found(self) -> list["Verdict"]:
+        """All pairs by name, with the laws that they break; one without a verdict is an error, not left out."""
+        from harness.verdict import Verdict
+
+        none = {name: Verdict(name, "ERROR", "no verdict was reached") for name in self.broken}
+        return [
             replace(verdict, findings=(*verdict.findings, *self.broken.get(name, ())))
-            for name, verdict in sorted(self.verdicts.items())
+            for name, verdict in sorted((none | self.verdicts).items())
         ]
-        self.wanted.write(found, complete=complete)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

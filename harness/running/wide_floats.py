@@ -3,18 +3,21 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import tensor_conversion_registry
 from tensorflow.python.ops import gen_math_ops
-from tensorflow.python.types import core
 
 from harness.running.wide import Switch
 
 WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
 NARROWER = {wide: plain for plain, wide in WIDER.items()}
+SINGLE = tuple(kind.as_datatype_enum for kind in WIDER)
+"""The numbers by which TensorFlow's C code knows float32 and complex64."""
+
 SMALL = (tf.float16, tf.bfloat16, tf.int8, tf.uint8, tf.int16, tf.uint16)
 """Dtypes that nobody casts to for want of a better default."""
 
@@ -48,6 +51,12 @@ def leaves(values: Sequence[Any]) -> Iterator[Any]:
             yield from leaves(value)
         else:
             yield value
+
+
+@lru_cache(maxsize=1024)
+def lossy(number: float) -> bool:
+    """Whether float32 would change a number."""
+    return number == number and float(np.float32(number)) != number
 
 
 class Floats:
@@ -85,8 +94,11 @@ class Floats:
 
     def widened(self, value: Any) -> Any:
         """A tensor that is truly float32 as float64; anything else as it is."""
-        known = not self.off and isinstance(value, core.Tensor) and kind_of(value) in WIDER
-        return self.up(value) if known else value
+        if type(value) is EAGER:
+            known = value._datatype_enum() in SINGLE
+        else:
+            known = isinstance(value, tf.Tensor) and value.dtype in WIDER
+        return self.up(value) if known and not self.off else value
 
     def meant(self, value: Any, dtype: Any) -> Any:
         """The dtype that numbers from Python are to have: what was asked for, or float64 where that is float32."""
@@ -109,6 +121,10 @@ class Floats:
     def _lost(self, value: Any) -> None:
         """Note numbers that float32 would have changed."""
         if isinstance(value, np.ndarray | np.generic) and value.dtype == np.float32:
+            return
+        if type(value) is float:
+            if lossy(value):
+                self.tell("kept", f"{value!r} would be read as float32")
             return
         if any(kind_of(leaf) is not None for leaf in leaves([value])):
             return

@@ -15,10 +15,9 @@ from tensorflow.python.eager import core, execute
 from tensorflow.python.framework import kernels, op_def_library, op_def_registry
 
 from harness.running.wide import Patch
-from harness.running.wide_floats import EAGER, NARROWER, WIDER, Floats, kind_of, leaves
+from harness.running.wide_floats import EAGER, NARROWER, SINGLE, WIDER, Floats, kind_of, leaves
 
 FLOAT32, FLOAT64, RESOURCE = (kind.as_datatype_enum for kind in (tf.float32, tf.float64, tf.resource))
-SINGLE = (FLOAT32, tf.complex64.as_datatype_enum)
 
 CALLS = (
     "Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "While", "StatelessWhile", "If", "StatelessIf", "Case",
@@ -52,6 +51,12 @@ def single_only(operation: str) -> frozenset[str]:
         if any(FLOAT32 in kinds for kinds in taken) and all(kinds and FLOAT64 not in kinds for kinds in taken):
             never.add(name)
     return frozenset(never)
+
+
+@cache
+def takes_single(operation: str) -> bool:
+    """Whether some input of an operation can be nothing but float32."""
+    return any(fixed in SINGLE or attr in single_only(operation) for _, fixed, attr in inputs_of(operation))
 
 
 def held(handle: Any) -> Any:
@@ -185,7 +190,7 @@ def patches(floats: Floats) -> list[Patch]:
         """An eager operation whose arguments had to be converted first; calls of functions pass."""
         operation = op_name.decode() if isinstance(op_name, bytes) else op_name
         known = not floats.off and operation not in CALLS and len(inputs_of(operation)) == len(inputs) > 0
-        if known and any(fixed in SINGLE or attr in single_only(operation) for _, fixed, attr in inputs_of(operation)):
+        if known and takes_single(operation):
             inputs = fitted(operation, list(inputs))
             kinds = {
                 attr: part.dtype.as_datatype_enum

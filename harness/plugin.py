@@ -220,7 +220,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
+def twinloop_worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
     """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
     from harness.running.pool import Worker
 
@@ -230,10 +230,10 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
 
 
 @pytest.fixture(scope="session")
-def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
+def twin(request: pytest.FixtureRequest, twinloop_worker: "Worker | Recorder") -> Twin:
     """One pair under test; see Twin."""
     profile = request.config.getoption("hypothesis_profile", None) or "default"
-    return Twin(request.param, worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
+    return Twin(request.param, twinloop_worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -114,8 +114,8 @@ class Pair:
 
     def _load(self, path: Path) -> ModuleType:
         source = self.source(path)
-        module = ModuleType(f"{self.folder.name}.{path.stem}")
-        module.__file__ = str(path)
+        module = Loaded(f"{self.folder.name}.{path.stem}")
+        module.__dict__["__file__"] = str(path)
         sys.modules[module.__name__] = module  # Keras looks classes up there when it saves and loads them
         linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
         try:
@@ -128,6 +128,16 @@ class Pair:
             where = f"({Path(at[0] or path).name}:{at[1]})"
             raise UsageError(f"pair {self.name}: {path.name}{import_failure(error, where)}") from error
         return module
+
+
+class Loaded(ModuleType):
+    """A module that hides its file from those who look through the modules, but not from its own code.
+
+    TensorFlow's AutoGraph would find it by its file, read the lines from disk again and trace a function without the
+    edits.
+    """
+
+    __file__ = property()
 
 
 def import_failure(error: BaseException, where: str) -> str:

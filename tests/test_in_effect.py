@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("findings")
 
 LINE, SIX = "linear_regression", 6
 BEFORE = "        with tf.Grad"
+CALL = "        outputs, loss, grads = train_step("
 
 
 def logged(find: str, more: str) -> str:
@@ -89,8 +90,8 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, tuple[str, tuple[str, ...]
         "skip_gram",
         (
             port(
-                BEFORE,
-                f"        centers, contexts, negatives = centers[::-1], contexts[::-1], negatives[::-1]\n{BEFORE}",
+                CALL,
+                f"        centers, contexts, negatives = centers[::-1], contexts[::-1], negatives[::-1]\n{CALL}",
             ),
         ),
         "step 0, batch/0",

@@ -300,9 +300,10 @@ def test_another_process_passes_on_what_it_has() -> None:
 
 
 def test_what_junit_shows_is_readable() -> None:
-    shown = dict(properties(failing()))
-    assert shown["twinloop_status"] == "DIFFERENT"
-    assert shown["twinloop_excess"] == "1e+07"
-    assert shown["twinloop_parts_at"] == "step 3, grads/layer0.weight"
-    assert shown["twinloop_torch"] == "2.13.0"
-    assert "twinloop_parts_at" not in dict(properties(passing()))
+    shown = dict(properties([failing(), passing()]))
+    assert shown["twinloop.torch"] == "2.13.0"
+    assert shown["twinloop.apart.verdict"] == "DIFFERENT"
+    assert shown["twinloop.apart.excess"] == "1e+07"
+    assert shown["twinloop.apart.parts_at"] == "step 3, grads/layer0.weight"
+    assert shown["twinloop.sound.passed"] == "true"
+    assert "twinloop.sound.parts_at" not in shown

@@ -232,10 +232,10 @@ def test_a_fault_inside_a_compiled_step_is_found(twinloop_worker: Any) -> None:
     assert verdict.first.place == "step 0, loss"
 
 
-def test_an_edit_of_a_function_that_is_compiled_anyway_takes_effect(worker: Any) -> None:
+def test_an_edit_of_a_function_that_is_compiled_anyway_takes_effect(twinloop_worker: Any) -> None:
     """AutoGraph reads a function's lines again, and must not get those of the file on disk."""
     verdict = judged(
-        worker, "clip_global_norm", port("loss = criterion(y, outputs)", "loss = 2 * criterion(y, outputs)")
+        twinloop_worker, "clip_global_norm", port("loss = criterion(y, outputs)", "loss = 2 * criterion(y, outputs)")
     )
     assert verdict.status == "DIFFERENT"
     assert verdict.first is not None

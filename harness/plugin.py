@@ -187,11 +187,17 @@ class Reports:
         complete = exitstatus != pytest.ExitCode.INTERRUPTED and not session.shouldstop and not session.shouldfail
         if not self.writes:
             return
-        found = [
+        self.wanted.write(self.found(), complete=complete)
+
+    def found(self) -> list["Verdict"]:
+        """All pairs by name, with the laws that they break; one without a verdict is an error, not left out."""
+        from harness.verdict import Verdict
+
+        none = {name: Verdict(name, "ERROR", "no verdict was reached") for name in self.broken}
+        return [
             replace(verdict, findings=(*verdict.findings, *self.broken.get(name, ())))
-            for name, verdict in sorted(self.verdicts.items())
+            for name, verdict in sorted((none | self.verdicts).items())
         ]
-        self.wanted.write(found, complete=complete)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -214,7 +220,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
+def twinloop_worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
     """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
     from harness.running.pool import Worker
 
@@ -224,10 +230,10 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
 
 
 @pytest.fixture(scope="session")
-def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
+def twin(request: pytest.FixtureRequest, twinloop_worker: "Worker | Recorder") -> Twin:
     """One pair under test; see Twin."""
     profile = request.config.getoption("hypothesis_profile", None) or "default"
-    return Twin(request.param, worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
+    return Twin(request.param, twinloop_worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
 
 
 @pytest.hookimpl(wrapper=True)

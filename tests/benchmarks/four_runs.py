@@ -136,15 +136,16 @@ def show(what: str, ratios: list[float], target: float) -> None:
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--steps", default=8, show_default=True, help="Steps of the transformer.")
+@click.option("--article", default=200, show_default=True, help="Steps, at most, of the article's examples.")
 @click.option("--threads", default=1, show_default=True)
-def main(rounds: int, steps: int, threads: int) -> None:
+def main(rounds: int, steps: int, article: int, threads: int) -> None:
     """Print the ratios."""
     cores, load_now = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     click.echo(f"{cores} cores of {processor()}, {threads} threads a process, load {load_now:.1f} before")
     with closing(Engine(threads)) as engine:
         for side in SIDES:
             engine.nursery(side)
-        for pair, most, target in ((TRANSFORMER, steps, 0.65), *((pair, None, 1.1) for pair in ARTICLE)):
+        for pair, most, target in ((TRANSFORMER, steps, 0.65), *((pair, article, 1.1) for pair in ARTICLE)):
             ratios = []
             for _ in range(rounds):
                 seconds, loops, verdict = judged(engine, pair, most)
@@ -159,10 +160,10 @@ def main(rounds: int, steps: int, threads: int) -> None:
         )
         leaking, ratios = Pair(ARTICLE[0].folder, edits=(LEAK,)), []
         for _ in range(rounds):
-            seconds, loops, verdict = judged(engine, leaking, None)
+            seconds, loops, verdict = judged(engine, leaking, article)
             assert verdict.agrees, verdict.sentence
             assert any(finding.kind == "float32 leak" for finding in verdict.findings)
-            ratios.append(seconds / judged(engine, ARTICLE[0], None)[0])
+            ratios.append(seconds / judged(engine, ARTICLE[0], article)[0])
         show(f"{leaking.name} with a float32 leak: time over without", ratios, 2.0)
         click.echo(f"{leaking.name} with a float32 leak: {loops} loops run, at most 8 are aimed at")
 

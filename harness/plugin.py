@@ -1,6 +1,6 @@
 """pytest: the ``twin`` argument, options, and the closing table. Loads neither framework; workers do."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +134,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "xdist_group(name): run tests of one group in one process")
     paths = {name: config.getoption(f"twinloop_{name}") for name in REPORTS}
     wanted = Wanted(**{name: Path(path) for name, path in paths.items() if path})
-    if wanted.any:
+    if wanted.any or config.getoption("xmlpath", None):
         try:
             if not hasattr(config, "workerinput"):
                 wanted.check()
@@ -143,13 +143,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Reports(wanted, writes=not hasattr(config, "workerinput")), "twinloop-reports")
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in a set
 class Reports:
     """Gathers the verdicts that come along with the laws' reports, in this process or from xdist's, and writes them."""
 
     wanted: Wanted
     writes: bool
     verdicts: dict[str, "Verdict"] = field(default_factory=dict)
+    slim: dict[str, "Verdict"] = field(default_factory=dict)
     broken: dict[str, list["Finding"]] = field(default_factory=dict)
     sent: set[Pair] = field(default_factory=set)
 
@@ -174,24 +175,37 @@ class Reports:
         if not self.writes:
             return  # it goes on to the process that does
         name = dict(getattr(report, "user_properties", ())).get(PAIR)
-        if encoded := report.__dict__.pop("twinloop_verdict", None):
-            import msgspec
+        brought = report.__dict__.pop("twinloop_verdict", None), dict(report.user_properties).get(VERDICT)
+        for kept, encoded in zip((self.verdicts, self.slim), brought, strict=True):
+            if name and encoded:
+                import msgspec
 
-            verdict = msgspec.json.decode(encoded, type=Verdict)
-            self.verdicts[verdict.pair] = verdict
+                kept[name] = msgspec.json.decode(encoded, type=Verdict)
         if name and report.failed:
             self.broken.setdefault(name, []).append(Finding("law", f"{report.nodeid} failed"))
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports of all pairs, by name."""
         complete = exitstatus != pytest.ExitCode.INTERRUPTED and not session.shouldstop and not session.shouldfail
         if not self.writes:
             return
-        found = [
-            replace(verdict, findings=(*verdict.findings, *self.broken.get(name, ())))
-            for name, verdict in sorted(self.verdicts.items())
-        ]
+        found = self.found()
+        for plugin in session.config.pluginmanager.get_plugins():
+            if hasattr(plugin, "add_global_property"):  # junitxml, where it writes a file
+                for name, value in properties(found):
+                    plugin.add_global_property(name, value)
         self.wanted.write(found, complete=complete)
+
+    def found(self) -> list["Verdict"]:
+        """All pairs by name, with the laws that they break; one without a verdict is an error, not left out."""
+        from harness.verdict import Verdict
+
+        none = {name: Verdict(name, "ERROR", "no verdict was reached") for name in self.broken}
+        return [
+            replace(verdict, findings=(*verdict.findings, *self.broken.get(name, ())))
+            for name, verdict in sorted((none | self.slim | self.verdicts).items())
+        ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -214,7 +228,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
+def twinloop_worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
     """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
     from harness.running.pool import Worker
 
@@ -224,15 +238,15 @@ def worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
 
 
 @pytest.fixture(scope="session")
-def twin(request: pytest.FixtureRequest, worker: "Worker | Recorder") -> Twin:
+def twin(request: pytest.FixtureRequest, twinloop_worker: "Worker | Recorder") -> Twin:
     """One pair under test; see Twin."""
     profile = request.config.getoption("hypothesis_profile", None) or "default"
-    return Twin(request.param, worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
+    return Twin(request.param, twinloop_worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Send the pair's verdict along with a law's report, through xdist; and what can be read of it into junitxml."""
+    """Send the pair's verdict along with a law's report, through xdist."""
     report = yield
     made = getattr(item, "funcargs", {}).get("twin")
     if call.when == "call" and isinstance(made, Twin):
@@ -241,18 +255,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             import msgspec
 
             report.user_properties.append((VERDICT, msgspec.json.encode(made.known[0].slim).decode()))
-            item.user_properties += properties(made.known[0])  # junitxml takes them from the teardown's report
     return report
 
 
-def properties(verdict: "Verdict") -> list[tuple[str, str]]:
-    """What a reader of a JUnit file looks for: the verdict, its excess, where the two part, versions."""
-    found = {"status": verdict.status, "passed": str(verdict.passed).lower()}
-    if verdict.measured:
-        found |= {"excess": f"{verdict.excess:.3g}", "excess_tensor": verdict.excess_tensor}
-    if verdict.first is not None and not verdict.agrees:
-        found |= {"parts_at": verdict.first.place, "sentence": verdict.sentence}
-    return [(f"twinloop_{name}", value) for name, value in (found | dict(verdict.header)).items()]
+def properties(verdicts: Sequence["Verdict"]) -> list[tuple[str, str]]:
+    """What a reader of a JUnit file looks for: of each pair verdict, excess and where the two part; versions.
+
+    They are properties of the suite, because its schema knows none of a test.
+    """
+    header = {f"twinloop.{name}": value for verdict in verdicts for name, value in verdict.header.items()}
+    made = list(header.items())
+    for verdict in verdicts:
+        found = {"verdict": verdict.status, "passed": str(verdict.passed).lower(), "sentence": verdict.sentence}
+        if verdict.measured:
+            found |= {"excess": f"{verdict.excess:.3g}", "excess_tensor": verdict.excess_tensor}
+        if verdict.first is not None and not verdict.agrees:
+            found |= {"parts_at": verdict.first.place}
+        made += [(f"twinloop.{verdict.pair}.{name}", value) for name, value in found.items()]
+    return made
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

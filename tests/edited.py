@@ -34,9 +34,9 @@ def accepting(text: str, anchor: str = "    epochs=") -> tuple[Edit, Edit]:
     )
 
 
-def judged(worker: Any, pair: str, *edits: Edit, steps: int | None = STEPS, **request: Any) -> Verdict:
+def judged(twinloop_worker: Any, pair: str, *edits: Edit, steps: int | None = STEPS, **request: Any) -> Verdict:
     """The verdict on a pair with these changes."""
-    return Twin(Pair(PAIRS / pair), worker).edited(*edits).ask(steps=steps, **request)
+    return Twin(Pair(PAIRS / pair), twinloop_worker).edited(*edits).ask(steps=steps, **request)
 
 
 def notes(verdict: Verdict, *kinds: str) -> list[Finding]:

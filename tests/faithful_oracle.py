@@ -11,6 +11,7 @@ from lazily import tf, torch
 from harness.contract.record import Record
 from harness.oracle.bounds import THRESHOLD
 from harness.oracle.excess import Oracle
+from harness.oracle.rules import FOUR_RUNS
 
 Arrays = dict[str, np.ndarray]
 Side = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -54,9 +55,11 @@ def excesses(reference: Side, port: Side, arrays: Arrays) -> dict[str, float]:
 
 def excess_by_name(t32: Trajectory, t64: Trajectory, f32: Trajectory, f64: Trajectory) -> dict[str, float]:
     """What the harness's own oracle says of every tensor over all steps; NaN and infinity must stand in the same places."""
-    oracle = Oracle("four runs", horizon=False)
+    oracle = Oracle(FOUR_RUNS, horizon=False)
+    runs = FOUR_RUNS.narrow[0], FOUR_RUNS.left, FOUR_RUNS.narrow[1], FOUR_RUNS.right
     for step, records in enumerate(zip(t32, t64, f32, f64, strict=True)):
-        oracle.observe(step, [finite_alike(record, records[1]) for record in records])
+        made = [finite_alike(record, records[1]) for record in records]
+        oracle.observe(step, dict(zip(runs, made, strict=True)))
     assert oracle.tracks, "nothing to compare"
     assert oracle.structural is None, oracle.structural
     return {name: track.excess for name, track in oracle.tracks.items()}

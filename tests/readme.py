@@ -215,6 +215,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "pairs" / "README.md": {"collection": collection},
     ROOT / "harness" / "README.md": {"modules": modules},
     ROOT / "harness" / "oracle" / "README.md": {},
+    ROOT / "harness" / "report" / "README.md": {},
     ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "peers": peers},
 }
 """The pages, each with the parts of it that are generated."""

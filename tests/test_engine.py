@@ -321,8 +321,8 @@ def test_a_scenario_that_dies_or_hangs_is_told_and_the_next_pair_is_judged(
     start = "import numpy as np\n"
     dies = write((SCENARIO, start, start + "__import__('os')._exit(3)\n"), name="dies")
     hangs = write((SCENARIO, start, start + "__import__('time').sleep(600)\n"), name="hangs")
-    with closing(Worker(SILENCE)) as worker:
-        said = {pair.name: worker.ask(Request(str(pair.folder))) for pair in (dies, write(), hangs)}
+    with closing(Worker(SILENCE)) as twinloop_worker:
+        said = {pair.name: twinloop_worker.ask(Request(str(pair.folder))) for pair in (dies, write(), hangs)}
     assert [verdict.status for verdict in said.values()] == ["ERROR", "EQUIVALENT", "ERROR"]
     assert said["dies"].sentence == (
         "before the first step: the process died (exit code 3); run this pair alone to see why"

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.xdist_group("faults")
 PAIRS = Path(__file__).parent.parent / "pairs"
 
 
-def judged(worker: Worker, pair: str, edits: tuple[Edit, ...], **settings: object) -> Verdict:
-    return worker.ask(Request(str(PAIRS / pair), edits=edits, **settings))  # type: ignore[arg-type]
+def judged(twinloop_worker: Worker, pair: str, edits: tuple[Edit, ...], **settings: object) -> Verdict:
+    return twinloop_worker.ask(Request(str(PAIRS / pair), edits=edits, **settings))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_planted_slip_is_found_where_it_enters(worker: Worker, fault: Fault) -> None:
-    verdict = judged(worker, fault.pair, fault.edits, **fault.settings)
+def test_a_planted_slip_is_found_where_it_enters(twinloop_worker: Worker, fault: Fault) -> None:
+    verdict = judged(twinloop_worker, fault.pair, fault.edits, **fault.settings)
     assert verdict.status == fault.status, text(verdict)
     assert not verdict.passed
     assert verdict.first is not None
@@ -35,31 +35,33 @@ def test_a_planted_slip_is_found_where_it_enters(worker: Worker, fault: Fault) -
 
 @pytest.mark.rounding
 @pytest.mark.parametrize("rewrite", REWRITES, ids=lambda rewrite: rewrite.name)
-def test_a_valid_rewrite_is_no_slip(worker: Worker, rewrite: Rewrite) -> None:
-    verdict = judged(worker, rewrite.pair, rewrite.edits, **rewrite.settings)
+def test_a_valid_rewrite_is_no_slip(twinloop_worker: Worker, rewrite: Rewrite) -> None:
+    verdict = judged(twinloop_worker, rewrite.pair, rewrite.edits, **rewrite.settings)
     assert verdict.status == "EQUIVALENT", text(verdict)
     assert verdict.excess < 1000
 
 
-def test_a_rate_that_is_ignored_agrees_with_itself_and_is_caught_by_a_mistake_made_on_purpose(worker: Worker) -> None:
+def test_a_rate_that_is_ignored_agrees_with_itself_and_is_caught_by_a_mistake_made_on_purpose(
+    twinloop_worker: Worker,
+) -> None:
     """The rate is one that float32 holds exactly, so that writing it down again is no difference in itself."""
     settings = {"hyper": {"lr": "0.0078125"}, "steps": 3}
     ignored = (Edit("tensorflow_loop.py", "learning_rate=lr", "learning_rate=0.0078125"),)
-    assert judged(worker, "linear_regression", ignored, **settings).status == "EQUIVALENT"
-    verdict = judged(worker, "linear_regression", ignored, thorough=True, **settings)
+    assert judged(twinloop_worker, "linear_regression", ignored, **settings).status == "EQUIVALENT"
+    verdict = judged(twinloop_worker, "linear_regression", ignored, thorough=True, **settings)
     assert (verdict.status, verdict.sentence) == (
         "DIFFERENT",
         "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it",
     )
-    felt = judged(worker, "linear_regression", (), thorough=True, **settings)
+    felt = judged(twinloop_worker, "linear_regression", (), thorough=True, **settings)
     assert felt.status == "EQUIVALENT"
     assert all(trial.noticed for trial in felt.sensitivity)
 
 
-def test_an_edit_that_no_longer_fits_is_said(worker: Worker) -> None:
+def test_an_edit_that_no_longer_fits_is_said(twinloop_worker: Worker) -> None:
     """So that no row of the table can go stale in silence."""
     stale = replace(FAULTS[0].edits[0], find="nesterov=Yes")
-    verdict = judged(worker, "sgd_nesterov", (stale,))
+    verdict = judged(twinloop_worker, "sgd_nesterov", (stale,))
     assert (verdict.status, verdict.sentence) == (
         "ERROR",
         "pair sgd_nesterov: 'nesterov=Yes' occurs 0 times in tensorflow_loop.py, not once",

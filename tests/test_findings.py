@@ -96,9 +96,9 @@ KEPT: dict[str, tuple[Any, list[tuple[str, str, str, str]]]] = {
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_would_be_float32_is_kept_float64_and_said(worker: Any, name: str) -> None:
+def test_what_would_be_float32_is_kept_float64_and_said(twinloop_worker: Any, name: str) -> None:
     edits, places = KEPT[name]
-    verdict = judged(worker, LINE, *edits)
+    verdict = judged(twinloop_worker, LINE, *edits)
     assert (verdict.status, verdict.rule) == ("EQUIVALENT", "four runs"), verdict.sentence
     assert verdict.float64_everywhere
     assert [(place.side, place.what, place.line) for place in verdict.kept] == [place[:3] for place in places]
@@ -111,34 +111,34 @@ def test_what_would_be_float32_is_kept_float64_and_said(worker: Any, name: str) 
 
 @pytest.mark.parametrize("size", ["1.001", "(1 + 1e-9)"])
 @pytest.mark.parametrize("edit", [CAST, IN_BETWEEN], ids=["constant", "cast"])
-def test_beside_what_is_kept_float64_a_mistake_of_any_size_is_found(worker: Any, edit: Any, size: str) -> None:
-    verdict = judged(worker, LINE, edit, port("(y, outputs)", f"(y, outputs) * {size}"))
+def test_beside_what_is_kept_float64_a_mistake_of_any_size_is_found(twinloop_worker: Any, edit: Any, size: str) -> None:
+    verdict = judged(twinloop_worker, LINE, edit, port("(y, outputs)", f"(y, outputs) * {size}"))
     assert (verdict.status, verdict.rule) == ("DIFFERENT", "four runs")
     assert verdict.first is not None
     assert verdict.first.place == "step 0, loss"
 
 
-def test_mistakes_on_purpose_are_not_noticed_by_a_constant_alone(worker: Any) -> None:
+def test_mistakes_on_purpose_are_not_noticed_by_a_constant_alone(twinloop_worker: Any) -> None:
     hard_coded = port("learning_rate=lr", "learning_rate=0.009999999776482582")
-    verdict = judged(worker, LINE, CAST, hard_coded, thorough=True)
+    verdict = judged(twinloop_worker, LINE, CAST, hard_coded, thorough=True)
     assert verdict.sentence == (
         "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it"
     )
-    assert judged(worker, LINE, CAST, thorough=True).status == "EQUIVALENT"
+    assert judged(twinloop_worker, LINE, CAST, thorough=True).status == "EQUIVALENT"
 
 
-def test_a_float64_run_alone_is_kept_float64_too(worker: Any) -> None:
-    verdict = judged(worker, LINE, CAST, precision="float64")
+def test_a_float64_run_alone_is_kept_float64_too(twinloop_worker: Any) -> None:
+    verdict = judged(twinloop_worker, LINE, CAST, precision="float64")
     assert (verdict.status, verdict.rule) == ("EQUIVALENT", "nudged float64")
     assert [finding.kind for finding in verdict.findings] == ["kept wide"]
 
 
-def test_fewer_bits_on_purpose_stay_and_are_said(worker: Any) -> None:
+def test_fewer_bits_on_purpose_stay_and_are_said(twinloop_worker: Any) -> None:
     short = (
         reference("outputs = model(x)", "outputs = model(x).bfloat16().to(x.dtype)"),
         port("outputs = model(x)", "outputs = tf.cast(tf.cast(model(x), tf.bfloat16), x.dtype)"),
     )
-    verdict = judged(worker, LINE, *short, steps=1)
+    verdict = judged(twinloop_worker, LINE, *short, steps=1)
     assert {(place.side, place.wide, place.what) for place in verdict.kept} == {
         ("torch", False, "float64 is cast to bfloat16"),
         ("tensorflow", False, "float64 is cast to bfloat16"),
@@ -162,9 +162,9 @@ LASTING = {
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_float32_that_is_a_kernels_own_is_named_and_float32_decides(worker: Any, name: str) -> None:
+def test_float32_that_is_a_kernels_own_is_named_and_float32_decides(twinloop_worker: Any, name: str) -> None:
     edits, backward = LASTING[name]
-    verdict = judged(worker, LINE, *edits)
+    verdict = judged(twinloop_worker, LINE, *edits)
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert verdict.weaker
     assert not verdict.float64_everywhere
@@ -176,11 +176,11 @@ def test_float32_that_is_a_kernels_own_is_named_and_float32_decides(worker: Any,
     ]
 
 
-def test_beside_float32_that_stays_a_mistake_is_found_if_float32_can_see_it(worker: Any) -> None:
+def test_beside_float32_that_stays_a_mistake_is_found_if_float32_can_see_it(twinloop_worker: Any) -> None:
     leaky = LASTING["an attribute"][0]
 
     def rate(factor: str) -> Any:
-        return judged(worker, LINE, *leaky, port("learning_rate=lr", f"learning_rate=lr * {factor}"))
+        return judged(twinloop_worker, LINE, *leaky, port("learning_rate=lr", f"learning_rate=lr * {factor}"))
 
     visible, invisible = rate("1.01"), rate("(1 + 1e-9)")
     assert (visible.status, visible.rule) == ("DIFFERENT", "nudged float32")
@@ -210,18 +210,18 @@ TINY = {
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_a_tiny_difference_without_a_leak_is_a_difference(worker: Any, name: str) -> None:
+def test_a_tiny_difference_without_a_leak_is_a_difference(twinloop_worker: Any, name: str) -> None:
     edits, tensor = TINY[name]
-    verdict = judged(worker, LINE, *edits)
+    verdict = judged(twinloop_worker, LINE, *edits)
     assert (verdict.status, verdict.rule) == ("DIFFERENT", "four runs")
     assert verdict.first is not None
     assert verdict.first.place == f"step 0, {tensor}"
     assert not notes(verdict, "float32 leak")
 
 
-def test_an_epsilon_of_layer_normalization_off_by_1e_9_is_a_difference(worker: Any) -> None:
+def test_an_epsilon_of_layer_normalization_off_by_1e_9_is_a_difference(twinloop_worker: Any) -> None:
     norm = "self.norm2 = keras.layers.LayerNormalization(epsilon=1e-5"
-    verdict = judged(worker, "transformer_block", port(norm, f"{norm} + 1e-9"), steps=2)
+    verdict = judged(twinloop_worker, "transformer_block", port(norm, f"{norm} + 1e-9"), steps=2)
     assert verdict.status == "DIFFERENT"
     assert verdict.first is not None
     assert verdict.first.place == "step 0, outputs"
@@ -241,9 +241,11 @@ def tensorflow_apart(where: str, write: str) -> Any:
 
 @pytest.mark.parametrize("factor", ["1.01", "(1 + 1e-5)"])
 @pytest.mark.parametrize("side", ["torch", "tensorflow"])
-def test_a_float64_run_that_stands_apart_is_no_difference_as_deployed(worker: Any, side: str, factor: str) -> None:
+def test_a_float64_run_that_stands_apart_is_no_difference_as_deployed(
+    twinloop_worker: Any, side: str, factor: str
+) -> None:
     apart = torch_apart if side == "torch" else tensorflow_apart
-    verdict = judged(worker, LINE, apart("float64", f"model(x) * {factor}"))
+    verdict = judged(twinloop_worker, LINE, apart("float64", f"model(x) * {factor}"))
     assert (verdict.status, verdict.weaker) == ("EQUIVALENT", True), verdict.sentence
     (finding,) = verdict.findings
     assert (finding.kind, finding.tensor, finding.step) == ("float64 path", "outputs", 0)
@@ -261,18 +263,18 @@ def normalized(correction: str) -> tuple[Any, Any]:
 UNBIASED = "tf.sqrt((len(x) - 1) / len(x))"
 
 
-def test_a_kernel_with_another_variance_in_float64_only_is_no_difference_as_deployed(worker: Any) -> None:
+def test_a_kernel_with_another_variance_in_float64_only_is_no_difference_as_deployed(twinloop_worker: Any) -> None:
     """As fused batch normalization does in legacy Keras."""
-    verdict = judged(worker, LINE, *normalized(f"1.0 if x.dtype == tf.float64 else {UNBIASED}"))
+    verdict = judged(twinloop_worker, LINE, *normalized(f"1.0 if x.dtype == tf.float64 else {UNBIASED}"))
     assert (verdict.status, verdict.weaker) == ("EQUIVALENT", True), verdict.sentence
     assert [finding.kind for finding in verdict.findings] == ["float64 path"]
-    everywhere = judged(worker, LINE, *normalized("1.0"))
+    everywhere = judged(twinloop_worker, LINE, *normalized("1.0"))
     assert (everywhere.status, everywhere.rule) == ("DIFFERENT", "four runs")
 
 
-def test_beside_a_float64_run_that_stands_apart_a_mistake_is_found_if_float32_can_see_it(worker: Any) -> None:
+def test_beside_a_float64_run_that_stands_apart_a_mistake_is_found_if_float32_can_see_it(twinloop_worker: Any) -> None:
     verdict = judged(
-        worker, LINE, tensorflow_apart("float64", "model(x) * 1.01"), port("=lr)\n", "=lr * 1.01)\n")
+        twinloop_worker, LINE, tensorflow_apart("float64", "model(x) * 1.01"), port("=lr)\n", "=lr * 1.01)\n")
     )  # fmt: skip
     assert (verdict.status, verdict.rule) == ("DIFFERENT", "nudged float32")
     assert verdict.first is not None
@@ -287,8 +289,8 @@ def test_beside_a_float64_run_that_stands_apart_a_mistake_is_found_if_float32_ca
     ],
     ids=["torch", "tensorflow"],
 )
-def test_a_less_exact_float32_kernel_is_a_finding(worker: Any, side: str, edit: Any) -> None:
-    verdict = judged(worker, LINE, edit)
+def test_a_less_exact_float32_kernel_is_a_finding(twinloop_worker: Any, side: str, edit: Any) -> None:
+    verdict = judged(twinloop_worker, LINE, edit)
     assert (verdict.status, verdict.rule) == ("EQUIVALENT", "four runs"), verdict.sentence
     (finding,) = verdict.findings
     assert (finding.kind, finding.tensor) == ("float32 kernel", "outputs")
@@ -297,9 +299,9 @@ def test_a_less_exact_float32_kernel_is_a_finding(worker: Any, side: str, edit: 
 
 
 @pytest.mark.parametrize("side", ["torch", "tensorflow"])
-def test_a_float32_run_far_from_all_others_in_the_first_step_is_a_difference(worker: Any, side: str) -> None:
+def test_a_float32_run_far_from_all_others_in_the_first_step_is_a_difference(twinloop_worker: Any, side: str) -> None:
     apart = torch_apart if side == "torch" else tensorflow_apart
-    verdict = judged(worker, LINE, apart("float32", "model(x) * 1.02"))
+    verdict = judged(twinloop_worker, LINE, apart("float32", "model(x) * 1.02"))
     assert verdict.status == "DIFFERENT"
     assert verdict.first is not None
     assert verdict.first.place == "step 0, outputs"
@@ -322,22 +324,24 @@ CANNOT = {
 
 
 @pytest.mark.parametrize("side", CANNOT)
-def test_a_side_that_cannot_run_in_float64_is_judged_by_the_weaker_rule_and_it_says_so(worker: Any, side: str) -> None:
-    verdict = judged(worker, LINE, CANNOT[side])
+def test_a_side_that_cannot_run_in_float64_is_judged_by_the_weaker_rule_and_it_says_so(
+    twinloop_worker: Any, side: str
+) -> None:
+    verdict = judged(twinloop_worker, LINE, CANNOT[side])
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert verdict.weaker
     assert not verdict.float64_everywhere
     (finding,) = verdict.findings
     assert finding.kind == "float32 only"
     assert finding.sentence.startswith(f"judged in float32 alone: the {side} loop cannot run in float64 (")
-    wrong = judged(worker, LINE, CANNOT[side], port("(y, outputs)", "(y, outputs) * 1.001"))
+    wrong = judged(twinloop_worker, LINE, CANNOT[side], port("(y, outputs)", "(y, outputs) * 1.001"))
     assert (wrong.status, wrong.weaker) == ("DIFFERENT", True)
 
 
-def test_a_scenario_may_declare_float32_alone(worker: Any) -> None:
+def test_a_scenario_may_declare_float32_alone(twinloop_worker: Any) -> None:
     declared = scenario("    epochs=100,", '    epochs=100,\n    only_float32="the masks are float32",')
-    verdict = judged(worker, LINE, declared)
+    verdict = judged(twinloop_worker, LINE, declared)
     assert (verdict.status, verdict.weaker, verdict.float64_everywhere) == ("EQUIVALENT", True, False)
     assert [finding.sentence for finding in verdict.findings] == ["judged in float32 alone: the masks are float32"]
-    plain = judged(worker, LINE)
+    plain = judged(twinloop_worker, LINE)
     assert (plain.status, plain.weaker, plain.float64_everywhere, plain.findings) == ("EQUIVALENT", False, True, ())

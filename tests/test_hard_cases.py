@@ -83,7 +83,7 @@ Both = tuple[str, str]
 
 
 @pytest.fixture
-def net(worker: Any, tmp_path: Path) -> Any:
+def net(twinloop_worker: Any, tmp_path: Path) -> Any:
     """The verdict on a small net with these lines, (torch's, TensorFlow's), in place of the words in capitals."""
 
     def ask(forward: Both = ("h", "h"), loss: Both = MEAN, update: Both = UPDATE, *edits: Edit, **request: Any) -> Any:
@@ -92,17 +92,17 @@ def net(worker: Any, tmp_path: Path) -> Any:
             for word, lines in (("FORWARD", forward), ("LOSS", loss), ("UPDATE", update)):
                 text = text.replace(word, lines[side])
             (tmp_path / name).write_text(text, encoding="utf-8")
-        return Twin(Pair(tmp_path), worker).edited(*edits).ask(**request)
+        return Twin(Pair(tmp_path), twinloop_worker).edited(*edits).ask(**request)
 
     return ask
 
 
 @pytest.fixture
-def plain(worker: Any, tmp_path: Path) -> Any:
+def plain(twinloop_worker: Any, tmp_path: Path) -> Any:
     """The verdict on the plain pair of tests/plain_pair.py with these edits."""
 
     def ask(*edits: tuple[str, str, str], **request: Any) -> Any:
-        return worker.ask(Request(str(plain_pair.write(tmp_path, "plain", *edits)), **request))
+        return twinloop_worker.ask(Request(str(plain_pair.write(tmp_path, "plain", *edits)), **request))
 
     return ask
 
@@ -405,10 +405,12 @@ def test_float32_that_touches_nothing_hides_no_tiny_mistake(net: Any) -> None:
     ],
 )
 def test_a_port_that_hard_codes_the_batch_size_or_the_epochs_is_found_by_thorough(
-    worker: Any, find: str, write: str, mistake: str
+    twinloop_worker: Any, find: str, write: str, mistake: str
 ) -> None:
     """Loops that batch by themselves are told both, like a hyperparameter."""
-    verdict = judged(worker, "mini_batch_mlp", Edit("tensorflow_loop.py", find, write), steps=40, thorough=True)
+    verdict = judged(
+        twinloop_worker, "mini_batch_mlp", Edit("tensorflow_loop.py", find, write), steps=40, thorough=True
+    )
     assert verdict.sentence == (
         f"with {mistake}, torch trains differently and tensorflow does not: the port does not use it"
     )
@@ -665,7 +667,7 @@ def test_rows_of_a_parameter_in_another_order_are_not_rows_of_the_batch() -> Non
 
 
 @pytest.mark.parametrize("lazy", ["torch.fft.rfft(x).conj()", "torch.fft.rfft(x).conj().imag"])
-def test_torchs_lazy_conjugates_can_be_recorded(worker: Any, lazy: str) -> None:
+def test_torchs_lazy_conjugates_can_be_recorded(twinloop_worker: Any, lazy: str) -> None:
     shown = reference('"loss": loss,', f'"loss": loss, "outputs_f": {lazy},')
-    verdict = judged(worker, "linear_regression", shown)
+    verdict = judged(twinloop_worker, "linear_regression", shown)
     assert verdict.status == "DIFFERENT", verdict.sentence  # recorded by torch alone, and no ERROR

@@ -100,13 +100,13 @@ def train(weights, batches):
 
 
 @pytest.fixture
-def ask(worker: Any, tmp_path: Path) -> Any:
+def ask(twinloop_worker: Any, tmp_path: Path) -> Any:
     """The verdict on one of the pairs above, with changes of its port."""
 
     def made(files: dict[str, str], *edits: Edit, **request: Any) -> Any:
         for name, text in files.items():
             (tmp_path / name).write_text(text, encoding="utf-8")
-        return Twin(Pair(tmp_path), worker).edited(*edits).ask(**request)
+        return Twin(Pair(tmp_path), twinloop_worker).edited(*edits).ask(**request)
 
     return made
 
@@ -209,16 +209,16 @@ COPIES = {
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_copies_cannot_be_written_to_and_it_says_so(worker: Any, name: str) -> None:
+def test_copies_cannot_be_written_to_and_it_says_so(twinloop_worker: Any, name: str) -> None:
     edit, sentence = COPIES[name]
-    verdict = judged(worker, LINE, edit, resync=True)
+    verdict = judged(twinloop_worker, LINE, edit, resync=True)
     assert (verdict.status, verdict.sentence) == ("ERROR", sentence)
-    assert judged(worker, LINE, edit).status == "EQUIVALENT"
+    assert judged(twinloop_worker, LINE, edit).status == "EQUIVALENT"
 
 
 @pytest.mark.parametrize("live", ["{n: p.detach() for n, p in model.named_parameters()}", "model.state_dict()"])
-def test_other_names_for_the_same_memory_can_be_written_to(worker: Any, live: str) -> None:
-    assert judged(worker, LINE, reference(TORCH, f'"params": {live}'), resync=True).status == "EQUIVALENT"
+def test_other_names_for_the_same_memory_can_be_written_to(twinloop_worker: Any, live: str) -> None:
+    assert judged(twinloop_worker, LINE, reference(TORCH, f'"params": {live}'), resync=True).status == "EQUIVALENT"
 
 
 # Memory

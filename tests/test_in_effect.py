@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("findings")
 
 LINE, SIX = "linear_regression", 6
 BEFORE = "        with tf.Grad"
+CALL = "        outputs, loss, grads = train_step("
 
 
 def logged(find: str, more: str) -> str:
@@ -89,8 +90,8 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, tuple[str, tuple[str, ...]
         "skip_gram",
         (
             port(
-                BEFORE,
-                f"        centers, contexts, negatives = centers[::-1], contexts[::-1], negatives[::-1]\n{BEFORE}",
+                CALL,
+                f"        centers, contexts, negatives = centers[::-1], contexts[::-1], negatives[::-1]\n{CALL}",
             ),
         ),
         "step 0, batch/0",
@@ -112,10 +113,12 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, tuple[str, tuple[str, ...]
 
 
 @pytest.mark.parametrize("name", IN_EFFECT)
-def test_other_bookkeeping_is_equivalent_in_effect_with_its_relation_and_does_not_pass(worker: Any, name: str) -> None:
+def test_other_bookkeeping_is_equivalent_in_effect_with_its_relation_and_does_not_pass(
+    twinloop_worker: Any, name: str
+) -> None:
     pair, edits, place, relation = IN_EFFECT[name]
     settings = {"hyper": {"max_norm": "0.05"}} if pair == "clip_global_norm" else {}
-    verdict = judged(worker, pair, *edits, steps=SIX, **settings)
+    verdict = judged(twinloop_worker, pair, *edits, steps=SIX, **settings)
     assert verdict.status == "EQUIVALENT IN EFFECT", verdict.sentence
     assert verdict.sentence.startswith("parameters and buffers agree at all 6 steps, but ")
     (found,) = verdict.relations
@@ -131,13 +134,13 @@ def test_other_bookkeeping_is_equivalent_in_effect_with_its_relation_and_does_no
     assert not verdict.passed
 
 
-def test_a_gradient_four_times_too_large_is_a_difference_once_it_is_not_clipped(worker: Any) -> None:
+def test_a_gradient_four_times_too_large_is_a_difference_once_it_is_not_clipped(twinloop_worker: Any) -> None:
     """Why the same in effect is not yet the same."""
-    verdict = judged(worker, "clip_global_norm", *CLIPPED, steps=SIX, hyper={"max_norm": "50"})
+    verdict = judged(twinloop_worker, "clip_global_norm", *CLIPPED, steps=SIX, hyper={"max_norm": "50"})
     assert verdict.status == "DIFFERENT"
 
 
-def test_a_momentum_that_is_the_step_itself_is_a_difference_once_the_rate_changes(worker: Any) -> None:
+def test_a_momentum_that_is_the_step_itself_is_a_difference_once_the_rate_changes(twinloop_worker: Any) -> None:
     drop = (
         reference("optimizer.step()\n", 'optimizer.step()\n        optimizer.param_groups[0]["lr"] /= 2\n'),
         port(
@@ -145,7 +148,7 @@ def test_a_momentum_that_is_the_step_itself_is_a_difference_once_the_rate_change
             "apply(grads, port.variables)\n        lr = lr / 2\n        optimizer.learning_rate = lr\n",
         ),
     )
-    verdict = judged(worker, LINE, *MOMENTUM, *drop, steps=SIX)
+    verdict = judged(twinloop_worker, LINE, *MOMENTUM, *drop, steps=SIX)
     assert verdict.status == "DIFFERENT"
     assert verdict.first is not None
     assert verdict.first.place == "step 0, slots/weight"
@@ -153,14 +156,14 @@ def test_a_momentum_that_is_the_step_itself_is_a_difference_once_the_rate_change
 
 @pytest.mark.parametrize(("step", "status"), [(4, "EQUIVALENT IN EFFECT"), (5, "DIFFERENT")])
 def test_a_slot_that_differs_from_the_last_step_on_may_still_have_an_effect(
-    worker: Any, step: int, status: str
+    twinloop_worker: Any, step: int, status: str
 ) -> None:
     """Nothing was trained with it yet."""
     slots = (
         f"port.named([m / -lr * (1.001 if optimizer.iterations > {step} else 1.0) for m in optimizer.momentums])"
     )  # fmt: skip
     recorded = port('"loss": loss,', logged('"loss": loss,', f'"slots": {slots},'))
-    verdict = judged(worker, LINE, *MOMENTUM[:3], recorded, steps=SIX)
+    verdict = judged(twinloop_worker, LINE, *MOMENTUM[:3], recorded, steps=SIX)
     assert verdict.first is not None
     assert (verdict.status, verdict.first.place) == (status, f"step {step}, slots/weight")
 
@@ -170,8 +173,8 @@ def test_a_slot_that_differs_from_the_last_step_on_may_still_have_an_effect(
 REASON = "Keras multiplies by the rate before it adds up"
 
 
-def test_an_accepted_difference_passes_and_shows_in_the_verdict(worker: Any) -> None:
-    verdict = judged(worker, LINE, *MOMENTUM, *accepting(f'Accepted("slots/*", 1.02, "{REASON}")'), steps=SIX)
+def test_an_accepted_difference_passes_and_shows_in_the_verdict(twinloop_worker: Any) -> None:
+    verdict = judged(twinloop_worker, LINE, *MOMENTUM, *accepting(f'Accepted("slots/*", 1.02, "{REASON}")'), steps=SIX)
     assert (verdict.status, verdict.agrees) == ("EQUIVALENT", True)
     assert verdict.sentence.endswith("; 1 accepted")
     assert [finding.sentence for finding in verdict.findings] == [
@@ -179,15 +182,15 @@ def test_an_accepted_difference_passes_and_shows_in_the_verdict(worker: Any) -> 
     ]
 
 
-def test_beyond_its_bound_an_accepted_difference_does_not_pass_and_it_says_so(worker: Any) -> None:
-    slots = judged(worker, LINE, *MOMENTUM, *accepting(f'Accepted("slots/*", 0.5, "{REASON}")'), steps=SIX)
+def test_beyond_its_bound_an_accepted_difference_does_not_pass_and_it_says_so(twinloop_worker: Any) -> None:
+    slots = judged(twinloop_worker, LINE, *MOMENTUM, *accepting(f'Accepted("slots/*", 0.5, "{REASON}")'), steps=SIX)
     assert slots.status == "EQUIVALENT IN EFFECT"
     assert [finding.sentence for finding in notes(slots, "accepted")] == [
         f"slots/*: 1.0e+00 in slots/weight, more than the 5.0e-01 that are accepted: {REASON}"
     ]
     everything = accepting('Accepted("*", 1e-3, "a rate rounded by hand")')
-    close = judged(worker, LINE, port("=lr)\n", "=lr * 1.0001)\n"), *everything, steps=SIX)
-    far = judged(worker, LINE, port("=lr)\n", "=lr * 1.1)\n"), *everything, steps=SIX)
+    close = judged(twinloop_worker, LINE, port("=lr)\n", "=lr * 1.0001)\n"), *everything, steps=SIX)
+    far = judged(twinloop_worker, LINE, port("=lr)\n", "=lr * 1.1)\n"), *everything, steps=SIX)
     assert (close.status, far.status) == ("EQUIVALENT", "DIFFERENT")
     assert far.first is not None
     assert far.first.place == "step 0, params/weight"
@@ -196,27 +199,27 @@ def test_beyond_its_bound_an_accepted_difference_does_not_pass_and_it_says_so(wo
 PENALTY = IN_EFFECT["decay inside the logged loss"][1]
 
 
-def test_a_difference_is_accepted_by_its_cause_and_for_no_other(worker: Any) -> None:
+def test_a_difference_is_accepted_by_its_cause_and_for_no_other(twinloop_worker: Any) -> None:
     by_decay = accepting('Accepted("loss", 10, "the port logs its penalty", cause="decay")')
-    logged_penalty = judged(worker, LINE, *PENALTY, *by_decay, steps=SIX)
+    logged_penalty = judged(twinloop_worker, LINE, *PENALTY, *by_decay, steps=SIX)
     assert logged_penalty.status == "EQUIVALENT", logged_penalty.sentence
     assert notes(logged_penalty, "accepted")[0].sentence.startswith("loss by decay: up to ")
-    doubled = judged(worker, LINE, port('"loss": loss', '"loss": 2 * loss'), *by_decay, steps=SIX)
+    doubled = judged(twinloop_worker, LINE, port('"loss": loss', '"loss": 2 * loss'), *by_decay, steps=SIX)
     assert doubled.status == "EQUIVALENT IN EFFECT"
     assert [finding.sentence for finding in notes(doubled, "accepted")] == [
         "loss by decay: 1.0e+00 in loss, but its cause is factor: the port logs its penalty"
     ]
 
 
-def test_a_further_port_has_acceptances_of_its_own(worker: Any) -> None:
+def test_a_further_port_has_acceptances_of_its_own(twinloop_worker: Any) -> None:
     """Keras' epsilon, lived with in the article's own port; the first port has nothing to accept, and nothing stale."""
     accepted = accepting('Accepted("*", 0.1, "Keras\' own Adam", port="plain_keras")')
     for variant, kinds in (("", []), ("plain_keras", ["accepted"])):
         pair = Pair(PAIRS / "mini_batch_mlp", variant)
-        verdict = Twin(pair, worker).edited(*accepted).ask(steps=SIX)
+        verdict = Twin(pair, twinloop_worker).edited(*accepted).ask(steps=SIX)
         assert verdict.status == "EQUIVALENT", verdict.sentence
         assert [finding.kind for finding in verdict.findings if finding.kind != "kept wide"] == kinds
-    unknown = judged(worker, LINE, *accepting('Accepted("*", 0.1, "no", port="plane")'))
+    unknown = judged(twinloop_worker, LINE, *accepting('Accepted("*", 0.1, "no", port="plane")'))
     assert unknown.sentence == ("pair linear_regression: Accepted: no further port called plane; there are none")
 
 
@@ -225,8 +228,8 @@ def test_a_cause_that_is_none_is_said() -> None:
         Accepted("loss", 0.1, "why", cause="decoy")  # type: ignore[arg-type]
 
 
-def test_an_acceptance_that_is_no_longer_needed_is_stale(worker: Any) -> None:
-    verdict = judged(worker, LINE, *accepting('Accepted("slots/*", 0.1, "as it used to be")'))
+def test_an_acceptance_that_is_no_longer_needed_is_stale(twinloop_worker: Any) -> None:
+    verdict = judged(twinloop_worker, LINE, *accepting('Accepted("slots/*", 0.1, "as it used to be")'))
     assert verdict.status == "EQUIVALENT"
     assert [(finding.kind, finding.sentence) for finding in verdict.findings] == [
         (
@@ -236,7 +239,7 @@ def test_an_acceptance_that_is_no_longer_needed_is_stale(worker: Any) -> None:
     ]
 
 
-def test_what_is_accepted_gives_no_mistake_away(worker: Any) -> None:
+def test_what_is_accepted_gives_no_mistake_away(twinloop_worker: Any) -> None:
     """Slots that differ anyway, or everything: a mistake on purpose has to show in something else."""
     slots = (
         *MOMENTUM[:2],
@@ -249,12 +252,16 @@ def test_what_is_accepted_gives_no_mistake_away(worker: Any) -> None:
         *accepting('Accepted("*", 1e-2, "known")'),
     )
     for edits in (slots, everything):
-        verdict = judged(worker, LINE, *edits, thorough=True)
+        verdict = judged(twinloop_worker, LINE, *edits, thorough=True)
         assert verdict.sentence == (
             "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it"
         )
     right = judged(
-        worker, LINE, port("=lr)\n", "=lr * 1.0001)\n"), *accepting('Accepted("*", 1e-2, "known")'), thorough=True
+        twinloop_worker,
+        LINE,
+        port("=lr)\n", "=lr * 1.0001)\n"),
+        *accepting('Accepted("*", 1e-2, "known")'),
+        thorough=True,
     )
     assert right.status == "EQUIVALENT"
     assert all(trial.noticed for trial in right.sensitivity)

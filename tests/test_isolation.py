@@ -157,9 +157,9 @@ def judging() -> Iterator[Worker]:
     made.close()
 
 
-def verdict(worker: Any, folder: Path) -> str:
+def verdict(twinloop_worker: Any, folder: Path) -> str:
     """What is said of a pair, but for the time it took."""
-    said = replace(worker.ask(Request(str(folder), digests=3)), seconds=0.0)
+    said = replace(twinloop_worker.ask(Request(str(folder), digests=3)), seconds=0.0)
     return msgspec.json.encode(said).decode()
 
 

@@ -31,16 +31,16 @@ COMPILED = (
 """The port's step as one graph, which is twice as fast."""
 
 
-def test_adam_is_equivalent_for_two_thousand_free_steps_in_float64(worker: Any) -> None:
-    verdict = judged(worker, MLP, *COMPILED, steps=STEPS, precision="float64")
+def test_adam_is_equivalent_for_two_thousand_free_steps_in_float64(twinloop_worker: Any) -> None:
+    verdict = judged(twinloop_worker, MLP, *COMPILED, steps=STEPS, precision="float64")
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert (verdict.steps, verdict.horizon, verdict.mode) == (STEPS, None, "free")
     assert verdict.float64_everywhere
     assert verdict.excess < 100
 
 
-def test_keras_epsilon_is_a_difference_from_the_first_step_on(worker: Any) -> None:
-    verdict = Twin(Pair(PAIRS / MLP, "plain_keras"), worker).ask(steps=3)
+def test_keras_epsilon_is_a_difference_from_the_first_step_on(twinloop_worker: Any) -> None:
+    verdict = Twin(Pair(PAIRS / MLP, "plain_keras"), twinloop_worker).ask(steps=3)
     assert verdict.status == "DIFFERENT"
     assert verdict.first is not None
     assert (verdict.first.step, verdict.first.stage) == (0, "params")

@@ -213,13 +213,13 @@ DECAY = (
 
 @pytest.mark.parametrize("epochs", [2, 40])
 def test_a_hyperparameter_that_the_port_ignores_is_found_where_the_loss_decays(
-    worker: Any, tmp_path: Any, epochs: int
+    twinloop_worker: Any, tmp_path: Any, epochs: int
 ) -> None:
     """The noise at the end of the run is not the noise of its first steps."""
     edits = [(f, a, b.replace("epochs=40", f"epochs={epochs}")) for f, a, b in DECAY]
     ignored = ("tensorflow_loop.py", "(lr * grad)", "(0.125 * grad)")
     path = plain_pair.write(tmp_path, "plain", *edits, ignored)
-    verdict = worker.ask(Request(str(path), thorough=True))
+    verdict = twinloop_worker.ask(Request(str(path), thorough=True))
     tried = {trial.mistake: (trial.noticed, trial.step, trial.tensor, trial.excess) for trial in verdict.sensitivity}
     assert verdict.status == "DIFFERENT", (verdict.sentence, tried)
 

@@ -139,11 +139,13 @@ def test_every_status_is_in_the_table_and_every_one_that_does_not_pass_is_shown(
 
 @pytest.mark.rounding
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.says.split("  ")[0][:40])
-def test_a_changed_line_gives_the_verdict_printed_below_it(worker: Worker, folder: Path, change: Change) -> None:
+def test_a_changed_line_gives_the_verdict_printed_below_it(
+    twinloop_worker: Worker, folder: Path, change: Change
+) -> None:
     files = change.files(folder)
     assert files, f"no file of the README's pair holds {change.removed!r}"
     edits = tuple(Edit(name, change.removed, change.added) for name in files)
-    verdict = worker.ask(Request(str(folder), edits=edits, thorough="--thorough" in change.before))
+    verdict = twinloop_worker.ask(Request(str(folder), edits=edits, thorough="--thorough" in change.before))
     assert comparable(said(verdict)) == comparable(change.says)
 
 
@@ -159,10 +161,10 @@ NINE = Edit("scenario.py", '"momentum": 0.5', '"momentum": 0.9')
     ],
 )
 def test_a_hard_coded_number_shows_at_once_unless_float32_holds_it(
-    worker: Worker, folder: Path, find: str, write: str, more: tuple[Edit, ...], place: str | None
+    twinloop_worker: Worker, folder: Path, find: str, write: str, more: tuple[Edit, ...], place: str | None
 ) -> None:
     """At once is the first step that the number has a part in."""
-    verdict = worker.ask(Request(str(folder), edits=(*more, Edit("tensorflow_loop.py", find, write))))
+    verdict = twinloop_worker.ask(Request(str(folder), edits=(*more, Edit("tensorflow_loop.py", find, write))))
     assert verdict.status == ("DIFFERENT" if place else "EQUIVALENT"), verdict.sentence
     assert (verdict.first and verdict.first.place) == place
 
@@ -178,10 +180,10 @@ def additions(folder: Path) -> Iterator[Edit]:
 
 
 @pytest.mark.rounding
-def test_what_the_loops_hold_is_recorded_as_shown(worker: Worker, folder: Path) -> None:
+def test_what_the_loops_hold_is_recorded_as_shown(twinloop_worker: Worker, folder: Path) -> None:
     edits = tuple(additions(folder))
     assert {edit.file for edit in edits} == set(FILES[1:])
-    verdict = worker.ask(Request(str(folder), edits=edits))
+    verdict = twinloop_worker.ask(Request(str(folder), edits=edits))
     assert verdict.status == "EQUIVALENT", verdict.sentence
     held = {f"{stage}/{name}" for stage in ("grads", "slots/momentum_buffer", "params") for name in ("weight", "bias")}
     assert held | {"lr"} <= {t.tensor for t in verdict.tensors}

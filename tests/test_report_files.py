@@ -5,8 +5,10 @@ import subprocess
 import sys
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import plain_pair
 import pytest
 from click.testing import CliRunner, Result
@@ -15,6 +17,7 @@ from report_verdicts import HOSTILE, failing, hostile, passing
 from harness import verdict as verdicts_module
 from harness.__main__ import main
 from harness.errors import UsageError
+from harness.plugin import PAIR, Reports, properties
 from harness.report import markdown
 from harness.report import tensorboard as event_files
 from harness.report.files import Wanted
@@ -273,3 +276,34 @@ def test_help_shows_reports_under_a_heading_of_their_own() -> None:
     said = twinloop("run", "--help").output
     assert said.index("Options:") < said.index("--seed") < said.index("Reports:") < said.index("--html")
     assert said.count("--json") == 1
+
+
+def test_a_law_that_breaks_is_in_the_report_with_a_verdict_or_without(tmp_path: Path) -> None:
+    reports = Reports(Wanted(json=tmp_path / "a.json"), writes=True)
+    encoded_sound = msgspec.json.encode(passing()).decode()
+    for name, failed, verdict in (("sound", False, encoded_sound), ("sound", True, None), ("lost", True, None)):
+        report = SimpleNamespace(user_properties=[(PAIR, name)], failed=failed, nodeid="test_laws.py::test_x")
+        if verdict:
+            report.twinloop_verdict = verdict
+        reports.pytest_runtest_logreport(report)
+    lost, sound = reports.found()
+    assert (lost.pair, lost.status) == ("lost", "ERROR")
+    assert sound.status == "EQUIVALENT"
+    assert not sound.passed
+    assert [finding.sentence for finding in sound.findings] == ["test_laws.py::test_x failed"]
+
+
+def test_another_process_passes_on_what_it_has() -> None:
+    report = SimpleNamespace(user_properties=[(PAIR, "sound")], failed=False, nodeid="x", twinloop_verdict="...")
+    Reports(Wanted(), writes=False).pytest_runtest_logreport(report)
+    assert report.twinloop_verdict == "..."
+
+
+def test_what_junit_shows_is_readable() -> None:
+    shown = dict(properties([failing(), passing()]))
+    assert shown["twinloop.torch"] == "2.13.0"
+    assert shown["twinloop.apart.verdict"] == "DIFFERENT"
+    assert shown["twinloop.apart.excess"] == "1e+07"
+    assert shown["twinloop.apart.parts_at"] == "step 3, grads/layer0.weight"
+    assert shown["twinloop.sound.passed"] == "true"
+    assert "twinloop.sound.parts_at" not in shown

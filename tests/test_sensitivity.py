@@ -38,17 +38,17 @@ LOSS = (
 )
 
 
-def trained(worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) -> Any:
+def trained(twinloop_worker: Any, *ignored: tuple[str, str], more: tuple[Any, ...] = ()) -> Any:
     """The verdict with mistakes made on purpose, where the port has numbers of its own in place of these names."""
     loss, rate = LOSS, "lr"
     for name, number in ignored:
         loss, rate = loss.replace(name, number), rate.replace(name, number)
     edits = port("criterion(y, outputs)", loss), port("learning_rate=lr", f"learning_rate={rate}")
-    return judged(worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
+    return judged(twinloop_worker, LINE, *HYPER, *edits, *more, steps=2, thorough=True)
 
 
-def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any) -> None:
-    verdict = trained(worker)
+def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(twinloop_worker: Any) -> None:
+    verdict = trained(twinloop_worker)
     assert verdict.status == "EQUIVALENT", verdict.sentence
     tried = {trial.mistake: trial.noticed for trial in verdict.sensitivity}
     assert tried == {
@@ -63,8 +63,8 @@ def test_numbers_tuples_truth_values_and_whole_numbers_are_all_tried(worker: Any
     }
 
 
-def test_a_hyperparameter_that_neither_side_uses_is_a_finding_about_the_scenario(worker: Any) -> None:
-    verdict = trained(worker)
+def test_a_hyperparameter_that_neither_side_uses_is_a_finding_about_the_scenario(twinloop_worker: Any) -> None:
+    verdict = trained(twinloop_worker)
     assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
         "spare off by 0.001 changes nothing in this scenario, so it is not checked"
     ]
@@ -81,8 +81,10 @@ def test_a_hyperparameter_that_neither_side_uses_is_a_finding_about_the_scenario
         ("power", "2", "power off by one"),
     ],
 )
-def test_a_port_that_ignores_a_hyperparameter_is_different(worker: Any, name: str, number: str, mistake: str) -> None:
-    verdict = trained(worker, (name, number))
+def test_a_port_that_ignores_a_hyperparameter_is_different(
+    twinloop_worker: Any, name: str, number: str, mistake: str
+) -> None:
+    verdict = trained(twinloop_worker, (name, number))
     assert (verdict.status, verdict.sentence) == (
         "DIFFERENT",
         f"with {mistake}, torch trains differently and tensorflow does not: the port does not use it",
@@ -96,8 +98,8 @@ def declared(**why: str) -> Any:
     return scenario("    hyper=", f"    unnoticed={why!r},\n    hyper=")
 
 
-def test_what_rightly_changes_nothing_can_be_declared_with_a_reason(worker: Any) -> None:
-    verdict = trained(worker, more=(declared(spare="the step of a restart"),))
+def test_what_rightly_changes_nothing_can_be_declared_with_a_reason(twinloop_worker: Any) -> None:
+    verdict = trained(twinloop_worker, more=(declared(spare="the step of a restart"),))
     assert verdict.status == "EQUIVALENT"
     assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
         "spare off by 0.001 is not checked: the step of a restart"
@@ -105,14 +107,14 @@ def test_what_rightly_changes_nothing_can_be_declared_with_a_reason(worker: Any)
     assert [(t.mistake, t.noticed) for t in verdict.sensitivity if t.declared] == [("spare off by 0.001", False)]
 
 
-def test_a_declaration_hides_no_port_that_ignores_what_torch_uses_and_is_said_to_be_stale(worker: Any) -> None:
+def test_a_declaration_hides_no_port_that_ignores_what_torch_uses_and_is_said_to_be_stale(twinloop_worker: Any) -> None:
     rate = port("learning_rate=lr", "learning_rate=0.009999999776482582")
-    ignored = judged(worker, LINE, rate, declared(lr="it changes nothing"), steps=2, thorough=True)
+    ignored = judged(twinloop_worker, LINE, rate, declared(lr="it changes nothing"), steps=2, thorough=True)
     assert (ignored.status, ignored.sentence) == (
         "DIFFERENT",
         "with lr off by 0.001, torch trains differently and tensorflow does not: the port does not use it",
     )
-    used = judged(worker, LINE, declared(lr="it changes nothing"), steps=2, thorough=True)
+    used = judged(twinloop_worker, LINE, declared(lr="it changes nothing"), steps=2, thorough=True)
     assert [finding.sentence for finding in notes(used, "stale acceptance")] == [
         "lr off by 1e-06 is noticed; take it out of the scenario's unnoticed= (it changes nothing)"
     ]
@@ -128,23 +130,23 @@ TEXTS = scenario("    vary={", '    vary={"penalty": one_of("square", "absolute"
 ONE_OF = scenario("from harness import ", "from harness import one_of, ")
 
 
-def test_a_port_that_ignores_a_text_is_different(worker: Any) -> None:
-    verdict = judged(worker, LINE, *TEXT, TEXTS, ONE_OF, steps=2, thorough=True)
+def test_a_port_that_ignores_a_text_is_different(twinloop_worker: Any) -> None:
+    verdict = judged(twinloop_worker, LINE, *TEXT, TEXTS, ONE_OF, steps=2, thorough=True)
     assert verdict.sentence == (
         "with penalty=absolute for square, torch trains differently and tensorflow does not: the port does not use it"
     )
 
 
-def test_a_text_of_which_no_other_is_known_is_a_finding(worker: Any) -> None:
-    verdict = judged(worker, LINE, *TEXT, steps=2, thorough=True)
+def test_a_text_of_which_no_other_is_known_is_a_finding(twinloop_worker: Any) -> None:
+    verdict = judged(twinloop_worker, LINE, *TEXT, steps=2, thorough=True)
     assert verdict.status == "EQUIVALENT"
     assert [finding.sentence for finding in notes(verdict, "insensitive")] == [
         "penalty is a text, and vary= names no other one, so whether the port uses it is not checked"
     ]
 
 
-def test_of_each_kind_the_faintest_mistake_is_printed(worker: Any) -> None:
-    lines = tried(trained(worker))
+def test_of_each_kind_the_faintest_mistake_is_printed(twinloop_worker: Any) -> None:
+    lines = tried(trained(twinloop_worker))
     assert lines[0] == (
         "  linear_regression: 7 of 8 mistakes made on purpose were noticed; not noticed: spare off by 0.001; "
         "of each kind the faintest:"

@@ -217,16 +217,26 @@ DECORATORS = ["@tf.function", "@tf.function(jit_compile=True)", "@tf.function(re
 
 
 @pytest.mark.parametrize("decorator", DECORATORS)
-def test_a_step_may_be_eager_a_graph_or_compiled(worker: Any, decorator: str) -> None:
-    verdict = judged(worker, NET, *compiled(decorator), steps=6)
+def test_a_step_may_be_eager_a_graph_or_compiled(twinloop_worker: Any, decorator: str) -> None:
+    verdict = judged(twinloop_worker, NET, *compiled(decorator), steps=6)
     assert (verdict.status, verdict.rule) == ("EQUIVALENT", "four runs"), verdict.sentence
     assert verdict.excess < VALID
 
 
-def test_a_fault_inside_a_compiled_step_is_found(worker: Any) -> None:
+def test_a_fault_inside_a_compiled_step_is_found(twinloop_worker: Any) -> None:
     wrong = compiled("@tf.function(jit_compile=True)")
     slip = wrong[1].write.replace("(y, outputs)", "(y, outputs) * (1 + 1e-9)")
-    verdict = judged(worker, NET, wrong[0], port(wrong[1].find, slip))
+    verdict = judged(twinloop_worker, NET, wrong[0], port(wrong[1].find, slip))
+    assert verdict.status == "DIFFERENT"
+    assert verdict.first is not None
+    assert verdict.first.place == "step 0, loss"
+
+
+def test_an_edit_of_a_function_that_is_compiled_anyway_takes_effect(twinloop_worker: Any) -> None:
+    """AutoGraph reads a function's lines again, and must not get those of the file on disk."""
+    verdict = judged(
+        twinloop_worker, "clip_global_norm", port("loss = criterion(y, outputs)", "loss = 2 * criterion(y, outputs)")
+    )
     assert verdict.status == "DIFFERENT"
     assert verdict.first is not None
     assert verdict.first.place == "step 0, loss"
@@ -234,12 +244,12 @@ def test_a_fault_inside_a_compiled_step_is_found(worker: Any) -> None:
 
 def test_two_threads_and_no_onednn_agree_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    worker = Worker()
+    twinloop_worker = Worker()
     try:
         for pair in (NET, "temporal_convolution"):
-            verdict = judged(worker, pair, steps=4, threads=2)
+            verdict = judged(twinloop_worker, pair, steps=4, threads=2)
             assert (verdict.header["threads"], verdict.header["onednn"]) == ("2", "0")
             assert (verdict.status, verdict.rule) == ("EQUIVALENT", "four runs"), verdict.sentence
             assert verdict.excess < VALID
     finally:
-        worker.close()
+        twinloop_worker.close()

@@ -17,7 +17,7 @@ from harness.judging.conclusion import kept as told
 from harness.oracle.evidence import Evidence
 from harness.running.legacy_keras import LegacyKeras
 from harness.running.start import Kept
-from harness.running.wide import Wide, place, short, whose
+from harness.running.wide import Switch, Wide, place, short, whose
 from harness.running.wide_torch import patches as torch_patches
 
 pytestmark = pytest.mark.xdist_group("wide")
@@ -60,6 +60,7 @@ def kept() -> Iterator[Wide]:
     wide = Wide("torch")
     with in_float64("torch"), wide.active():
         yield wide
+    wide.close()
 
 
 @pytest.fixture
@@ -68,6 +69,7 @@ def kept_tf() -> Iterator[Wide]:
     wide = Wide("tensorflow")
     with in_float64("tensorflow"), wide.active():
         yield wide
+    wide.close()
 
 
 # torch
@@ -407,6 +409,7 @@ def test_a_keras_optimizer_and_its_schedule_are_exact(mode: str, wide: bool) -> 
                 made = trained(mode, x, y)
         else:
             made = trained(mode, x, y)
+    kept.close()
     error = np.abs(made - kernel).max()
     assert error < 1e-14 if wide else error > 1e-10
 
@@ -465,17 +468,35 @@ def test_afterwards_the_framework_is_as_it_was_even_if_the_loop_raises(side: Any
             found |= {f"{module.__name__}.{name}": value for name, value in vars(module).items() if callable(value)}
         return found
 
+    first, second = Wide(side), Wide(side)
+    with first.active():  # what is loaded for it stays
+        pass
+    first.close()
+    before = state()
+
     def advance() -> None:
-        with Wide(side).active():
+        with first.active(), second.active():
             assert state() != before
             raise ValueError("a step that fails")
 
-    with Wide(side).active():
-        pass
-    before = state()
     with pytest.raises(ValueError, match="fails"):
         advance()
+    first.close()
+    assert state() != before
+    second.close()
+    second.close()
     assert state() == before
+
+
+def test_between_its_steps_nothing_is_wide() -> None:
+    torchs, tensorflows = Wide("torch"), Wide("tensorflow")
+    with torchs.active(), tensorflows.active():
+        assert X.float().dtype is torch.float64
+        assert tf.constant(0.1).dtype == tf.float64
+    test_without_the_context_each_of_them_is_float32()
+    test_without_the_context_they_do_not()
+    for wide in (torchs, tensorflows):
+        wide.close()
 
 
 def test_two_runs_may_take_turns_and_share_no_trace() -> None:
@@ -489,16 +510,19 @@ def test_two_runs_may_take_turns_and_share_no_trace() -> None:
                 kinds.append(shared(tf.constant(1)).dtype.name)
         else:
             kinds.append(shared(tf.constant(1)).dtype.name)
+    kept.close()
     assert kinds == ["float32", "float64"] * 2
 
 
 def test_a_gradients_zeros_are_no_other_runs() -> None:
-    with Wide("tensorflow").active():
+    kept = Wide("tensorflow")
+    with kept.active():
         variable = VARIABLE
         with tf.GradientTape(persistent=True) as tape:
             a, _ = tf.split(variable[:2], 2)
             loss = tf.reduce_sum(a)
         tape.gradient(loss, variable)
+    kept.close()
     with tf.GradientTape() as tape:
         tape.watch(part := tf.constant([0.1, 0.2]))
         a, _ = tf.split(part, 2)
@@ -582,7 +606,7 @@ def test_every_name_that_is_exchanged_in_torch_exists_there() -> None:
     ):
         missing = [name for name in listed if not hasattr(owner, name)]
         assert not missing, missing
-    assert len(torch_patches(lambda *_: None)) > 100
+    assert len(torch_patches(Switch("torch"))) > 100
 
 
 # Legacy Keras, here a stand-in with its interface

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from harness.report.terminal import aligned, around, excess_text, rise
+from harness.report.terminal import aligned, excess_text, notes, rises
 from harness.report.text import put, readable
 from harness.verdict import LARGEST, Difference, LossCurve, Verdict, finite
 
@@ -241,7 +241,7 @@ def shown(verdict: Verdict) -> dict[str, Any]:
         "look": look[0],
         "mark": look[1],
         "sentence": verdict.sentence,
-        "notes": [*notes(verdict), *around(verdict)],
+        "notes": [] if verdict.passed else list(notes(verdict)),
         "facts": facts(verdict),
         "first": difference(verdict.first),
         "steps": verdict.steps,
@@ -268,16 +268,6 @@ def shown(verdict: Verdict) -> dict[str, Any]:
         "header": [*verdict.header.items(), *machine],
         "listing": listing(verdict),
     }
-
-
-def notes(verdict: Verdict) -> list[str]:
-    """What is told below the verdict's sentence besides what narrows a difference down."""
-    return [rise(verdict)] if rises(verdict) else []
-
-
-def rises(verdict: Verdict) -> bool:
-    """Whether a loss does not fall where it must."""
-    return verdict.agrees and verdict.curve.judged and not verdict.curve.falls
 
 
 def facts(verdict: Verdict) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report.terminal import around, excess_text, rise
+from harness.report.terminal import excess_text, notes
 from harness.report.text import put, readable
 from harness.verdict import Verdict
 
@@ -104,9 +104,7 @@ def told(verdict: Verdict) -> Iterable[str]:
     """The parts of ``detail`` below its title."""
     if not verdict.passed:
         yield escaped(verdict.sentence) + "\n\n"
-        if verdict.curve.judged and verdict.agrees and not verdict.curve.falls:
-            yield escaped(rise(verdict)) + "\n\n"
-        yield from (f"{escaped(line)}\n\n" for line in around(verdict))
+        yield from (f"{escaped(line)}\n\n" for line in notes(verdict))
     yield from (f"- {finding.kind}: {escaped(finding.sentence)}\n" for finding in verdict.findings)
     if not verdict.passed:
         if verdict.trace:

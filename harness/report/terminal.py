@@ -80,22 +80,7 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
     if not verdict.passed:
         yield Text.assemble((verdict.pair, "bold"), "  ", (verdict.status, STYLES[verdict.status]))
         yield Text(f"  {verdict.sentence}")
-        if verdict.agrees and verdict.curve.judged and not verdict.curve.falls:
-            yield Text(f"  {rise(verdict)}")
-        if verdict.first is not None and verdict.first.kind == "values":
-            worst = f"; worst of the whole run: {verdict.excess_tensor}, excess {excess_text(verdict)}"
-            yield Text(
-                f"  largest difference there {verdict.first.gap:.3g}, relative {verdict.first.relative:.1e}"
-                + (worst if verdict.excess < LARGEST else "")
-            )
-        if verdict.first is not None and verdict.first.begins:
-            yield Text(f"  the first element that differs there: {wording.element(verdict.first.begins)}")
-        if others := beside(verdict):
-            yield Text(f"  differs there too: {wording.listed(others)}")
-        if verdict.moment is not None and (said := wording.moment(verdict.moment)):
-            yield Text(f"  {said}")
-        for line in around(verdict):
-            yield Text(f"  {line}")
+        yield from (Text(f"  {line}") for line in notes(verdict))
         if verdict.trace:
             yield Text("  " + "\n  ".join(verdict.trace.rstrip().splitlines()[-12:]), "dim")
         if verdict.problem:
@@ -105,6 +90,24 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
             yield Text(f"  {verdict.pair}: {finding.kind}: {finding.sentence}", "dim")
     if verdict.sensitivity:
         yield Text("\n".join(tried(verdict)), "dim")
+
+
+def notes(verdict: Verdict) -> Iterable[str]:
+    """What is told below the sentence of a verdict that does not pass: how much, what else differs there, what agreed."""
+    if rises(verdict):
+        yield rise(verdict)
+    if verdict.first is not None and verdict.first.kind == "values":
+        worst = f"; worst of the whole run: {verdict.excess_tensor}, excess {excess_text(verdict)}"
+        yield f"largest difference there {verdict.first.gap:.3g}, relative {verdict.first.relative:.1e}" + (
+            worst if verdict.excess < LARGEST else ""
+        )
+    if verdict.first is not None and verdict.first.begins:
+        yield f"the first element that differs there: {wording.element(verdict.first.begins)}"
+    if others := beside(verdict):
+        yield f"differs there too: {wording.listed(others)}"
+    if verdict.moment is not None and (said := wording.moment(verdict.moment)):
+        yield said
+    yield from around(verdict)
 
 
 def beside(verdict: Verdict) -> list[str]:
@@ -155,6 +158,11 @@ def tried(verdict: Verdict) -> list[str]:
         + (f", {trial.excess:.1e} times what rounding explains" if trial.excess < LARGEST else "")
         for kind, trial in faintest.items()
     ]
+
+
+def rises(verdict: Verdict) -> bool:
+    """Whether a loss does not fall where it must, though the two train the same."""
+    return verdict.agrees and verdict.curve.judged and not verdict.curve.falls
 
 
 def rise(verdict: Verdict) -> str:

@@ -115,7 +115,8 @@ class Pair:
     def _load(self, path: Path) -> ModuleType:
         source = self.source(path)
         module = ModuleType(f"{self.folder.name}.{path.stem}")
-        module.__file__ = str(path)
+        # Spelt otherwise than in its code, or AutoGraph would read the file anew and trace it without its edits.
+        module.__file__ = str(path) if not self.edits else f"{path.parent}/./{path.name}"
         sys.modules[module.__name__] = module  # Keras looks classes up there when it saves and loads them
         linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
         try:

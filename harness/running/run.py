@@ -54,6 +54,7 @@ class Run:
         # Entered once: whatever a loop enters itself, and has open when it yields, lies inside.
         self.contexts = ExitStack()
         if self.wide:
+            self.contexts.callback(self.wide.close)
             self.contexts.enter_context(self.wide.active())
         if self.watching:
             self.contexts.enter_context(framework.watched(self.watching))

@@ -9,12 +9,12 @@ import site
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from harness.running.start import Side
 
@@ -26,9 +26,6 @@ Note = tuple[Kind, str, str, str, int]
 
 Place = tuple[str, int, str]
 """A line of a call stack: file, line, function."""
-
-Tell = Callable[[Kind, str], None]
-"""How a framework's part says that something happened; the place is found from the call stack."""
 
 Patch = tuple[Any, str, Any]
 """An owner, the name of one of its attributes, and what stands there while a run is wide."""
@@ -54,12 +51,59 @@ INITIAL = "/initializers/"
 """Where values come from that the scenario's weights replace, so that it does not matter how exact they are."""
 
 
+class Switch:
+    """One framework's exchanged attributes: put in place once, for as long as a run wants them, and heeded while ``on``.
+
+    They stay in place between two steps, for to exchange a method makes Python forget what it knows of its class: that
+    alone made a step in torch a third slower.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self.side, self.on, self.now = side, False, cast("Wide | None", None)
+        self.runs: set[int] = set()
+        self.patches: list[Patch] | None = None
+        self.was: list[Patch] = []
+
+    def tell(self, kind: Kind, what: str) -> None:
+        """Note in the run that goes on; the place is found from the call stack."""
+        if self.now is not None:
+            self.now.note(kind, what, *place(stack(sys._getframe(1))))
+
+    def put(self, run: "Wide") -> None:
+        """Exchange the attributes, if no run has done so."""
+        if not self.runs:
+            if self.patches is None:
+                if self.side == "torch":
+                    from harness.running.wide_torch import patches
+                else:
+                    from harness.running.wide_tensorflow import patches
+                self.patches = patches(self)
+            self.was = [(owner, name, vars(owner).get(name, MISSING)) for owner, name, _ in self.patches]
+            for owner, name, new in self.patches:
+                setattr(owner, name, new)
+        self.runs.add(id(run))
+
+    def take_back(self, run: "Wide") -> None:
+        """Put the framework's own attributes back, down to what is only inherited, once no run wants them."""
+        if id(run) in self.runs:
+            self.runs.discard(id(run))
+            for owner, name, old in reversed(self.was if not self.runs else []):
+                if old is MISSING:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, old)
+
+
+MISSING = object()
+SWITCHES: dict[Side, Switch] = {"torch": Switch("torch"), "tensorflow": Switch("tensorflow")}
+
+
 class Wide:
     """One float64 run's side of it: a context to be entered whenever that run goes on, and what was noted in it.
 
-    Entering costs some microseconds, and may be done in turn with other runs of the same process: outside, the frameworks
-    are as they were. Whole numbers and truth values that are cast to float32 become float64 without a note, for nothing
-    would have been lost.
+    Runs of one process may take turns: outside of the context the frameworks do what they always did, and after
+    ``close`` they are what they were. Whole numbers and truth values that are cast to float32 become float64 without a
+    note, for nothing would have been lost.
 
     >>> kept = Wide("torch")
     >>> with kept.active():
@@ -68,50 +112,37 @@ class Wide:
     torch.float64
     >>> kept.notes[0][:2]
     ('kept', 'float64 is cast to float32')
+    >>> kept.close()
     """
 
     def __init__(self, side: Side) -> None:
-        self.side = side
+        self.switch = SWITCHES[side]
         self._seen: Counter[tuple[Kind, str, str, str]] = Counter()
-        self._patches: list[Patch] | None = None
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """What was kept wide or stayed narrow, in the order of its first time; texts and counts only."""
         return tuple((*key, times) for key, times in self._seen.items())
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Inside, this side's framework keeps float64 and says so in ``notes``."""
-        if self._patches is None:
-            if self.side == "torch":
-                from harness.running.wide_torch import patches
-            else:
-                from harness.running.wide_tensorflow import patches
-            self._patches = patches(self._tell)
-        with exchanged(self._patches):
-            yield
-
-    def _tell(self, kind: Kind, what: str) -> None:
-        line, through = place(stack(sys._getframe(1)))
+    def note(self, kind: Kind, what: str, line: str, through: str) -> None:
+        """Remember, once for each place, and count."""
         if line:
             self._seen[(kind, what, line, through)] += 1
 
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Inside, this side's framework keeps float64 and says so in ``notes``."""
+        switch = self.switch
+        switch.put(self)
+        was, switch.now, switch.on = switch.now, self, True
+        try:
+            yield
+        finally:
+            switch.now, switch.on = was, was is not None
 
-@contextmanager
-def exchanged(patches: Sequence[Patch]) -> Iterator[None]:
-    """Inside, each owner has the new attribute; afterwards it is as before, down to what it only inherits."""
-    was = [(owner, name, vars(owner).get(name, exchanged)) for owner, name, _ in patches]
-    try:
-        for owner, name, new in patches:
-            setattr(owner, name, new)
-        yield
-    finally:
-        for owner, name, old in reversed(was):
-            if old is exchanged:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, old)
+    def close(self) -> None:
+        """This run will not go on; the framework is given its own attributes back with the last one."""
+        self.switch.take_back(self)
 
 
 def stack(frame: FrameType | None) -> Iterator[Place]:

@@ -4,20 +4,26 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import tensor_conversion_registry
 from tensorflow.python.ops import gen_math_ops
-from tensorflow.python.types import core
 
-from harness.running.wide import Tell
+from harness.running.wide import Switch
 
 WIDER = {tf.float32: tf.float64, tf.complex64: tf.complex128}
 NARROWER = {wide: plain for plain, wide in WIDER.items()}
+SINGLE = tuple(kind.as_datatype_enum for kind in WIDER)
+"""The numbers by which TensorFlow's C code knows float32 and complex64."""
+
 SMALL = (tf.float16, tf.bfloat16, tf.int8, tf.uint8, tf.int16, tf.uint16)
 """Dtypes that nobody casts to for want of a better default."""
+
+
+EAGER = type(tf.constant(0))
 
 
 class Plainly(threading.local):
@@ -28,10 +34,13 @@ class Plainly(threading.local):
 
 def kind_of(value: Any) -> Any:
     """The dtype of a tensor or variable; None for everything else, NumPy's arrays included."""
-    if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "dtype"):
-        return None
+    if type(value) is EAGER:
+        return value.dtype
+    kind = None if isinstance(value, np.ndarray | np.generic) else getattr(value, "dtype", None)
+    if kind is None or isinstance(kind, tf.DType):
+        return kind and kind.base_dtype
     try:
-        return tf.as_dtype(value.dtype).base_dtype
+        return tf.as_dtype(kind)
     except TypeError:
         return None
 
@@ -45,6 +54,12 @@ def leaves(values: Sequence[Any]) -> Iterator[Any]:
             yield value
 
 
+@lru_cache(maxsize=1024)
+def lossy(number: float) -> bool:
+    """Whether float32 would change a number."""
+    return number == number and float(np.float32(number)) != number
+
+
 DEEP = 12
 """Lines of the call stack between a schedule and the conversion in it, at most."""
 
@@ -52,9 +67,14 @@ DEEP = 12
 class Floats:
     """Between float32 and float64, past what is exchanged: the functions of TensorFlow as they were found."""
 
-    def __init__(self, tell: Tell) -> None:
-        self.tell, self.plainly = tell, Plainly()
+    def __init__(self, switch: Switch) -> None:
+        self.switch, self.tell, self.plainly = switch, switch.tell, Plainly()
         self.cast, self.convert = gen_math_ops.cast, tensor_conversion_registry.convert
+
+    @property
+    def off(self) -> bool:
+        """Whether TensorFlow is to do what it always does: no float64 run goes on, or a true float32 is being made."""
+        return not self.switch.on or self.plainly.on
 
     @contextmanager
     def as_it_is(self) -> Iterator[None]:
@@ -79,7 +99,11 @@ class Floats:
 
     def widened(self, value: Any) -> Any:
         """A tensor that is truly float32 as float64; anything else as it is."""
-        return self.up(value) if isinstance(value, core.Tensor) and kind_of(value) in WIDER else value
+        if type(value) is EAGER:
+            known = value._datatype_enum() in SINGLE
+        else:
+            known = isinstance(value, tf.Tensor) and value.dtype in WIDER
+        return self.up(value) if known and not self.off else value
 
     def meant(self, value: Any, dtype: Any) -> Any:
         """The dtype that numbers from Python are to have: what was asked for, or float64 where that is float32."""
@@ -103,14 +127,18 @@ class Floats:
         """Note numbers that float32 would have changed."""
         if isinstance(value, np.ndarray | np.generic) and value.dtype == np.float32:
             return
+        if type(value) is float:
+            if lossy(value):
+                self.tell("kept", f"{value!r} would be read as float32")
+            elif scheduled():
+                self.tell("kept", "a rate would be computed in float32")
+            return
         if any(kind_of(leaf) is not None for leaf in leaves([value])):
             return
         array = np.asarray(value)
         if array.dtype == np.float64 and (array.astype(np.float32) != array)[np.isfinite(array)].any():
             said = repr(float(array)) if array.ndim == 0 else f"an array of {array.size} numbers"
             self.tell("kept", f"{said} would be read as float32")
-        elif scheduled():
-            self.tell("kept", "a rate would be computed in float32")
 
 
 def scheduled() -> bool:

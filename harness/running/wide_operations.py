@@ -15,10 +15,9 @@ from tensorflow.python.eager import core, execute
 from tensorflow.python.framework import kernels, op_def_library, op_def_registry
 
 from harness.running.wide import Patch
-from harness.running.wide_floats import NARROWER, WIDER, Floats, kind_of, leaves
+from harness.running.wide_floats import EAGER, NARROWER, SINGLE, WIDER, Floats, kind_of, leaves
 
 FLOAT32, FLOAT64, RESOURCE = (kind.as_datatype_enum for kind in (tf.float32, tf.float64, tf.resource))
-SINGLE = (FLOAT32, tf.complex64.as_datatype_enum)
 
 CALLS = (
     "Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "While", "StatelessWhile", "If", "StatelessIf", "Case",
@@ -52,6 +51,12 @@ def single_only(operation: str) -> frozenset[str]:
         if any(FLOAT32 in kinds for kinds in taken) and all(kinds and FLOAT64 not in kinds for kinds in taken):
             never.add(name)
     return frozenset(never)
+
+
+@cache
+def takes_single(operation: str) -> bool:
+    """Whether some input of an operation can be nothing but float32."""
+    return any(fixed in SINGLE or attr in single_only(operation) for _, fixed, attr in inputs_of(operation))
 
 
 def held(handle: Any) -> Any:
@@ -91,7 +96,6 @@ def rejoined(value: Any, taken: list[Any]) -> Any:
 
 def patches(floats: Floats) -> list[Patch]:
     """What to put where in TensorFlow so that operations keep float64."""
-    eager = type(tf.constant(0))
     plain_run, plain_add = pywrap_tfe.TFE_Py_FastPathExecute, op_def_library._apply_op_helper
     plain_matching, plain_execute = execute.args_to_matching_eager, execute.execute
 
@@ -158,7 +162,7 @@ def patches(floats: Floats) -> list[Patch]:
 
     def run(context: Any, operation: str, name: Any, *args: Any) -> Any:
         """Every operation in eager mode."""
-        if floats.plainly.on:
+        if floats.off:
             return plain_run(context, operation, name, *args)
         if operation == "Bitcast":
             args = (bits(args[0], dict(zip(args[1::2], args[2::2], strict=False))["type"]), *args[1:])
@@ -170,7 +174,7 @@ def patches(floats: Floats) -> list[Patch]:
             made = mended(context, operation, name, args) if error.code in CODES else mended
             if made is mended:
                 raise
-        if type(made) is eager:
+        if type(made) is EAGER:
             return floats.up(made) if made._datatype_enum() in SINGLE else made
         if type(made) is list and operation not in CALLS:
             return [floats.widened(part) for part in made]
@@ -178,15 +182,15 @@ def patches(floats: Floats) -> list[Patch]:
 
     def matching(inputs: Any, *others: Any, **named: Any) -> Any:
         """Inputs of an eager operation that had to be converted first."""
-        if not floats.plainly.on and {kind_of(part) for part in inputs} & set(NARROWER):
+        if not floats.off and {kind_of(part) for part in inputs} & set(NARROWER):
             inputs = [floats.widened(part) for part in inputs]
         return plain_matching(inputs, *others, **named)
 
     def converted(op_name: Any, num_outputs: Any, inputs: Any, attrs: Any, ctx: Any, name: Any = None) -> Any:
         """An eager operation whose arguments had to be converted first; calls of functions pass."""
         operation = op_name.decode() if isinstance(op_name, bytes) else op_name
-        known = not floats.plainly.on and operation not in CALLS and len(inputs_of(operation)) == len(inputs) > 0
-        if known and any(fixed in SINGLE or attr in single_only(operation) for _, fixed, attr in inputs_of(operation)):
+        known = not floats.off and operation not in CALLS and len(inputs_of(operation)) == len(inputs) > 0
+        if known and takes_single(operation):
             inputs = fitted(operation, list(inputs))
             kinds = {
                 attr: part.dtype.as_datatype_enum
@@ -200,7 +204,7 @@ def patches(floats: Floats) -> list[Patch]:
 
     def add(operation: str, name: Any = None, **keywords: Any) -> Any:
         """Every operation while a graph is traced; what does not fit there might fail only when the graph runs."""
-        if floats.plainly.on:
+        if floats.off:
             return plain_add(operation, name, **keywords)
         names = [arg for arg, _, _ in inputs_of(operation) if arg in keywords]
         if operation == "Bitcast":

@@ -34,7 +34,7 @@ def made(floats: Floats) -> list[Patch]:
         def init(self: Any, initial_value: Any = None, *args: Any, **named: Any) -> Any:
             asked = named.get("dtype")
             wide = WIDER.get(tf.as_dtype(asked) if asked is not None else kind_of(initial_value))
-            if wide is not None and not floats.plainly.on:
+            if wide is not None and not floats.off:
                 floats.tell("kept", f"a variable is declared {NARROWER[wide].name}")
                 named["dtype"] = wide
             return plain(self, initial_value, *args, **named)
@@ -44,7 +44,7 @@ def made(floats: Floats) -> list[Patch]:
     def array(self: Any, dtype: Any, *args: Any, **named: Any) -> Any:
         """``tf.TensorArray``."""
         wide = WIDER.get(tf.as_dtype(dtype))
-        if wide is not None and not floats.plainly.on:
+        if wide is not None and not floats.off:
             floats.tell("kept", f"a TensorArray is declared {NARROWER[wide].name}")
             dtype = wide
         plain_array(self, dtype, *args, **named)
@@ -52,7 +52,7 @@ def made(floats: Floats) -> list[Patch]:
     def declared(plain: Callable[..., Any], position: int, default: Any) -> Callable[..., Any]:
         def make(*args: Any, **named: Any) -> Any:
             asked = args[position] if len(args) > position else named.get("dtype", default)
-            wide = None if asked is None or floats.plainly.on else WIDER.get(tf.as_dtype(asked))
+            wide = None if asked is None or floats.off else WIDER.get(tf.as_dtype(asked))
             if wide is not None and len(args) > position:
                 args = (*args[:position], wide, *args[position + 1 :])
             elif wide is not None:
@@ -67,6 +67,9 @@ def made(floats: Floats) -> list[Patch]:
             return plain_fill(value, shape, dtype)
 
     plain_array, plain_fill = tf.TensorArray.__init__, backprop._fast_fill
+    functions = {
+        getattr(tf, name): declared(getattr(tf, name), position, default) for name, position, default in DECLARED
+    }
     eager, lifted = resource_variable_ops.ResourceVariable, polymorphic_function.UnliftedInitializerVariable
     return [
         (eager, "_init_from_args", variable(eager._init_from_args)),
@@ -74,10 +77,11 @@ def made(floats: Floats) -> list[Patch]:
         (tf.TensorArray, "__init__", array),
         (backprop, "_fast_fill", fill),
         *(
-            (module, name, declared(getattr(tf, name), position, default))
-            for name, position, default in DECLARED
+            (module, name, functions[vars(module)[name]])
             for module in list(sys.modules.values())
-            if module is not None and vars(module).get(name) is getattr(tf, name)
+            if module is not None
+            for name, _, _ in DECLARED
+            if callable(vars(module).get(name)) and vars(module)[name] in functions
         ),
     ]
 
@@ -85,11 +89,14 @@ def made(floats: Floats) -> list[Patch]:
 def control(floats: Floats) -> list[Patch]:
     """Loops and branches, whose parts must agree on a dtype, and a division that looks at it first."""
 
+    def every(value: Any) -> Any:
+        return value if floats.off else tf.nest.map_structure(floats.widened, value)
+
     def loop(condition: Any, body: Any, loop_vars: Any, *others: Any, **named: Any) -> Any:
-        return plain_loop(condition, body, tf.nest.map_structure(floats.widened, loop_vars), *others, **named)
+        return plain_loop(condition, body, every(loop_vars), *others, **named)
 
     def branch(function: Callable[[], Any]) -> Callable[[], Any]:
-        return lambda: tf.nest.map_structure(floats.widened, function())
+        return lambda: every(function())
 
     def condition(pred: Any, true_fn: Any, false_fn: Any, *others: Any, **named: Any) -> Any:
         return plain_cond(pred, branch(true_fn), branch(false_fn), *others, **named)
@@ -98,7 +105,7 @@ def control(floats: Floats) -> list[Patch]:
         return plain_case(index, [branch(function) for function in branches], *others, **named)
 
     def quotient(x: Any, y: Any, name: Any = None) -> Any:
-        if {kind_of(x), kind_of(y)} & set(NARROWER):
+        if not floats.off and {kind_of(x), kind_of(y)} & set(NARROWER):
             x, y = floats.widened(x), floats.widened(y)
         return plain_quotient(x, y, name)
 
@@ -127,7 +134,7 @@ def signatures(floats: Floats) -> list[Patch]:
 
     def argument(self: Any, value: Any, context: Any) -> Any:
         """What a ``tf.function`` is called with, where it was traced in another precision."""
-        kind = kind_of(value) if isinstance(value, core.Tensor) else None
+        kind = kind_of(value) if isinstance(value, core.Tensor) and not floats.off else None
         if kind in WIDER and self.dtype == WIDER[kind]:
             value = floats.up(value)
         elif kind in NARROWER and self.dtype == NARROWER[kind]:
@@ -137,11 +144,13 @@ def signatures(floats: Floats) -> list[Patch]:
     def context(scope_type: Any = None) -> Any:
         """Functions traced in a wide run are no other run's, and none of theirs are this run's."""
         found = plain_context(scope_type)
-        return found._replace(context=("wide", found.context))
+        return found if floats.off else found._replace(context=("wide", found.context))
 
     def generator(self: Any, *args: Any, **named: Any) -> None:
         """A data set's generator gives float64, for its traced function does."""
-        if "output_signature" in named:
+        if floats.off:
+            pass
+        elif "output_signature" in named:
             named["output_signature"] = tf.nest.map_structure(wide, named["output_signature"])
         else:
             args = (*args[:4], tf.nest.map_structure(wide, args[4]), *args[5:])
@@ -149,19 +158,19 @@ def signatures(floats: Floats) -> list[Patch]:
 
     def element(spec: Any, tensors: Any) -> Any:
         """What a data set's function is given, which was float32 before the run could see it."""
-        return tf.nest.map_structure(floats.widened, plain_element(spec, tensors))
+        made = plain_element(spec, tensors)
+        return made if floats.off else tf.nest.map_structure(floats.widened, made)
 
     def returned(self: Any, value: Any, dtype: Any) -> Any:
         """What a ``tf.py_function`` hands back has the type that it was declared with."""
         found = plain_returned(self, value, dtype)
-        known = kind_of(found) == WIDER.get(tf.as_dtype(dtype), tf.resource)
+        known = not floats.off and kind_of(found) == WIDER.get(tf.as_dtype(dtype), tf.resource)
         return floats.down(found, "py_function declares it") if known else found
 
     def assert_type(tensor: Any, tf_type: Any, *others: Any, **named: Any) -> Any:
         asked = tf.as_dtype(tf_type)
-        return plain_assert(
-            tensor, WIDER[asked] if kind_of(tensor) == WIDER.get(asked, tf.resource) else asked, *others, **named
-        )
+        wide = tf.resource if floats.off else WIDER.get(asked, tf.resource)
+        return plain_assert(tensor, wide if kind_of(tensor) == wide else asked, *others, **named)
 
     plain_type, plain_context = function_type_utils.make_function_type, function_context.make_function_context
     plain_argument, plain_generator = tensor_module.TensorSpec.cast, from_generator_op._GeneratorDataset.__init__

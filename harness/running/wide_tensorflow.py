@@ -13,13 +13,13 @@ from tensorflow.python.ops import gen_math_ops
 from tensorflow.python.types import core
 
 from harness.running import wide_operations, wide_state
-from harness.running.wide import Patch, Tell
-from harness.running.wide_floats import NARROWER, SMALL, WIDER, Floats, kind_of
+from harness.running.wide import Patch, Switch
+from harness.running.wide_floats import EAGER, NARROWER, SMALL, WIDER, Floats, kind_of
 
 
-def patches(tell: Tell) -> list[Patch]:
+def patches(switch: Switch) -> list[Patch]:
     """What to put where in TensorFlow while a float64 run goes on."""
-    floats = Floats(tell)
+    floats = Floats(switch)
     return [*numbers(floats), *wide_operations.patches(floats), *wide_state.patches(floats)]
 
 
@@ -33,35 +33,35 @@ def numbers(floats: Floats) -> list[Patch]:
         accepted_result_types: Any = (core.Symbol,),
     ) -> Any:  # fmt: skip
         """``tf.convert_to_tensor``, and what every operation does to its inputs."""
-        rest = {"name": name, "as_ref": as_ref, "accepted_result_types": accepted_result_types}
         asked = dtype if dtype is not None else preferred_dtype
+        if floats.off or (type(value) is EAGER and (asked is None or value.dtype is asked)):
+            return plain_convert(value, dtype, name, as_ref, preferred_dtype, accepted_result_types)
         asked = None if asked is None else tf.as_dtype(asked).base_dtype
-        if floats.plainly.on or (asked is not None and asked not in WIDER and asked not in NARROWER):
-            return plain_convert(value, dtype, preferred_dtype=preferred_dtype, **rest)
+        if asked is not None and asked not in WIDER and asked not in NARROWER:
+            return plain_convert(value, dtype, name, as_ref, preferred_dtype, accepted_result_types)
         if asked is not None and kind_of(value) is not None:
-            made = plain_convert(value, **rest)
+            made = plain_convert(value, None, name, as_ref, None, accepted_result_types)
             if made.dtype == asked or NARROWER.get(made.dtype) == asked:
                 return made
             if WIDER.get(made.dtype) == asked:
                 return floats.up(made)
-            return plain_convert(made, dtype, preferred_dtype=preferred_dtype, **rest)
+            return plain_convert(made, dtype, name, as_ref, preferred_dtype, accepted_result_types)
         wide = floats.meant(value, asked) if isinstance(value, from_python) else WIDER.get(asked, asked)
-        if dtype is None and asked is not None:
-            return plain_convert(value, preferred_dtype=wide, **rest)
-        return plain_convert(value, wide, **rest)
+        hint = dtype is None and asked is not None
+        return plain_convert(value, None if hint else wide, name, as_ref, wide if hint else None, accepted_result_types)
 
     def constant(value: Any, dtype: Any, *others: Any, **named: Any) -> Any:
         """``tf.constant``."""
-        if not floats.plainly.on and isinstance(value, (int, *from_python)):
+        if not floats.off and isinstance(value, (int, *from_python)):
             dtype = floats.meant(value, dtype)
-        elif not floats.plainly.on and dtype is not None and kind_of(value) == WIDER.get(tf.as_dtype(dtype)):
+        elif not floats.off and dtype is not None and kind_of(value) == WIDER.get(tf.as_dtype(dtype)):
             dtype = None
         return plain_constant(value, dtype, *others, **named)
 
     def cast(x: Any, DstT: Any, Truncate: bool = False, name: Any = None) -> Any:  # noqa: N803  # TensorFlow's own names
         """``tf.cast`` of a tensor: one to float32 stays, or becomes, float64; one to fewer bits is done and noted."""
         target, source = tf.as_dtype(DstT).base_dtype, kind_of(x)
-        if floats.plainly.on or source is None:
+        if floats.off or source is None:
             return plain_cast(x, DstT, Truncate, name)
         if target in WIDER:
             if source.is_floating or source.is_complex:

@@ -7,7 +7,7 @@ Only Python entry points are exchanged, so what no one casts costs nothing: a fu
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.running.wide import Patch, Tell
+from harness.running.wide import Patch, Switch
 
 FACTORIES = (
     "arange", "as_tensor", "empty", "empty_like", "empty_strided", "eye", "full", "full_like", "linspace", "logspace",
@@ -41,12 +41,12 @@ STRICT_FUNCTIONAL = (
 """Functions that refuse tensors of different dtypes."""
 
 
-def patches(tell: Tell) -> list[Patch]:
+def patches(switch: Switch) -> list[Patch]:
     """What to put where in torch while a float64 run goes on."""
     import torch
     from torch.nn import functional
 
-    tensor = torch.Tensor
+    tensor, tell = torch.Tensor, switch.tell
     wider = {torch.float32: torch.float64, torch.complex64: torch.complex128}
     narrower = {wide: plain for plain, wide in wider.items()}
     names = {torch.float32: "float32", torch.complex64: "complex64"}
@@ -59,6 +59,8 @@ def patches(tell: Tell) -> list[Patch]:
 
     def to(self: Any, *args: Any, **named: Any) -> Any:
         """``Tensor.to``: a dtype of its own, by position or name, or another tensor's."""
+        if not switch.on:
+            return plain_to(self, *args, **named)
         for i, asked in enumerate(args):
             dtype = asked.dtype if isinstance(asked, tensor) and self.dtype in narrower else asked
             if isinstance(dtype, torch.dtype):
@@ -80,6 +82,8 @@ def patches(tell: Tell) -> list[Patch]:
 
     def as_float(self: Any, **named: Any) -> Any:
         """``Tensor.float``."""
+        if not switch.on:
+            return plain_float(self, **named)
         told(self, torch.float32)
         return plain_to(self, torch.float64, **named)
 
@@ -87,7 +91,7 @@ def patches(tell: Tell) -> list[Patch]:
         """``Tensor.type``, by dtype or by the name of a tensor type."""
         if dtype is None:
             return plain_type(self)
-        if dtype in (torch.float32, torch.FloatTensor, "torch.FloatTensor"):
+        if switch.on and dtype in (torch.float32, torch.FloatTensor, "torch.FloatTensor"):
             told(self, torch.float32)
             return plain_to(self, torch.float64)
         return plain_type(self, dtype, *args, **named)
@@ -96,7 +100,7 @@ def patches(tell: Tell) -> list[Patch]:
         plain = getattr(tensor, name)
 
         def cast(self: Any, *args: Any, **named: Any) -> Any:
-            if self.dtype in narrower:
+            if switch.on and self.dtype in narrower:
                 tell("narrow", f"float64 is cast to {what}")
             return plain(self, *args, **named)
 
@@ -105,7 +109,7 @@ def patches(tell: Tell) -> list[Patch]:
     def view(self: Any, *args: Any, **named: Any) -> Any:
         """``Tensor.view``: bits that were written for the four bytes of a float32 are taken from one."""
         asked = args[0] if args else named.get("dtype")
-        if isinstance(asked, torch.dtype) and asked.itemsize == 4 and self.dtype is torch.float64:
+        if switch.on and isinstance(asked, torch.dtype) and asked.itemsize == 4 and self.dtype is torch.float64:
             tell("narrow", "float64 is cast to float32: its bits are taken")
             self = plain_to(self, torch.float32)
         return plain_view(self, *args, **named)
@@ -115,7 +119,7 @@ def patches(tell: Tell) -> list[Patch]:
 
         def wide(*args: Any, **named: Any) -> Any:
             asked = named.get("dtype")
-            if asked in wider and named.get("out") is None:
+            if asked is not None and switch.on and asked in wider and named.get("out") is None:
                 source = args[0] if args and isinstance(args[0], tensor) else None
                 if name in ("as_tensor", "asarray") and source is not None and source.dtype == asked:
                     return plain(*args, **named)
@@ -131,7 +135,7 @@ def patches(tell: Tell) -> list[Patch]:
 
         def wide(*args: Any, **named: Any) -> Any:
             asked = named.get("dtype")
-            if asked not in wider or named.get("out") is not None:
+            if not switch.on or asked not in wider or named.get("out") is not None:
                 return plain(*args, **named)
             tell("kept", f"{name} is asked for {names[asked]}")
             learns = named.pop("requires_grad", False)
@@ -147,6 +151,8 @@ def patches(tell: Tell) -> list[Patch]:
             try:
                 return plain(*args, **named)
             except RuntimeError:
+                if not switch.on:
+                    raise
                 kinds = set(dtypes((args, named)))
                 if into and args[0].dtype in wider and wider[args[0].dtype] in kinds:
                     tell("narrow", f"float64 is cast to float32: {name} writes into float32")
@@ -176,12 +182,12 @@ def patches(tell: Tell) -> list[Patch]:
 
     def set_default(dtype: Any) -> None:
         """``torch.set_default_dtype``: float32 is what a float64 run is asked not to be."""
-        if dtype is torch.float32:
+        if switch.on and dtype is torch.float32:
             tell("kept", "the default dtype is set to float32")
             dtype = torch.float64
         plain_set(dtype)
 
-    plain_type, plain_view = tensor.type, tensor.view
+    plain_float, plain_type, plain_view = tensor.float, tensor.type, tensor.view
     found: list[Patch] = [
         (tensor, "to", to),
         (tensor, "float", as_float),

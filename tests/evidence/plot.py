@@ -27,16 +27,16 @@ FLOOR = 3e-18
 
 def excess_by_step() -> dict[str, tuple[float, ...]]:
     """The largest excess of each step, by what was run."""
-    worker = Worker()
+    twinloop_worker = Worker()
     asked = {
         "right": Request(PAIR, epochs=EPOCHS),
         "epsilon": Request(PAIR, "plain_keras", epochs=EPOCHS),
         "rate": Request(PAIR, edits=BY_A_MILLIONTH, epochs=EPOCHS),
     }
     try:
-        return {name: worker.ask(request).series["excess"] for name, request in asked.items()}
+        return {name: twinloop_worker.ask(request).series["excess"] for name, request in asked.items()}
     finally:
-        worker.close()
+        twinloop_worker.close()
 
 
 def draw(file: Path) -> None:

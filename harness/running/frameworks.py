@@ -57,6 +57,9 @@ class Framework(Protocol):
     def address(self, target: Any) -> int:
         """Where a tensor's numbers lie, if they can lie elsewhere at the next step; 0 for a variable."""
 
+    def lives(self, target: Any) -> bool:
+        """Whether a tensor is what a model or an optimizer holds, and no copy of it."""
+
     def write(self, target: Any, array: Array) -> None:
         """Put values into a live tensor or variable."""
 

@@ -69,6 +69,10 @@ class TensorFlow:
         del target
         return 0
 
+    def lives(self, target: Any) -> bool:
+        """See Framework."""
+        return self.writable(target)
+
     def write(self, target: Any, array: Array) -> None:
         """See Framework."""
         target.assign(in_precision(array, self.precision))

@@ -1,5 +1,7 @@
 """PyTorch, as a process that runs one of its loops needs it."""
 
+import gc
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -53,6 +55,10 @@ class Torch:
         """See Framework."""
         return target.untyped_storage().data_ptr()
 
+    def lives(self, target: Any) -> bool:
+        """See Framework."""
+        return self.address(target) in {tensor.untyped_storage().data_ptr() for tensor in held()}
+
     def write(self, target: Any, array: Array) -> None:
         """See Framework."""
         target.detach().copy_(self.tensor(array))
@@ -64,3 +70,14 @@ class Torch:
     def fresh(self) -> bool:
         """See Framework."""
         return False
+
+
+def held() -> Iterator[torch.Tensor]:
+    """The parameters and buffers of every module, and the state of every optimizer, in this process."""
+    for thing in gc.get_objects():
+        if isinstance(thing, torch.nn.Module):
+            yield from thing.parameters(recurse=False)
+            yield from thing.buffers(recurse=False)
+        elif isinstance(thing, torch.optim.Optimizer):
+            for state in thing.state.values():
+                yield from (value for value in state.values() if isinstance(value, torch.Tensor))

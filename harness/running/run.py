@@ -171,6 +171,8 @@ class Run:
                 raise self._failed(message, back=1)
             # The tensor is kept, so that its memory cannot be given to the next copy of it.
             first = self.written.setdefault(name, target)
+            if self.framework.address(first) != self.framework.address(target) and self.framework.lives(target):
+                first = self.written[name] = target  # a restart has built the model and its optimizer anew
             if self.framework.address(first) != self.framework.address(target):
                 message = (
                     f"{name} is another tensor than at the step before, a copy perhaps, so --resync cannot write to "

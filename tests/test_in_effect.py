@@ -94,8 +94,8 @@ IN_EFFECT: dict[str, tuple[str, tuple[Any, ...], str, tuple[str, tuple[str, ...]
                 f"        centers, contexts, negatives = centers[::-1], contexts[::-1], negatives[::-1]\n{CALL}",
             ),
         ),
-        "step 1, outputs/near",
-        ("order", ("outputs/near",), None),
+        "step 0, batch/0",
+        ("order", ("batch/0",), None),
     ),
     "a gradient four times too large, clipped away": (
         "clip_global_norm",

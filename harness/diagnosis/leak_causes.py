@@ -1,5 +1,6 @@
 """Which of the float32 leaks in a float64 run explain a difference: the run once more, watched, and with the leaks moved."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,9 @@ from harness.oracle.evidence import Evidence, Report
 from harness.running.lockstep import End, lockstep
 from harness.running.start import SIDES, Leak, LoopError, RunSpec, Side, Start, Watching
 from harness.verdict import Difference
+
+METRIC = re.compile(r"\bmetric|_metric")
+"""Functions and files of metrics, in what a leak went through."""
 
 Harmless = tuple[float, ...]
 """Numbers that are float32 by right."""
@@ -53,7 +57,7 @@ def suspects(seen: Evidence, first: Difference, report: Report, harmless: Harmle
 
 def concerns(first: Difference, leak: Leak) -> bool:
     """Whether a leak can have to do with a difference: one in a metric only with one of a metric."""
-    of_metric = any(word.endswith("_metric") or word.startswith("metric") for word in leak.through.split())
+    of_metric = METRIC.search(leak.through) is not None
     return stage_of(first.tensor) == "metrics" or not of_metric
 
 

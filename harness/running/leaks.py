@@ -5,7 +5,7 @@ small difference in the mathematics. It is told apart by running again with what
 little: a tensor that does not move has nothing to do with it.
 """
 
-import traceback
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,8 @@ import numpy as np
 
 from harness.contract.recipes import BITS
 from harness.running.start import Leak, Watched
+from harness.running.wide import place as named
+from harness.running.wide import stack, whose
 
 MOVED = 1 + 2.0**-30
 """What comes back from float32 is multiplied by this, to see what it reaches."""
@@ -22,8 +24,8 @@ MOVED = 1 + 2.0**-30
 OURS = (("running", "on_torch.py"), ("running", "on_tensorflow.py"))
 """Where batches and weights become tensors, which is no part of the training."""
 
-PLUMBING = ("error_handler", "__call__", "cast", "convert_to_tensor", "wrapper")
-"""Functions of Keras that everything goes through, so that naming them says nothing."""
+MAKERS = ("on_torch.py", "on_tensorflow.py")
+"""Where batches and weights become tensors."""
 
 
 class Watch:
@@ -146,22 +148,14 @@ def shortest(value: Any) -> str:
 
 
 def place() -> tuple[str, str]:
-    """The line that is to blame: the user's own, and the framework's function that it went through, if any.
+    """The line that is to blame: the user's own, and the library's function that it went through, if any.
 
     Two empty texts for what is no part of the training: initial values that the weights replace, and batches being made.
     """
-    frames = [frame for frame in traceback.extract_stack() if "importlib" not in frame.filename]
-    library = [frame for frame in frames if "site-packages" in frame.filename]
-    own = [
-        i for i, frame in enumerate(frames) if Path(frame.filename).name.startswith(("torch_loop", "tensorflow_loop"))
-    ]
-    beyond = [Path(frame.filename) for frame in frames[own[-1] if own else 0 :]]
-    if any(path.parts[-2:] in OURS or "initializers" in path.parts for path in beyond):
+    lines = list(stack(sys._getframe(2)))
+    made = next((i for i, (file, _, _) in enumerate(lines) if whose(file) == "own"), len(lines))
+    if any(Path(file).name in MAKERS for file, _, _ in lines[:made]):
         return "", ""
-    through = next(
-        (frame for frame in reversed(library) if "keras" in frame.filename and frame.name not in PLUMBING), None
-    )
-    if through is not None and through.name == "signbit":
-        return "", ""  # a sign survives any cast
-    line = f"{Path(frames[own[-1]].filename).name}:{frames[own[-1]].lineno}" if own else "outside the loop"
-    return line, f"{through.name} in {Path(through.filename).name}" if through else ""
+    line, through = named(iter(lines))
+    # A sign survives any cast.
+    return ("", "") if through.startswith("signbit ") else (line, through)

@@ -36,7 +36,7 @@ class Leak:
     through: str = ""
 
     def __str__(self) -> str:
-        return f"{self.what}, {self.line}" + (f" ({self.through})" if self.through else "")
+        return f"{self.what}, {self.line}" + (f", in {self.through}" if self.through else "")
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from results import read  # noqa: E402
 
 GROUPS = {
     "Optimizers": "adadelta adagrad adam_regression adamw_groups amsgrad nadam rmsprop_centered sgd_dampening sgd_nesterov",
-    "Loop mechanics": "bfloat16_mixed clip_global_norm data_parallel ema_weights frozen_backbone gradient_accumulation "
-    "plateau_schedule sharpness_aware train_eval_metrics warmup_cosine",
+    "Loop mechanics": "bfloat16_mixed clip_global_norm data_parallel ema_weights float16_loss_scaling frozen_backbone "
+    "gradient_accumulation plateau_schedule sharpness_aware train_eval_metrics warmup_cosine",
     "Vision": "convnet_batchnorm mobilenet_block residual_net unet vision_transformer",
     "Sequence": "ctc_speech gpt gru_tagger lstm_classifier lstm_language_model masked_language_model seq2seq_attention "
     "temporal_convolution transformer_block",

@@ -9,7 +9,7 @@ import pytest
 from lazily import faithful, keras, tf, torch
 
 from harness import Port
-from harness.contract.record import copied
+from harness.contract.record import copied, opened
 
 X = np.random.default_rng(0).standard_normal((4, 5, 3)).astype("f4")
 
@@ -60,7 +60,7 @@ def trained(rows: Any, layer: Any, module: Any, gates: dict[str, str]) -> tuple[
         "slots": {slot: {name: theirs.state[p][slot] for name, p in named.items()} for slot in ("exp_avg", "step")},
         "params": named,
     }
-    return copied(left)[0], copied(right)[0]
+    return opened(left, lambda value: value.detach().numpy())[0], copied(right)[0]
 
 
 @pytest.mark.parametrize("name", ["GRU", "LSTM"])

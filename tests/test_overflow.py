@@ -98,6 +98,25 @@ def test_a_loss_that_is_never_a_number_is_no_agreement() -> None:
     assert outcome(never, never).status == "INCONCLUSIVE"
 
 
+def test_steps_that_are_skipped_may_last_to_the_end() -> None:
+    """Under a loss scale that is too high the last steps may all be skipped: the parameters stay what they were."""
+    kept: dict[str, Any] = {}
+
+    def put(record: dict[str, Any], step: int, dtype: Any) -> None:
+        if step <= AT:
+            kept[dtype] = {name: array.copy() for name, array in record["params"].items()}
+        else:
+            record["grads"]["weight"] = record["grads"]["weight"] * dtype(np.inf)
+            record["params"] = {name: array.copy() for name, array in kept[dtype].items()}
+
+    def skipped(problem: Any, dtype: Any) -> Any:
+        return changed(training, put)(problem, dtype)
+
+    seen = outcome(skipped, skipped)
+    assert seen.status == "EQUIVALENT", seen.sentence
+    assert len(notes(seen)) == 1
+
+
 def test_an_infinite_gradient_leaves_no_room_for_a_mistake_after_it() -> None:
     """The group that it is measured beside is not infinite from then on."""
 

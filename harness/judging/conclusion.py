@@ -102,9 +102,9 @@ def worst(seen: Evidence) -> tuple[str, float]:
 
 
 def never_recovers(seen: Evidence) -> Difference | None:
-    """The first of several steps with NaN or infinity that last to the end: these were not skipped, there is no way back."""
+    """The first of several steps with NaN or infinity that last to the end, if they were not skipped: there is no way back."""
     step = seen.steps
-    while step - 1 in seen.oracle.overflows:
+    while step - 1 in seen.oracle.unskipped:
         step -= 1
     return seen.oracle.overflows[step] if step < seen.steps - 1 else None
 

@@ -120,6 +120,7 @@ class Oracle:
         self.names: list[str] = []
         self.not_finite: Difference | None = None
         self.overflows: dict[int, Difference] = {}
+        self.unskipped: set[int] = set()
         self.series = Series()
         self.recorded, self._now = Recorded(), dict[str, float]()
         self._before: Record = {}
@@ -153,6 +154,8 @@ class Oracle:
                     track = self.tracks[name]
                     self._now[name] = LARGEST * (track.excess == LARGEST and track.excess_step == step)
             self._note_uniform(left)
+            if step in self.overflows and not self._stood(left):
+                self.unskipped.add(step)
             self.recorded.add(self._now)
             self._now = {}
         losses = [track for name, track in self.tracks.items() if stage_of(name) == "loss"]
@@ -184,6 +187,12 @@ class Oracle:
         self._previous = kept(left), kept(right)
         params = {name: array for name, array in self._previous[0].items() if stage_of(name) == "params"}
         self._before = params or self._before
+
+    def _stood(self, left: Record) -> bool:
+        """Whether the parameters are those of the step before, as in a step that is skipped."""
+        before = {name: array for name, array in self._before.items() if array is not None}
+        now = {name: array for name, array in left.items() if array is not None and name in before}
+        return bool(now) and all(np.array_equal(before[name], array) for name, array in now.items())
 
     def _note_uniform(self, left: Record) -> None:
         """Which matrices have held one number only at every step so far."""

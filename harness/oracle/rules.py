@@ -25,7 +25,7 @@ class Rule:
     left, right: the runs that are judged. narrow: the float32 runs that measure their rounding, where that is how it is
     measured. nudged: the runs from weights one unit off that measure it elsewhere.
     threshold: an excess above it is a difference. unit: the largest relative error of one rounding in the runs that measure.
-    shrink: by how much rounding is less in the runs that are judged. column: the rule in a table's cell.
+    shrink: by how much rounding is less in the runs that are judged.
     """
 
     name: RuleName
@@ -36,7 +36,6 @@ class Rule:
     threshold: float
     unit: float
     shrink: float
-    column: str
 
     @property
     def specs(self) -> tuple[RunSpec, ...]:
@@ -49,20 +48,20 @@ class Rule:
         return bool(self.narrow)
 
 
-def _single(precision: Precision, unit: float, column: str) -> Rule:
+def _single(precision: Precision, unit: float) -> Rule:
     left, right = (RunSpec(side, precision) for side in SIDES)
     nudged = tuple(replace(left, nudge=number) for number in range(1, NUDGES + 1))
     name: RuleName = "nudged float32" if precision == "float32" else "nudged float64"
-    return Rule(name, left, right, (), nudged, WEAKER_THRESHOLD, unit, 1.0, column)
+    return Rule(name, left, right, (), nudged, WEAKER_THRESHOLD, unit, 1.0)
 
 
 FOUR_RUNS = Rule(
     "four runs", RunSpec("torch", "float64"), RunSpec("tensorflow", "float64"),
     (RunSpec("torch", "float32"), RunSpec("tensorflow", "float32")), (),
-    THRESHOLD, UNIT32, SHRINK, "",
+    THRESHOLD, UNIT32, SHRINK,
 )  # fmt: skip
-FLOAT32 = _single("float32", UNIT32, "float32 only")
-FLOAT64 = _single("float64", UNIT64, "float64 only")
+FLOAT32 = _single("float32", UNIT32)
+FLOAT64 = _single("float64", UNIT64)
 RULES = {rule.name: rule for rule in (FOUR_RUNS, FLOAT32, FLOAT64)}
 ASKED = {"both": FOUR_RUNS, "float32": FLOAT32, "float64": FLOAT64}
 """The rule for what ``--dtype`` names."""

@@ -29,6 +29,8 @@ def train(weights, batches, *, lr, momentum, weight_decay, max_norm):
         momentum=momentum,
         weight_decay=weight_decay,
     )
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(x, y):

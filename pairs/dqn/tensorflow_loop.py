@@ -45,6 +45,8 @@ def train(weights, batches, *, lr, discount, sync_every):
     smooth_l1_loss = keras.losses.Huber(delta=1.0)
     # Keras' Adam adds epsilon to a root that is not yet bias-corrected.
     optimizer = faithful.Adam(lr=lr)
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(batch):

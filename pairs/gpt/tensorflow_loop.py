@@ -82,6 +82,8 @@ def train(weights, batches, *, lr, betas, weight_decay, max_norm):
     no_decay = [v for v in port.variables if len(v.shape) < 2]
     optimizer = faithful.AdamW(lr=lr, betas=betas, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(var_list=no_decay)
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(x, y):

@@ -30,6 +30,8 @@ def train(weights, batches, *, lr):
     criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Keras' own Adam squares a repeated token's gradients one by one.
     optimizer = faithful.Adam(lr=lr)
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(tokens, label):

@@ -26,6 +26,8 @@ def train(weights, batches, *, lr, betas):
     port.load(weights)
     # Keras' Adam squares every occurrence of a repeated id by itself.
     optimizer = faithful.Adam(lr=lr, betas=betas)
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(centers, contexts, negatives):

@@ -40,6 +40,8 @@ def train(weights, batches, *, lr, momentum, batch_size, order):
     accuracy = keras.metrics.SparseCategoricalAccuracy()
     batches_per_epoch = -(-len(order[0]) // batch_size)
     held_out = batches_per_epoch // 4
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(y, x, keep):

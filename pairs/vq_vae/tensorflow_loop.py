@@ -51,6 +51,8 @@ def train(weights, batches, *, lr, beta):
     criterion = keras.losses.MeanSquaredError()
     # Keras' Adam squares each occurrence of a repeated code by itself.
     optimizer = faithful.Adam(lr=lr)
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     @tf.function
     def train_step(x):

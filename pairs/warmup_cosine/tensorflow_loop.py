@@ -37,6 +37,8 @@ def train(
         lr=lr,
         weight_decay=weight_decay,
     )
+    # Built here, for a step that makes variables is traced twice.
+    optimizer.build(port.variables)
 
     def factor(step):
         if step < warmup_steps:

@@ -49,6 +49,9 @@ def train(weights, batches, *, lr, betas, penalty_weight):
     # Keras' Adam adds epsilon before the bias correction.
     g_optimizer = faithful.Adam(lr, betas)
     c_optimizer = faithful.Adam(lr, betas)
+    # Built here, for a step that makes variables is traced twice.
+    g_optimizer.build(g_port.variables)
+    c_optimizer.build(c_port.variables)
 
     @tf.function
     def critic_step(points, latent, mix):

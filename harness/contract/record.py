@@ -40,11 +40,11 @@ def lent(value: Any, lend: Lend = dense) -> Array:
     bfloat16 becomes float32, which holds every value of it. Raises TypeError for anything that holds no numbers.
     """
     array = value.numpy(lend) if isinstance(value, View) else lend(value)
+    if array.dtype.kind in "fiubc":
+        return array
     if array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
-    if array.dtype.kind not in "fiubc":
-        raise TypeError(f"{type(value).__name__} holds no numbers")
-    return array
+        return array.astype(np.float32)
+    raise TypeError(f"{type(value).__name__} holds no numbers")
 
 
 def opened(record: Any, lend: Lend = dense, *, curve: str = "loss") -> tuple[Record, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.ops import EagerTensor
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
@@ -15,6 +16,7 @@ from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import LegacyKeras
 from harness.running.start import Precision
+from harness.running.wide import SWITCHES
 
 
 class TensorFlow:
@@ -35,6 +37,7 @@ class TensorFlow:
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
+        SWITCHES["tensorflow"].made()  # before the fork, once for all runs
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
 
@@ -57,8 +60,8 @@ class TensorFlow:
             value = value.value
         if isinstance(value, tf.Variable):
             value = value.read_value()
-        array = np.asarray(value) if isinstance(value, tf.Tensor) else dense(value)
-        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+        array = np.asarray(value) if type(value) is EagerTensor or isinstance(value, tf.Tensor) else dense(value)
+        return array.astype(np.float32) if array.dtype.kind == "V" else array
 
     def writable(self, target: Any) -> bool:
         """See Framework."""

@@ -13,6 +13,7 @@ from harness.contract.recipes import Array
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.start import Precision
+from harness.running.wide import SWITCHES
 
 
 class Torch:
@@ -25,6 +26,7 @@ class Torch:
         torch.use_deterministic_algorithms(True)
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
         self.precision: Precision = "float32"
+        SWITCHES["torch"].made()  # before the fork, once for all runs
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework."""

@@ -69,17 +69,22 @@ class Switch:
         if self.now is not None:
             self.now.note(kind, what, *place(stack(sys._getframe(1))))
 
+    def made(self) -> list[Patch]:
+        """What is to be exchanged, made at the first call: in a tenth of a second, and without running an operation."""
+        if self.patches is None:
+            if self.side == "torch":
+                from harness.running.wide_torch import patches
+            else:
+                from harness.running.wide_tensorflow import patches
+            self.patches = patches(self)
+        return self.patches
+
     def put(self, run: "Wide") -> None:
         """Exchange the attributes, if no run has done so."""
         if not self.runs:
-            if self.patches is None:
-                if self.side == "torch":
-                    from harness.running.wide_torch import patches
-                else:
-                    from harness.running.wide_tensorflow import patches
-                self.patches = patches(self)
-            self.was = [(owner, name, vars(owner).get(name, MISSING)) for owner, name, _ in self.patches]
-            for owner, name, new in self.patches:
+            made = self.made()
+            self.was = [(owner, name, vars(owner).get(name, MISSING)) for owner, name, _ in made]
+            for owner, name, new in made:
                 setattr(owner, name, new)
         self.runs.add(id(run))
 

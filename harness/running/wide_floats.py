@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import tensor_conversion_registry
+from tensorflow.python.framework import ops, tensor_conversion_registry
 from tensorflow.python.ops import gen_math_ops
 
 from harness.running.wide import Switch
@@ -23,7 +23,7 @@ SMALL = (tf.float16, tf.bfloat16, tf.int8, tf.uint8, tf.int16, tf.uint16)
 """Dtypes that nobody casts to for want of a better default."""
 
 
-EAGER = type(tf.constant(0))
+EAGER = ops.EagerTensor
 
 
 class Plainly(threading.local):

@@ -1,17 +1,20 @@
 """The process that judges: requests come in as JSON lines, progress and verdicts go out as JSON lines.
 
 It loads no framework and runs no loop; its engine does, in processes of their own. What it does load is a pair's scenario,
-so that every request is judged in a process of its own too, forked from this one: nothing that a scenario changes is there
-when the next pair is judged.
+so that every pair is judged in a process of its own too, forked from this one: nothing that a scenario changes is there when
+the next pair is judged. Requests for one pair that follow each other are judged by one such process, which keeps those of
+its loops' processes that another loop cannot tell from new ones.
 """
 
 import faulthandler
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -23,6 +26,7 @@ from harness.judging.judge import judge
 from harness.running.engine import Engine
 from harness.running.messages import Event, Request
 from harness.running.nurseries import how
+from harness.running.pairs import Pair
 from harness.verdict import Finding, Verdict, finite
 
 
@@ -35,26 +39,82 @@ class Speaker:
         self.said: tuple[str, int, str] = ("", 0, "")
         threading.Thread(target=self._beat, daemon=True).start()
 
-    def say(self, event: Event) -> None:
-        """Write one event at once."""
-        line = msgspec.json.encode(finite(msgspec.to_builtins(event))) + b"\n"
+    def begin(self) -> None:
+        """Say that a request is being judged, and from now on how far that is."""
+        self._write(Event(ready=True))
+        self.progress = Event(doing="starting")
+
+    def end(self, outcome: Event) -> None:
+        """Say what it has come to, and nothing more."""
         with self.lock:
-            self.stream.write(line)
-            self.stream.flush()
+            self.progress = None
+        self._write(outcome)
 
     def note(self, doing: str, step: int, total: int) -> None:
         """Remember how far the work is; cheap enough for every step."""
         self.progress = Event(doing=doing, step=step, total=total)
 
+    def _write(self, event: Event) -> None:
+        line = msgspec.json.encode(finite(msgspec.to_builtins(event))) + b"\n"
+        with self.lock:
+            self._put(line)
+
+    def _put(self, line: bytes) -> None:
+        self.stream.write(line)
+        self.stream.flush()
+
     def _beat(self) -> None:
         pause = threading.Event()
         while not pause.wait(0.1):
-            progress = self.progress or Event(doing="starting")
-            now = (progress.doing, progress.step, self.engine.at)
-            if now != self.said:
+            with self.lock:
+                progress, at = self.progress, self.engine.at
+                if progress is None or (now := (progress.doing, progress.step, at)) == self.said:
+                    continue
                 self.said = now
-                progress.at = self.engine.at
-                self.say(progress)
+                progress.at = at
+                self._put(msgspec.json.encode(progress) + b"\n")
+
+
+class Judging:
+    """The process that judges one pair, from the side of the one that has forked it."""
+
+    def __init__(self, pair: Pair, engine: Engine, events: IO[bytes]) -> None:
+        self.pair = pair
+        self.end, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if not self.pid:
+            self.end.close()
+            serve(theirs, engine, events)
+        theirs.close()
+        self.process = os.pidfd_open(self.pid)
+
+    def judge(self, line: bytes, requests: IO[bytes]) -> str:
+        """Have it answer one request; how it ended, if it did. It is ended here if whoever asked is gone."""
+        poll = select.poll()
+        poll.register(requests, 0)  # nothing but that the other end was closed
+        for end in (self.end, self.process):
+            poll.register(end, select.POLLIN)
+        with suppress(OSError):
+            self.end.sendall(line)
+        ready = dict(poll.poll())
+        if requests.fileno() in ready:
+            os.kill(self.pid, signal.SIGKILL)
+        elif self.end.fileno() in ready and self._answers():
+            return ""
+        return self.ended()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.end.recv(1))
+        except ConnectionResetError:
+            return False
+
+    def ended(self) -> str:
+        """How it ended, now that nothing more is asked of it."""
+        self.end.close()
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.process)
+        return how(code)
 
 
 def main(silence: float) -> None:
@@ -66,46 +126,42 @@ def main(silence: float) -> None:
         os.dup2(nothing.fileno(), 0)  # a scenario that asks for input gets an end of file, not the next request
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     engine = Engine(silence=silence)
+    judging: Judging | None = None
     for line in requests:
         request = msgspec.json.decode(line, type=Request)
+        if judging is not None and (judging.pair, engine.threads) != (request.pair, request.threads):
+            judging.ended()
+            engine.sweep()
+            judging = None
         if request.threads != engine.threads:
             engine.close()
             engine = Engine(request.threads, silence)
         _ = engine.header  # waits for the frameworks
-        judging = os.fork()
-        if not judging:
-            serve(request, engine, events)
-        code = ended(judging, requests)
-        engine.sweep()
-        if code:
-            events.write(msgspec.json.encode(Event(died=how(code))) + b"\n")
+        judging = judging or Judging(request.pair, engine, events)
+        if died := judging.judge(line, requests):
+            judging = None
+            engine.sweep()
+            events.write(msgspec.json.encode(Event(died=died)) + b"\n")
             events.flush()
+    if judging is not None:
+        judging.ended()
     engine.close()
 
 
-def ended(judging: int, requests: IO[bytes]) -> int:
-    """How a process ended; it is ended here if whoever asked is gone."""
-    poll = select.poll()
-    poll.register(requests, 0)  # nothing but that the other end was closed
-    process = os.pidfd_open(judging)
-    poll.register(process, select.POLLIN)
-    if requests.fileno() in dict(poll.poll()):
-        os.kill(judging, signal.SIGKILL)
-    os.close(process)
-    return os.waitstatus_to_exitcode(os.waitpid(judging, 0)[1])
-
-
-def serve(request: Request, engine: Engine, events: IO[bytes]) -> None:
-    """Answer one request in this process, and end it."""
+def serve(end: socket.socket, engine: Engine, events: IO[bytes]) -> None:
+    """Answer requests for one pair in this process, until no more are made, and end it."""
     code = 1
     try:
         speaker = Speaker(events, engine)
-        speaker.say(Event(ready=True))
-        try:
-            outcome = Event(verdict=replace(judged(request, engine, speaker), options=request.options))
-        except UsageError as error:
-            outcome = Event(usage=str(error))
-        speaker.say(outcome)
+        for line in end.makefile("rb"):
+            request = msgspec.json.decode(line, type=Request)
+            speaker.begin()
+            try:
+                outcome = Event(verdict=replace(judged(request, engine, speaker), options=request.options))
+            except UsageError as error:
+                outcome = Event(usage=str(error))
+            speaker.end(outcome)
+            end.sendall(b".")
         code = 0
     except BaseException:  # noqa: BLE001  # nobody above could say it
         traceback.print_exc()

@@ -41,6 +41,7 @@ class Engine:
         """Start the nurseries that are not there, both at once."""
         for side in SIDES:
             if side in self.nurseries and not self.nurseries[side].alive:
+                self._leave()
                 self.nurseries.pop(side).close()
             if side not in self.nurseries:
                 self.nurseries[side] = Nursery(side, self.threads, warm=self.warm)
@@ -64,28 +65,39 @@ class Engine:
 
     @contextmanager
     def pair(self, pair: Pair, *, resync: bool = False) -> Iterator[Start]:
-        """What starts the pair's runs; at the end, all their processes have ended. What the loops printed is in ``printed``.
+        """What starts the pair's runs; at the end, all their loops have ended. What the loops printed is in ``printed``.
 
+        A process in which nothing is left of its loops waits for the same pair's next one; another pair ends it.
         resync: values may be written into a loop's tensors after each of its steps, so that none is begun before.
         """
         self.begin()
         for side in SIDES:
             self.nursery(side)  # no run's time is spent on what another's framework takes to load
         self.printed = Printed()
-        runs = Runs(pair, self.nursery, self.silence, resync=resync)
-        self.runs = runs
+        if self.runs is None or self.runs.pair != pair:
+            self._leave()
+            self.runs = Runs(pair, self.nursery, self.silence)
+        runs = self.runs
+        runs.resync = resync
         try:
             yield runs.start
         finally:
             self.printed = runs.end()
 
+    def _leave(self) -> None:
+        """End the processes that wait for the last pair's next problem."""
+        if self.runs is not None:
+            self.runs.close()
+            self.runs = None
+
     def sweep(self) -> None:
-        """End every run's process."""
+        """End every run's process, whoever has asked for it."""
         for nursery in self.nurseries.values():
             nursery.sweep()
 
     def close(self) -> None:
         """End all processes."""
+        self._leave()
         while self.nurseries:
             _, nursery = self.nurseries.popitem()
             nursery.close()

@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 
 from harness.running import wire
@@ -58,14 +59,16 @@ class Nursery:
             raise RuntimeError(f"{self.side} could not be loaded:\n{said}")
         self.versions, self.how = packet.data
 
-    def sweep(self) -> None:
-        """End whatever it has forked, and whatever that has started; returns when nothing is left."""
+    def sweep(self, spared: Collection[int] = ()) -> list[wire.Packet]:
+        """End what it has forked, but for these tickets, and whatever that has started; what it said until that was done."""
+        said: list[wire.Packet] = []
         if not self.versions:
-            return  # it is still loading, and has forked nothing
+            return said  # it is still loading, and has forked nothing
         with suppress(OSError):
-            wire.send(self.end, wire.SWEEP)
+            wire.tell(self.end, wire.SWEEP, list(spared))
             while (packet := wire.receive(self.end)) is not None and packet.kind != wire.SWEPT:
-                pass
+                said.append(packet)
+        return said
 
     def close(self) -> None:
         """End it, with all that it has forked."""

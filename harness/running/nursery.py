@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Collection
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +65,7 @@ class Nursery:
     def obey(self, packet: wire.Packet) -> None:
         """Do one thing that was asked for."""
         if packet.kind == wire.SWEEP:
-            self.sweep()
+            self.sweep(packet.data)
             wire.send(self.end, wire.SWEPT)
             return
         ticket = packet.data
@@ -129,18 +130,15 @@ class Nursery:
             if pid in self.living:
                 wire.tell(self.end, wire.GONE, [self.living.pop(pid), os.waitstatus_to_exitcode(status)])
 
-    def sweep(self) -> None:
-        """End everything below this process, and return when nothing is left."""
-        while True:
-            for pid in [*self.living, *children()]:
+    def sweep(self, spared: Collection[int] = ()) -> None:
+        """End everything below this process but the runs of these tickets, and return when nothing else is left."""
+        while doomed := [pid for pid in children() if self.living.get(pid) not in spared]:
+            for pid in doomed:
                 with suppress(ProcessLookupError, PermissionError):
                     (os.killpg if pid in self.living else os.kill)(pid, signal.SIGKILL)
-            try:
-                pid, _ = os.waitpid(-1, 0)
-            except ChildProcessError:
-                self.living.clear()
-                return
-            self.living.pop(pid, None)
+            for pid in doomed:
+                os.waitpid(pid, 0)
+                self.living.pop(pid, None)
 
 
 def children() -> list[int]:

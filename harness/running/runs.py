@@ -1,4 +1,4 @@
-"""The runs of one pair, and the one place where anybody waits for them.
+"""The runs of one pair, for any number of problems, and the one place where anybody waits for them.
 
 A wait for one run is a wait for all: one that has died, hangs or has raised is told of at once, when the steps that all have
 made are compared, and not when its turn comes.
@@ -39,12 +39,16 @@ BEFORE = "before the first step"
 
 
 class Runs:
-    """See the module. ``nursery`` gives a side's nursery; silence: seconds without a step after which a loop hangs."""
+    """See the module. ``nursery`` gives a side's nursery; silence: seconds without a step after which a loop hangs.
 
-    def __init__(self, pair: Pair, nursery: Callable[[Side], Nursery], silence: float, *, resync: bool) -> None:
-        self.pair, self.nursery, self.silence, self.resync = pair, nursery, silence, resync
+    resync: values may be written into a loop's tensors after each of its steps, so that none is begun before.
+    """
+
+    def __init__(self, pair: Pair, nursery: Callable[[Side], Nursery], silence: float) -> None:
+        self.pair, self.nursery, self.silence, self.resync = pair, nursery, silence, False
         self.at = BEFORE
         self.processes: dict[int, Process] = {}
+        self.nurseries: dict[Side, Nursery] = {}
         self.tickets = 0
         self.poll = select.poll()
         self.ends: dict[int, Process | Nursery] = {}
@@ -96,7 +100,7 @@ class Runs:
         return None
 
     def _born(self, side: Side, precision: Precision) -> Process:
-        nursery = self.nursery(side)
+        nursery = self.nurseries[side] = self.nursery(side)
         self.tickets += 1
         end, given = wire.pair_of_sockets()
         process = Process(self.tickets, nursery, precision, end, wire.in_memory("log"))
@@ -123,19 +127,32 @@ class Runs:
             wire.send(process.end, wire.CLOSE)
 
     def end(self) -> Printed:
-        """End all loops, let them clean up, end whatever is left; what was printed, in the order of the runs."""
+        """End all loops and let them clean up; what was printed, in the order of the runs.
+
+        Processes that can take a loop of the next problem are kept; whatever else is left is ended.
+        """
         for remote in list(self.live):
             remote.close()
-        while leaving := [p.left + LEAVING for p in self.processes.values() if not p.tidied and not p.ended]:
+        while leaving := [p.left + LEAVING for p in self.processes.values() if not p.idle and not p.ended]:
             if time.monotonic() > min(leaving):
                 break
             self.hear(min(leaving))
-        for nursery in {id(process.nursery): process.nursery for process in self.processes.values()}.values():
-            nursery.sweep()
-        for process in list(self.processes.values()):
-            self._buried(process)
+        self._sweep({process.ticket for process in self.processes.values() if process.idle and not process.ended})
         self._forget()
-        return sum((self.printed[number] for number in sorted(self.printed)), Printed())
+        said = sum((self.printed[number] for number in sorted(self.printed)), Printed())
+        self.printed, self.started = {}, 0
+        return said
+
+    def close(self) -> None:
+        """End all processes."""
+        self._sweep(set())
+
+    def _sweep(self, kept: set[int]) -> None:
+        for nursery in self.nurseries.values():
+            for packet in nursery.sweep(kept):
+                self._learn(packet)
+        for process in [process for ticket, process in self.processes.items() if ticket not in kept]:
+            self._buried(process)
 
     # Waiting
 
@@ -227,11 +244,7 @@ class Runs:
     def _hear_nursery(self, nursery: Nursery) -> None:
         packet = wire.receive(nursery.end)
         if packet is not None:
-            ticket, said = packet.data
-            if packet.kind == wire.BORN:
-                self.processes[ticket].pid = said
-            elif packet.kind == wire.GONE and ticket in self.processes:
-                self._ended(self.processes[ticket], how(said))
+            self._learn(packet)
             return
         self._unheard(nursery.end)
         for process in [p for p in self.processes.values() if p.nursery is nursery]:
@@ -239,6 +252,13 @@ class Runs:
                 if process.pid and not process.ended:
                     os.killpg(process.pid, signal.SIGKILL)
             self._ended(process, "with the one that had started it")
+
+    def _learn(self, packet: wire.Packet) -> None:
+        ticket, said = packet.data
+        if ticket in self.processes and packet.kind == wire.BORN:
+            self.processes[ticket].pid = said
+        elif ticket in self.processes and packet.kind == wire.GONE:
+            self._ended(self.processes[ticket], how(said))
 
     def _ended(self, process: Process, how: str) -> None:
         if process.end.fileno() in self.ends:

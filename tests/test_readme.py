@@ -22,6 +22,7 @@ from harness.contract.scenario import Scenario
 from harness.running.messages import Request
 from harness.running.pairs import Edit
 from harness.running.pool import Worker
+from harness.running.project import KEYS, checked
 from harness.verdict import Status, Verdict
 
 pytestmark = pytest.mark.xdist_group("readme")
@@ -203,7 +204,7 @@ def test_every_block_is_of_a_kind_that_is_tested_or_printed() -> None:
 
 def test_every_block_of_toml_is_toml() -> None:
     (block,) = blocks(TEXTS[README], "toml")
-    assert tomllib.loads(block)["tool"]["pytest"]["ini_options"] == {"twinloop_pairs": "pairs"}
+    assert checked(Path("pyproject.toml"), tomllib.loads(block)["tool"]["twinloop"]).keys() == KEYS.keys()
 
 
 def test_a_key_yielded_before_the_outputs_is_compared_before_them() -> None:

@@ -309,8 +309,7 @@ class SignsOfLife:
         if self.console.is_terminal or time.monotonic() < self.last + self.EVERY:
             return
         self.last = time.monotonic()
-        of = f" of {event.total}" if event.total else ""
-        at = f"{event.doing}, step {event.step}{of}" if event.doing else event.at
+        at = f"{event.doing}, {event.step} of {event.total}" if event.total else event.doing or event.at
         self.console.print(f"… {finished} of {asked} finished; {name}: {at}", style="dim", soft_wrap=True)
 
 

@@ -239,3 +239,23 @@ def test_a_debugger_takes_one_pair_and_no_report(tmp_path: Path) -> None:
         done = twinloop("run", "--pairs", tmp_path / "pairs", *words)
         assert done.exit_code == 2
         assert "--debug runs one side of one pair" in done.output
+
+
+def test_a_log_gets_a_sign_of_life_every_few_seconds_and_a_terminal_none() -> None:
+    import io
+
+    from rich.console import Console
+
+    from harness.__main__ import SignsOfLife
+    from harness.running.messages import Event
+
+    for terminal in (False, True):
+        said = io.StringIO()
+        signs = SignsOfLife(Console(file=said, force_terminal=terminal, width=80))
+        event = Event(doing="four runs", step=7, total=20)
+        signs.see("gan", event, 1, 3)
+        assert not said.getvalue()  # something was said just before
+        signs.last -= SignsOfLife.EVERY
+        signs.see("gan", event, 1, 3)
+        signs.see("gan", event, 1, 3)
+        assert said.getvalue() == ("" if terminal else "… 1 of 3 finished; gan: four runs, 7 of 20\n")

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +36,7 @@ class Project:
     env: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
 
-    @property
+    @cached_property
     def folders(self) -> tuple[Path, ...]:
         """Where modules of one's own are looked for, the first first."""
         source = self.root / "src"
@@ -48,7 +48,12 @@ def project(start: Path | None = None) -> Project:
 
     Without one the folder is the project. Raises UsageError for a table that says what it cannot say.
     """
-    start = (start or Path.cwd()).resolve()
+    return nearest((start or Path.cwd()).resolve())
+
+
+@cache
+def nearest(start: Path) -> Project:
+    """The project of an absolute path."""
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
             return read(folder)
@@ -93,17 +98,19 @@ class Place:
 
     def __init__(self) -> None:
         self.folder: Path | None = None
+        self.before: set[str] = set()
 
     def move(self, folder: Path) -> None:
         """Go to another pair's folder, which may have other modules of the same names."""
         if self.folder == folder:
             return
         if self.folder is not None:
-            for name in [name for name, module in sys.modules.items() if lies_in(module, self.folder)]:
-                del sys.modules[name]
+            for name in sys.modules.keys() - self.before:
+                if lies_in(sys.modules[name], self.folder):
+                    del sys.modules[name]
             with suppress(ValueError):
                 sys.path.remove(str(self.folder))
-        self.folder = folder
+        self.folder, self.before = folder, set(sys.modules)
 
 
 PLACE = Place()

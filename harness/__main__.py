@@ -69,6 +69,9 @@ class Grouped(click.Command):
                 formatter.write_dl([record for param, record in records if (param.name in REPORTS) == of_reports])
 
 
+BROAD = 110
+"""Columns from which on three of them stand side by side."""
+
 REPORT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 REPORTS = ("json_file", "html_file", "markdown_file", "tensorboard_folder")
 """The parameters that name a report."""
@@ -280,7 +283,7 @@ def watch(
     if not interrupted and all(verdict.usage for verdict in ordered):
         return ordered, interrupted  # every sentence was printed as it came, and nothing was run
     console.print()
-    console.print(terminal.table(ordered))
+    console.print(terminal.table(ordered, console.width))
     for verdict in ordered:
         for renderable in terminal.details(verdict):
             console.print(renderable, soft_wrap=True)
@@ -384,7 +387,7 @@ def list_pairs(words: tuple[str, ...], root: Path) -> None:
 
     made = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("pair", "what must agree", "examples", "batch", "epochs", "hyperparameters"):
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column == "pair")
     broken, lines = [], []
     for pair in discover(root):
         try:
@@ -425,21 +428,29 @@ def described(pair: "Pair") -> tuple[str, ...]:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 def faithful(words: tuple[str, ...]) -> None:
     """What to write in TensorFlow for what stands in PyTorch; only rows that hold every WORD, if any is given."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     from harness.faithful.lookup import find
 
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("PyTorch", "TensorFlow", "why"):
-        made.add_column(column, overflow="fold")
-    entries = find(words)
-    for entry in entries:
-        made.add_row(
-            Text(entry.torch), Text(entry.tensorflow, "yellow" if entry.faithful else ""), Text(entry.why, "dim")
-        )
-    console = wide()
-    console.print(made)
+    console, entries = wide(), find(words)
+    if console.width >= BROAD:
+        made = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("PyTorch", "TensorFlow", "why"):
+            made.add_column(column, overflow="fold")
+        for entry in entries:
+            made.add_row(
+                Text(entry.torch), Text(entry.tensorflow, "yellow" if entry.faithful else ""), Text(entry.why, "dim")
+            )
+        console.print(made)
+    else:  # three columns would break the code in them
+        for entry in entries:
+            console.print(
+                Text(entry.torch, "bold"), Text(f"  {entry.tensorflow}", "yellow" if entry.faithful else ""), sep="\n"
+            )
+            if entry.why:
+                console.print(Padding(Text(entry.why, "dim"), (0, 0, 0, 4)))
     needed = sum(entry.faithful for entry in entries)
     console.print(
         f"{needed} of {len(entries)} need a part of harness.faithful; for the others plain Keras does it", style="dim"

@@ -164,7 +164,7 @@ def test_a_narrow_table_gives_up_columns_and_breaks_no_name(width: int) -> None:
     judged = [Verdict(name, "EQUIVALENT IN EFFECT", "", steps=1200, seconds=12.3) for name in names]
     said = io.StringIO()
     Console(file=said, width=width).print(table(judged, width))
-    printed = said.getvalue().splitprinted()
+    printed = said.getvalue().splitlines()
     assert len(printed) == 3
     assert all(name in line for name, line in zip(names, printed[1:], strict=True))
     assert all("EQUIVALENT IN EFFECT" in line for line in printed[1:])

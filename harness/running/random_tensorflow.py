@@ -298,7 +298,9 @@ def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
         def permutation() -> Array:
             if once and reshuffle_each_iteration is False:
                 return once[0]
-            once[:] = [current().permutation(number, where, name="order", buffer=buffer if buffer < number else 0)]
+            short = buffer if buffer < number else 0
+            called = "order kept" if reshuffle_each_iteration is False else "order"
+            once[:] = [current().permutation(number, where, name=called, buffer=short)]
             return once[0]
 
         def rows(*elements: Any) -> Any:

@@ -88,8 +88,8 @@ class Watched:
 
     fixed: some of it is an attribute that the framework takes in float32 only.
 
-    drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. unshared: operations, with their lines, that drew from their framework's own
-    generator.
+    drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. unshared:
+    operations, with their lines, that drew from their framework's own generator.
     """
 
     leaks: tuple[Leak, ...] = ()

@@ -21,8 +21,11 @@ from harness.running.start import Draw, Drawn, Side
 from harness.running.wide import place as line_of
 from harness.running.wide import stack
 
-STARTING = {"reset_parameters", "_reset_parameters", "init_weights", "_init_weights", "__init__", "build"}
-"""Functions in which initial values are drawn."""
+STARTING = {
+    "reset_parameters", "_reset_parameters", "init_weights", "_init_weights", "__init__", "build", "_maybe_build",
+    "compute_output_spec",
+}  # fmt: skip
+"""Functions in which initial values are drawn, or a layer is called for its shapes alone."""
 
 STARTING_FILES = ("/torch/nn/init.py", "/initializers/", "/ops/init_ops")
 LOADING_FILES = ("/torch/utils/data/", "/tensorflow/python/data/", "/data_adapters/")
@@ -39,13 +42,14 @@ class Draws:
     """The draws of one run, of one seed.
 
     board: where the reference says what its draws are for, and a port reads it; neither without one. started: whether the
-    loop has taken its first batch, so that what it draws is no initial value.
+    loop has taken its first batch, so that what it draws is no initial value. trained: whether a draw was made in a step for
+    sure, so that no layer's call is still one that only builds it.
     """
 
     def __init__(self, side: Side, seed: int, board: Board | None = None, *, posts: bool = False) -> None:
         self.side, self.stream = side, Stream(seed)
         self.board, self.posts = board, posts
-        self.step, self.started = 0, True
+        self.step, self.started, self.trained = 0, True, False
         self.counts: Counter[tuple[Phase, Kind]] = Counter()
         self.orders: Counter[int] = Counter()
         self.ordered: list[Draw] = []
@@ -60,7 +64,7 @@ class Draws:
 
     def begin(self, step: int) -> None:
         """A step begins: its draws are counted from 0."""
-        self.step = step
+        self.step, self.trained = step, self.trained or step > 0
         for key in [key for key in self.counts if key[0] == "step"]:
             del self.counts[key]
         self.now = []
@@ -100,14 +104,18 @@ class Draws:
         shape = np.broadcast_shapes(*(parameter.shape for parameter in parameters))
         return self.stream.distributed(self._place(name, kind, shape, at, None), kind, *parameters)
 
-    def permutation(self, number: int, at: "At", *, name: str = "permutation", buffer: int = 0) -> Array:
-        """An order of so many things, int64. buffer: of how many of them at a time the port's own would have been made."""
+    def permutation(self, number: int, at: "At", *, name: str = "permutation") -> Array:
+        """An order of so many things, int64."""
         with self.lock:
             call = self.orders[number]
             self.orders[number] += 1
-        if len(self.ordered) < MOST:
-            self.ordered.append(Draw(name, "permutation", (number,), float(buffer) if buffer else None, *at.line()))
+        self.in_order(name, number, at)
         return self.stream.permutation(number, call)
+
+    def in_order(self, name: str, number: int, at: "At", buffer: int | None = None) -> None:
+        """Data are taken in a random order; of one made by a buffer smaller than the data the buffer's size."""
+        if len(self.ordered) < MOST:
+            self.ordered.append(Draw(name, "permutation", (number,), buffer, *at.line()))
 
     def left_out(self, name: str, at: "At") -> None:
         """An operation draws from its framework's own generator."""

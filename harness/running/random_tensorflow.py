@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow import random as keras_random
+from tensorflow.python import pywrap_tfe
 from tensorflow.python.data.ops import dataset_ops
 from tensorflow.python.eager.polymorphic_function import attributes
 from tensorflow.python.framework import tensor_util
@@ -46,9 +47,15 @@ def layer(frame: FrameType) -> str:
 
 
 def shared(at: At) -> Draws | None:
-    """The run that goes on, unless the draw is an initial value, which TensorFlow makes itself."""
+    """The run that goes on, unless the draw is an initial value, or a layer's that is called to be built: TensorFlow's own."""
     run = now("tensorflow")
-    return run if run is not None and run.started and at.phase != "start" else None
+    if run is None or not run.started or at.phase == "start":
+        return None
+    if not run.trained and at.phase == "step":
+        if tf.executing_eagerly() and pywrap_tfe.TFE_Py_TapeSetIsEmpty():
+            return None if at.line()[1] else run
+        run.trained = True
+    return run
 
 
 def drawn(at: At, make: Make, dtype: Any, shape: Any, *inputs: Any) -> Any:
@@ -162,7 +169,9 @@ def dropout(plain: Callable[..., Any]) -> Callable[..., Any]:
     def drop(
         x: Any, rate: Any, noise_shape: Any, uniform_sampler: Any, dummy_rng_step: Any, name: Any, default_name: Any
     ) -> Any:
-        at = At(caller(2), layer, known="step")
+        run = now("tensorflow")
+        # Not an initial value, so that the stack need not be looked through once the layers are built.
+        at = At(caller(2), layer, known="step" if run is not None and run.trained else None)
         if shared(at) is None:
             return plain(x, rate, noise_shape, uniform_sampler, dummy_rng_step, name, default_name)
         tensor = tf.convert_to_tensor(x)
@@ -275,7 +284,7 @@ def keras_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """``Dataset.shuffle``: the whole data in the order of the stream, whatever the buffer; a small one is noted."""
+    """``Dataset.shuffle`` in the order of the stream; one by a buffer smaller than the data is another law, and is noted."""
 
     def ordered(
         self: Any, buffer_size: Any, seed: Any = None, reshuffle_each_iteration: Any = True, name: Any = None
@@ -292,15 +301,17 @@ def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
         if number < 1 or not whole_data:
             run.left_out("Dataset.shuffle of elements whose number or shape is not known", at)
             return plain(self, buffer_size, seed, reshuffle_each_iteration, name)
-        buffer, where = int(buffer_size), at.settled()
+        if buffer_size < number:
+            run.in_order("order", number, at, int(buffer_size))
+            return plain(self, buffer_size, seed, reshuffle_each_iteration, name)
+        where = at.settled()
         once: list[Array] = []
 
         def permutation() -> Array:
             if once and reshuffle_each_iteration is False:
                 return once[0]
-            short = buffer if buffer < number else 0
             called = "order kept" if reshuffle_each_iteration is False else "order"
-            once[:] = [current().permutation(number, where, name=called, buffer=short)]
+            once[:] = [current().permutation(number, where, name=called)]
             return once[0]
 
         def rows(*elements: Any) -> Any:

@@ -109,7 +109,9 @@ def pair(root: Path, torch: str, tensorflow: str) -> Pair:
 
 def by_step(root: Path, dataset: str) -> Pair:
     """One that yields every step."""
-    return pair(root, TORCH.replace("EACH", RECORD).replace("        END\n", ""), TENSORFLOW.replace("DATASET", dataset))
+    return pair(
+        root, TORCH.replace("EACH", RECORD).replace("        END\n", ""), TENSORFLOW.replace("DATASET", dataset)
+    )
 
 
 def by_epoch(root: Path, fed: str = ARRAYS, compiled: str = "") -> Pair:

@@ -79,11 +79,15 @@ def keys(draws: Sequence[Draw]) -> list[tuple[int, float | None]]:
 
 
 def one_of(draws: Sequence[Draw], begin: int, end: int) -> str:
-    """What a draw does that the other side has not; which of several alike it is cannot be told."""
+    """What a draw does that the other side has not; which of several alike, one after the other, cannot be told."""
     draw = draws[begin]
-    alike = [other for other in draws if same(draw, other)]
-    places = dict.fromkeys(where(other) for other in alike)
-    if len(alike) > end - begin and len(places) > 1:
+    first, last = begin, end
+    while first > 0 and same(draws[first - 1], draw):
+        first -= 1
+    while last < len(draws) and same(draws[last], draw):
+        last += 1
+    places = dict.fromkeys(where(other) for other in draws[first:last] if same(other, draw))
+    if last - first > end - begin and len(places) > 1:
         return f"{what(draw)} at one of {', '.join(places)}"
     return does(draw)
 
@@ -98,7 +102,11 @@ def what(draw: Draw) -> str:
     shape = f"({', '.join(map(str, draw.shape))}{',' if len(draw.shape) == 1 else ''})"
     if draw.rate is not None and "dropout" in draw.name:
         return f"drops {draw.rate * 100:.4g} % of {shape}"
-    return f"draws {draw.name} numbers {shape}"
+    return f"draws {NAMES.get(draw.name, f'{draw.name} numbers')} {shape}"
+
+
+NAMES = {"integers": "whole numbers", "multinomial": "choices by weight"}
+"""What draws give that is not called by their name."""
 
 
 def where(draw: Draw) -> str:

@@ -116,6 +116,7 @@ class Finding:
         "slow rounding",
         "blank",
         "overflow",
+        "randomness",
         "kept wide",
         "narrow",
         "bookkeeping",

@@ -10,6 +10,7 @@ from harness.judging.conclusion import Conclusion, conclude, worst
 from harness.judging.mistakes import FEW, LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
 from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
+from harness.judging.randomness import told_first
 from harness.judging.recording import recording
 from harness.judging.review import Look, reviewed
 from harness.judging.sensitivity import sensitivity
@@ -60,7 +61,7 @@ def judge(
     first_pass = compare_runs(start, problem, rule, resync=resync, digests=digests, report=report)
     review = reviewed(first_pass, LOOKS, report)
     seen = review.evidence
-    conclusion = conclude(seen)
+    conclusion = told_first(seen, conclude(seen))
     findings += [*review.findings, *conclusion.findings]
     trials: tuple[Sensitivity, ...] = ()
     if (thorough or briefly) and conclusion.status in ("EQUIVALENT", "EQUIVALENT IN EFFECT"):

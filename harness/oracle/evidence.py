@@ -20,7 +20,7 @@ from harness.oracle.rounding import UNIT32, UNIT64
 from harness.oracle.rules import Rule, problems
 from harness.oracle.track import Outlier, Track
 from harness.running.lockstep import END, End, lockstep
-from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step
+from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step, Watched
 from harness.verdict import Difference
 
 Report = Callable[[str, int, int], None]
@@ -42,7 +42,7 @@ class Evidence:
 
     start: what its runs were started with. added: differences that came of hearing more runs. moved: of every run the
     parameters that changed. kept: of each side's float64 run, where it would have become narrower. pace: what each record
-    used up of the data.
+    used up of the data. drawn: of each side's run that is judged, what random numbers it drew.
     """
 
     start: Start
@@ -61,6 +61,7 @@ class Evidence:
     kept: Mapping[Side, tuple[Kept, ...]] = field(default_factory=dict)
     added: tuple[Difference, ...] = ()
     pace: Pace = field(default_factory=Pace)
+    drawn: Mapping[Side, Watched] = field(default_factory=dict)
 
     @property
     def rule(self) -> Rule:
@@ -127,7 +128,8 @@ def compare_runs(
     except LoopError as error:
         outcome["error"] = error
     kept = {spec.side: runs[spec].watched.kept for spec in (rule.left, rule.right) if spec.precision == "float64"}
-    return seen.evidence(start, parameters=runs[rule.right].parameters, kept=kept, **outcome)
+    drawn = {spec.side: runs[spec].watched for spec in (rule.left, rule.right)}
+    return seen.evidence(start, parameters=runs[rule.right].parameters, kept=kept, drawn=drawn, **outcome)
 
 
 def started(start: Start, given: Mapping[RunSpec, Problem]) -> dict[RunSpec, Running]:

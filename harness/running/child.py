@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import threading
+from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,8 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.running import wire
+from harness.running.board import Board
+from harness.running.draws import Draws
 from harness.running.frameworks import Framework, load
 from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
@@ -62,7 +65,10 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             scenario = pair.scenario()
             said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
-            run = Run(pair, spec, problem, framework)
+            board = Board(packet.descriptors[1]) if len(packet.descriptors) > 1 else None
+            drawn_from = problem.seed if problem.noise_seed is None else problem.noise_seed
+            draws = Draws(spec.side, drawn_from, board, posts=asked["posts"])
+            run = Run(pair, spec, problem, framework, draws)
         except UsageError as error:
             wire.tell(end, wire.MISUSED, str(error))
             return
@@ -70,7 +76,9 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         sound = train(run, end, log, asked["ahead"])
         sound = run.close() and sound
         wire.send(end, wire.TIDIED)
-        del run, problem
+        del run, problem, draws
+        for descriptor in packet.descriptors[1:]:
+            os.close(descriptor)
         files = (pair.folder / SCENARIO, pair.file(spec.side))
         if not (framework.dear and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
             return
@@ -123,14 +131,16 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
 
 def places(seen: Watched) -> object:
     """What is told at once; how often something happened at a place is told at the end."""
-    return seen.leaks, seen.returned, seen.fixed, len(seen.kept)
+    return seen.leaks, seen.returned, seen.fixed, len(seen.kept), len(seen.drawn), len(seen.unshared)
 
 
 def note(end: socket.socket, seen: Watched) -> None:
-    """Tell what was seen of float32 in a float64 run."""
+    """Tell what was seen of float32 in a float64 run, and what was drawn."""
     leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
     kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
-    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept])
+    drawn = [[made.step, [astuple(draw) for draw in made.draws]] for made in seen.drawn]
+    ordered = [astuple(draw) for draw in seen.ordered]
+    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared])
 
 
 def written(log: int) -> int:

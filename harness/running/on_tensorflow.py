@@ -12,6 +12,7 @@ from tensorflow.python.framework.ops import EagerTensor
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import LegacyKeras

@@ -10,6 +10,7 @@ import torch._dynamo  # torch imports it at the first optimizer step; before the
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.running import random_torch  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.start import Precision

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
-from harness.running.start import Kept, Leak, LoopError, Precision, RunSpec, Side, Step, Watched
+from harness.running.start import Draw, Drawn, Kept, Leak, LoopError, Precision, RunSpec, Side, Step, Watched
 
 if TYPE_CHECKING:
     from harness.running.nurseries import Nursery
@@ -142,9 +142,7 @@ class Remote:
             self.runs.wait_for(self)
             packet, memory = self.events.popleft()
             if packet.kind == wire.NOTED:
-                leaks, returned, fixed, kept = packet.data
-                every = tuple(Kept(*place) for place in kept)
-                self.seen = Watched(tuple(Leak(*leak) for leak in leaks), returned, fixed, every)
+                self.seen = watched(packet.data)
             elif packet.kind == wire.RECORD:
                 layout, slot, epoch, examples, self.printed[1] = struct.unpack("<5q", packet.payload)
                 assert memory is not None
@@ -223,3 +221,21 @@ class Remote:
             self.events.clear()
             self.memory = None
             self.runs.closed(self)
+
+
+def watched(told: Any) -> Watched:
+    """What a run has told of float32, and of what it has drawn."""
+    leaks, returned, fixed, kept, drawn, ordered, unshared = told
+
+    def draw(name: str, kind: str, shape: list[int], rate: float | None, line: str, layer: str) -> Draw:
+        return Draw(name, kind, tuple(shape), rate, line, layer)
+
+    return Watched(
+        tuple(Leak(*leak) for leak in leaks),
+        returned,
+        fixed,
+        tuple(Kept(*place) for place in kept),
+        tuple(Drawn(step, tuple(draw(*made) for made in draws)) for step, draws in drawn),
+        tuple(draw(*made) for made in ordered),
+        tuple((name, line) for name, line in unshared),
+    )

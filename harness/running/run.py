@@ -11,6 +11,7 @@ from typing import Any
 from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
+from harness.running.draws import Draws, active
 from harness.running.frameworks import Framework
 from harness.running.leaks import Watch
 from harness.running.pairs import Pair
@@ -43,7 +44,9 @@ class Weights(Mapping[str, Any]):
 class Run:
     """One side's loop on a problem in one precision, as an iterator of Steps whose arrays hold until the next one."""
 
-    def __init__(self, pair: Pair, spec: RunSpec, problem: Problem, framework: Framework) -> None:
+    def __init__(
+        self, pair: Pair, spec: RunSpec, problem: Problem, framework: Framework, draws: Draws | None = None
+    ) -> None:
         self.pair, self.spec, self.problem, self.framework = pair, spec, problem, framework
         self.step, self.epoch, self.examples = 0, 0, 0
         self.by_data = False
@@ -53,6 +56,9 @@ class Run:
         self.wide = Wide(spec.side) if spec.precision == "float64" else None
         # Entered once: whatever a loop enters itself, and has open when it yields, lies inside.
         self.contexts = ExitStack()
+        self.draws = draws or Draws(spec.side, problem.seed)
+        self.contexts.callback(self.draws.over)
+        self.contexts.enter_context(active(self.draws))
         if self.wide:
             self.contexts.callback(self.wide.close)
             self.contexts.enter_context(self.wide.active())
@@ -62,6 +68,7 @@ class Run:
         self.parameters = tuple(inspect.signature(train).parameters)
         self.weights = Weights(self._tensors(problem.weights))
         self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
+        self.draws.started = self.by_data
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}
@@ -105,6 +112,7 @@ class Run:
         make = batch_type(self.problem)
         for epoch, arrays in self.problem.batches():
             self.epoch = epoch
+            self.draws.started = True
             self.examples += len(next(iter(arrays.values())))
             yield make(**self._tensors(arrays))
 
@@ -115,6 +123,7 @@ class Run:
         if self.problem.steps is not None and self.step >= self.problem.steps:
             raise StopIteration
         self.examples = 0
+        self.draws.begin(self.step)
         try:
             arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
         except StopIteration:
@@ -128,6 +137,7 @@ class Run:
             self.epoch, batch = divmod(self.step, self.problem.batches_per_epoch)
             size = self.problem.batch_size
             self.examples = min(size, self.problem.examples - batch * size)
+        self.draws.ended()
         self.step += 1
         return Step(arrays, self.epoch, self.examples)
 
@@ -151,8 +161,11 @@ class Run:
 
     @property
     def watched(self) -> Watched:
-        """What was seen of float32 so far, if the run is watched."""
+        """What was seen of float32 so far, if the run is watched, and what it has drawn."""
         seen = self.watching.seen if self.watching else Watched()
+        draws = self.draws
+        if draws.told or draws.ordered or draws.unshared:
+            seen = replace(seen, drawn=tuple(draws.told), ordered=tuple(draws.ordered), unshared=tuple(draws.unshared))
         if self.wide is None:
             return seen
         return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ class Runs:
         self.printed: dict[int, Printed] = {}
         self.given: tuple[Problem, int, Any] | None = None
         self.started = 0
+        self.board: int | None = None
 
     # Starting and ending
 
@@ -76,9 +77,13 @@ class Runs:
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
+            # The first run of the reference says what its draws are for; all others of this problem may read it.
+            "posts": self.board is None and spec.side == "torch",
         }
+        if asked["posts"]:
+            self.board = wire.in_memory("draws")
         with suppress(OSError):  # it has died, which is told when its first step is asked for
-            wire.tell(process.end, wire.LOOP, asked, [self.given[1]])
+            wire.tell(process.end, wire.LOOP, asked, [self.given[1], *([] if self.board is None else [self.board])])
         remote.number = self.started
         self.started += 1
         self.live.append(remote)
@@ -88,6 +93,11 @@ class Runs:
         if self.given is not None:
             os.close(self.given[1])
             self.given = None
+
+    def _wiped(self) -> None:
+        if self.board is not None:
+            os.close(self.board)
+            self.board = None
 
     def _idle(self, side: Side, precision: Precision) -> Process | None:
         """A process that has run its loop and can take another; one that is just ending its loop is waited for a little."""
@@ -139,6 +149,7 @@ class Runs:
             self.hear(min(leaving))
         self._sweep({process.ticket for process in self.processes.values() if process.idle and not process.ended})
         self._forget()
+        self._wiped()
         said = sum((self.printed[number] for number in sorted(self.printed)), Printed())
         self.printed, self.started = {}, 0
         return said
@@ -146,6 +157,7 @@ class Runs:
     def close(self) -> None:
         """End all processes."""
         self._sweep(set())
+        self._wiped()
 
     def _sweep(self, kept: set[int]) -> None:
         for nursery in self.nurseries.values():

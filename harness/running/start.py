@@ -57,18 +57,48 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """One draw of random numbers: the operation's name, what kind of numbers, how many in which shape, from which line.
+
+    rate: the share that a dropout drops; of an order of data the size of the port's own buffer, if it has one.
+    layer: the name of the model's layer that draws, if one does.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    rate: float | None = None
+    line: str = ""
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """From this step on, until the next that is told, every step draws this, in this order."""
+
+    step: int
+    draws: tuple[Draw, ...]
+
+
+@dataclass(frozen=True)
 class Watched:
     """What was seen of float32 in a float64 run; ``leaks`` only if it was watched for them.
 
     returned: float64 numbers are now what float32 has made of them.
 
     fixed: some of it is an attribute that the framework takes in float32 only.
+
+    drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. unshared:
+    operations, with their lines, that drew from their framework's own generator.
     """
 
     leaks: tuple[Leak, ...] = ()
     returned: bool = False
     fixed: bool = False
     kept: tuple[Kept, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
+    ordered: tuple[Draw, ...] = ()
+    unshared: tuple[tuple[str, str], ...] = ()
 
     @property
     def lasting(self) -> list[Leak]:

@@ -1,0 +1,248 @@
+"""What one run draws: which draw of the shared stream it is, how it lies in the run's tensors, and what a verdict is told of it.
+
+A framework's side (``random_torch``, ``random_tensorflow``) exchanges whatever draws in it for functions that ask here.
+"""
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Literal
+
+import numpy as np
+
+from harness.contract.recipes import Array
+from harness.running.board import OVER, Board
+from harness.running.layouts import Layout, Shape, fitted, looked
+from harness.running.shared_random import Kind, Phase, Place, Stream
+from harness.running.start import Draw, Drawn, Side
+from harness.running.wide import place as line_of
+from harness.running.wide import stack
+
+STARTING = {
+    "reset_parameters", "_reset_parameters", "init_weights", "_init_weights", "__init__", "build", "_maybe_build",
+    "compute_output_spec",
+}  # fmt: skip
+"""Functions in which initial values are drawn, or a layer is called for its shapes alone."""
+
+STARTING_FILES = ("/torch/nn/init.py", "/initializers/", "/ops/init_ops")
+LOADING_FILES = ("/torch/utils/data/", "/tensorflow/python/data/", "/data_adapters/")
+"""Files whose draws are initial values, and an input pipeline's."""
+
+HERE = __file__.rsplit("/", 1)[0] + "/run.py"
+"""Whoever calls a loop: beyond it the stack is no loop's."""
+
+CHANGES, MOST = 64, 512
+"""Steps whose draws are told because they are others than the step's before, and draws of one step that are told."""
+
+
+class Draws:
+    """The draws of one run, of one seed.
+
+    board: where the reference says what its draws are for, and a port reads it; neither without one. started: whether the
+    loop has taken its first batch, so that what it draws is no initial value. trained: whether a draw was made in a step for
+    sure, so that no layer's call is still one that only builds it.
+    """
+
+    def __init__(self, side: Side, seed: int, board: Board | None = None, *, posts: bool = False) -> None:
+        self.side, self.stream = side, Stream(seed)
+        self.board, self.posts = board, posts
+        self.step, self.started, self.trained = 0, True, False
+        self.counts: Counter[tuple[Phase, Kind]] = Counter()
+        self.orders: Counter[int] = Counter()
+        self.ordered: list[Draw] = []
+        self.layouts: dict[tuple[Kind, int, Shape], Layout | None] = {}
+        self.known: dict[tuple[object, ...], Draw] = {}
+        self.now: list[Draw] = []
+        self.told: list[Drawn] = []
+        self.unshared: dict[tuple[str, str], None] = {}
+        self.lock = threading.Lock()
+
+    # What the run says
+
+    def begin(self, step: int) -> None:
+        """A step begins: its draws are counted from 0."""
+        self.step, self.trained = step, self.trained or step > 0
+        for key in [key for key in self.counts if key[0] == "step"]:
+            del self.counts[key]
+        self.now = []
+
+    def ended(self) -> None:
+        """The step has ended."""
+        draws = tuple(self.now)
+        if len(self.told) < CHANGES and draws != (self.told[-1].draws if self.told else ()):
+            self.told.append(Drawn(self.step, draws))
+        if self.board and self.posts:
+            self.board.ended(self.step + 1)
+
+    def over(self) -> None:
+        """The run makes no more steps."""
+        if self.board and self.posts:
+            self.board.ended(OVER)
+
+    # What a framework's side asks for
+
+    def bits(
+        self, name: str, kind: Kind, shape: Shape, at: "At", *,
+        rate: float | None = None, source: Callable[[], Array] | None = None,
+    ) -> Array:  # fmt: skip
+        """uint32 for a draw of this shape, in C order. source: the tensor that it is for, if it is for one."""
+        return self._laid(name, kind, shape, at, rate, source, self.stream.bits)
+
+    def normal(self, name: str, shape: Shape, at: "At", kind: Literal["normal", "truncated"] = "normal") -> Array:
+        """Numbers of mean 0 and deviation 1, float64."""
+        return self._laid(
+            name, kind, shape, at, None, None, self.stream.normal if kind == "normal" else self.stream.truncated
+        )
+
+    def distributed(
+        self, name: str, kind: Literal["gamma", "poisson", "binomial"], at: "At", *parameters: Array
+    ) -> Array:
+        """Numbers of a distribution by its parameters, float64, in their common shape."""
+        shape = np.broadcast_shapes(*(parameter.shape for parameter in parameters))
+        return self.stream.distributed(self._place(name, kind, shape, at, None), kind, *parameters)
+
+    def permutation(self, number: int, at: "At", *, name: str = "permutation") -> Array:
+        """An order of so many things, int64."""
+        with self.lock:
+            call = self.orders[number]
+            self.orders[number] += 1
+        self.in_order(name, number, at)
+        return self.stream.permutation(number, call)
+
+    def in_order(self, name: str, number: int, at: "At", buffer: int | None = None) -> None:
+        """Data are taken in a random order; of one made by a buffer smaller than the data the buffer's size."""
+        if len(self.ordered) < MOST:
+            self.ordered.append(Draw(name, "permutation", (number,), buffer, *at.line()))
+
+    def left_out(self, name: str, at: "At") -> None:
+        """An operation draws from its framework's own generator."""
+        self.unshared.setdefault((name, at.line()[0]))
+
+    def _laid(
+        self, name: str, kind: Kind, shape: Shape, at: "At", rate: float | None,
+        source: Callable[[], Array] | None, make: Callable[[Place, int], Array],
+    ) -> Array:  # fmt: skip
+        place = self._place(name, kind, shape, at, rate)
+        numbers = make(place, int(np.prod(shape, dtype=np.int64)))
+        layout = self._layout(place, shape, source) if self.board and place.phase == "step" and shape else None
+        return layout(numbers) if layout else numbers.reshape(shape)
+
+    def _place(self, name: str, kind: Kind, shape: Shape, at: "At", rate: float | None) -> Place:
+        phase = at.phase if self.started or at.phase != "step" else "start"
+        with self.lock:
+            call = self.counts[phase, kind]
+            self.counts[phase, kind] += 1
+        if phase == "step":
+            self._log(name, kind, shape, rate, at)
+        return Place(phase, kind, self.step if phase == "step" else 0, call)
+
+    def _log(self, name: str, kind: Kind, shape: Shape, rate: float | None, at: "At") -> None:
+        if len(self.now) >= MOST or len(self.told) >= CHANGES:
+            return
+        key = (kind, len(self.now), name, shape, rate)
+        if (draw := self.known.get(key)) is None:  # where it is made from is looked up once, and not in every step
+            draw = self.known[key] = Draw(name, kind, shape, rate, *at.line())
+        self.now.append(draw)
+
+    def _layout(self, place: Place, shape: Shape, source: Callable[[], Array] | None) -> Layout | None:
+        key = (place.kind, place.call, shape)
+        if key not in self.layouts:
+            assert self.board
+            own = looked(shape, source() if source else None)
+            if self.posts:
+                self.board.post(place.kind, place.call, own)
+                self.layouts[key] = None
+            elif self.side == "tensorflow":
+                reference = self.board.find(place.kind, place.call, place.step, shape)
+                self.layouts[key] = fitted(reference, own) if reference else None
+            else:
+                self.layouts[key] = None
+        return self.layouts[key]
+
+
+class At:
+    """Where a draw is made from: looked at when it is made, or when the graph that makes it is traced.
+
+    layer: gives the name of the model's layer for a frame that is its call, else "".
+    """
+
+    def __init__(
+        self, frame: FrameType | None, layer: Callable[[FrameType], str], *, known: Phase | None = None
+    ) -> None:
+        self.frame, self.layer = frame, layer
+        self.phase: Phase = known or phase_of(frame)
+        self.said: tuple[str, str] | None = None
+
+    def line(self) -> tuple[str, str]:
+        """The user's own line, and the layer's name; "" where there is none."""
+        if self.said is None:
+            self.said = (line_of(stack(self.frame))[0], self._layer())
+            self.frame = None
+        return self.said
+
+    def settled(self) -> "At":
+        """The same without holding on to the stack, for a graph that outlives it."""
+        self.line()
+        return self
+
+    def _layer(self) -> str:
+        frame = self.frame
+        while frame is not None and frame.f_code.co_filename != HERE:
+            if name := self.layer(frame):
+                return name
+            frame = frame.f_back
+        return ""
+
+
+def phase_of(frame: FrameType | None) -> Phase:
+    """Whether a draw is an initial value, an input pipeline's, or the step's."""
+    while frame is not None:
+        file, function = frame.f_code.co_filename, frame.f_code.co_name
+        if file == HERE:
+            break
+        if any(part in file for part in LOADING_FILES):
+            return "data"
+        if function in STARTING or any(part in file for part in STARTING_FILES):
+            return "start"
+        frame = frame.f_back
+    return "step"
+
+
+NOW: dict[Side, list[Draws]] = {"torch": [], "tensorflow": []}
+"""The run that goes on, last; none outside of runs, and the frameworks draw what they always did."""
+
+
+def now(side: Side) -> Draws | None:
+    """The run that goes on."""
+    return NOW[side][-1] if NOW[side] else None
+
+
+@contextmanager
+def active(draws: Draws) -> Iterator[None]:
+    """Inside, this side's framework draws from the shared stream."""
+    runs = NOW[draws.side]
+    runs.append(draws)
+    try:
+        with switched(draws.side):
+            yield
+    finally:
+        runs.remove(draws)
+
+
+@contextmanager
+def switched(side: Side) -> Iterator[None]:
+    """Inside, whatever draws in a framework asks here; entered again it changes nothing."""
+    if side == "torch":
+        from harness.running.random_torch import exchanged
+    else:
+        from harness.running.random_tensorflow import exchanged
+    with exchanged():
+        yield
+
+
+def caller(depth: int = 2) -> FrameType:
+    """The stack from whoever called the function that asks."""
+    return sys._getframe(depth)

@@ -47,7 +47,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         asked = packet.data
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
-        spec = RunSpec(asked["side"], asked["precision"], watch=watching)
+        spec = RunSpec(asked["side"], asked["precision"], watch=watching, initial=asked["initial"])
         if not polite and (spec.side, spec.precision) != SLOWEST:
             os.nice(POLITE)
         polite = True
@@ -66,9 +66,9 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         except UsageError as error:
             wire.tell(end, wire.MISUSED, str(error))
             return
-        wire.tell(end, wire.STARTED, [run.parameters, said])
+        wire.tell(end, wire.STARTED, [run.parameters, said, run.captured])
         sound = train(run, end, log, asked["ahead"])
-        sound = run.close() and sound
+        sound = run.close() and sound and not run.captured  # a function of anybody's may leave anything behind
         wire.send(end, wire.TIDIED)
         del run, problem
         files = (pair.folder / SCENARIO, pair.file(spec.side))
@@ -123,14 +123,14 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
 
 def places(seen: Watched) -> object:
     """What is told at once; how often something happened at a place is told at the end."""
-    return seen.leaks, seen.returned, seen.fixed, len(seen.kept)
+    return seen.leaks, seen.returned, seen.fixed, len(seen.kept), seen.lacks
 
 
 def note(end: socket.socket, seen: Watched) -> None:
     """Tell what was seen of float32 in a float64 run."""
     leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
     kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
-    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept])
+    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept, seen.lacks])
 
 
 def written(log: int) -> int:

@@ -80,6 +80,7 @@ class Remote:
         self.failed = 0.0
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
+        self.captured = False
         self.answer: Any = None
         self.answered, self.over, self.open = False, False, True
         self.printed = [os.fstat(process.log).st_size] * 2
@@ -90,7 +91,7 @@ class Remote:
         """Take a packet; what must be known in its turn waits for it."""
         now = time.monotonic()
         if packet.kind == wire.STARTED:
-            names, self.printed[0] = packet.data
+            names, self.printed[0], self.captured = packet.data
             self.names = tuple(names)
         elif packet.kind == wire.LAYOUT:
             self.layouts.append(wire.Layout.read(packet.data))
@@ -142,9 +143,9 @@ class Remote:
             self.runs.wait_for(self)
             packet, memory = self.events.popleft()
             if packet.kind == wire.NOTED:
-                leaks, returned, fixed, kept = packet.data
-                every = tuple(Kept(*place) for place in kept)
-                self.seen = Watched(tuple(Leak(*leak) for leak in leaks), returned, fixed, every)
+                leaks, returned, fixed, kept, lacks = packet.data
+                every, without = tuple(Kept(*place) for place in kept), tuple((stage, why) for stage, why in lacks)
+                self.seen = Watched(tuple(Leak(*leak) for leak in leaks), returned, fixed, every, without)
             elif packet.kind == wire.RECORD:
                 layout, slot, epoch, examples, self.printed[1] = struct.unpack("<5q", packet.payload)
                 assert memory is not None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.contract.captured import Captured
 from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
@@ -59,9 +60,60 @@ class Run:
         if self.watching:
             self.contexts.enter_context(framework.watched(self.watching))
         train = pair.train(spec.side)
-        self.parameters = tuple(inspect.signature(train).parameters)
         self.weights = Weights(self._tensors(problem.weights))
+        self.captured = isinstance(train, Captured)
+        self.capturing: Any = None
+        self.own_files: Callable[[str], bool] = str(pair.file(spec.side)).__eq__
+        if isinstance(train, Captured):
+            self.parameters, self.loop = self._capture(train)
+            return
+        if spec.initial:
+            raise UsageError(
+                f"pair {pair.name}: scenario.py has no weights=, and {pair.file(spec.side).name} is a generator, which is "
+                "given them; name them there, or capture a training function, which makes its own"
+            )
+        self.parameters = tuple(inspect.signature(train).parameters)
         self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
+
+    def _capture(self, train: Captured) -> tuple[tuple[str, ...], Any]:
+        """The names of what a captured function takes of the scenario, and its loop."""
+        from harness.running import training_function as given  # greenlet need not be where no function is captured
+        from harness.running.wide import whose
+
+        self.by_data, self.own_files = True, lambda file: whose(file) == "own"
+        problem, name = self.problem, f"pair {self.pair.name}: {self.pair.file(self.spec.side).name}"
+        offered: dict[str, Callable[[], Any]] = {
+            "batches": lambda: given.Batches(self._batches(), problem.batches_per_epoch),
+            "order": lambda: problem.order,
+            "epochs": lambda: problem.passes,
+            "batch_size": lambda: problem.batch_size,
+            **{key: lambda value=value: value for key, value in problem.hyper.items()},  # type: ignore[misc]
+            **{key: lambda array=array: self.framework.tensor(array) for key, array in problem.data.items()},  # type: ignore[misc]
+        }
+        try:
+            function = given.found(train, self.pair.folder)
+            taken = given.used(train, function, offered)
+            for key in problem.hyper:
+                if key not in taken:
+                    raise UsageError(
+                        f"captured: {given.called(function)} is not given {key}, which the scenario's hyper= has"
+                    )
+            if not taken & {"batches", *problem.data}:
+                raise UsageError(
+                    f"captured: {given.called(function)} is given none of the scenario's data, {', '.join(problem.data)}; "
+                    "write which argument is made of them, as in loader=lambda batches: batches"
+                )
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from error
+
+        def call() -> Any:
+            positional, named = given.arguments(train, function, offered)
+            return function(*positional, **named)
+
+        self.capturing = self.framework.capture(
+            call, self.weights, function=function, port=train.port, initial=self.spec.initial
+        )
+        return tuple(sorted(taken)), self.capturing
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}
@@ -116,7 +168,11 @@ class Run:
             raise StopIteration
         self.examples = 0
         try:
-            arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
+            record = next(self.loop)
+            if self.spec.initial:
+                initial = {name: self.framework.lend(value) for name, value in record["initial"].items()}
+                return Step(dict(initial), 0, 0)
+            arrays, self.live = opened(record, self.framework.lend, curve=self.problem.scenario.curve)
         except StopIteration:
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -132,13 +188,12 @@ class Run:
         return Step(arrays, self.epoch, self.examples)
 
     def _error(self, error: BaseException) -> LoopError:
-        file = str(self.pair.file(self.spec.side))
         own_only = error.__traceback__
-        while own_only is not None and own_only.tb_frame.f_code.co_filename != file:
+        while own_only is not None and not self.own_files(own_only.tb_frame.f_code.co_filename):
             own_only = own_only.tb_next
         lines = traceback.format_exception(type(error), error, own_only, chain=not isinstance(error, UsageError))
-        own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        place = f" ({Path(file).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if self.own_files(frame.filename)]
+        place = f" ({Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         said = said if len(said) <= MOST else said[:MOST] + " ..."
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
@@ -151,6 +206,8 @@ class Run:
     def watched(self) -> Watched:
         """What was seen of float32 so far, if the run is watched."""
         seen = self.watching.seen if self.watching else Watched()
+        if self.capturing is not None:
+            seen = replace(seen, lacks=tuple(self.capturing.lacks.items()))
         if self.wide is None:
             return seen
         return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]

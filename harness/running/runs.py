@@ -74,6 +74,7 @@ class Runs:
             "side": spec.side,
             "precision": spec.precision,
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
+            "initial": spec.initial,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
         }

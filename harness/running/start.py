@@ -63,12 +63,15 @@ class Watched:
     returned: float64 numbers are now what float32 has made of them.
 
     fixed: some of it is an attribute that the framework takes in float32 only.
+
+    lacks: stages that a captured training function does not show, each with the reason.
     """
 
     leaks: tuple[Leak, ...] = ()
     returned: bool = False
     fixed: bool = False
     kept: tuple[Kept, ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
 
     @property
     def lasting(self) -> list[Leak]:
@@ -78,12 +81,16 @@ class Watched:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Which run of a problem: a side in a precision, as it is or from the ``nudge``-th draw of weights one unit off."""
+    """Which run of a problem: a side in a precision, as it is or from the ``nudge``-th draw of weights one unit off.
+
+    initial: only up to what the model holds before it is trained, which is its one record.
+    """
 
     side: Side
     precision: Precision
     nudge: int = 0
     watch: Watching | None = None
+    initial: bool = False
 
     def __str__(self) -> str:
         return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"

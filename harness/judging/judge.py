@@ -20,6 +20,9 @@ from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import SIDES, Start
 from harness.verdict import Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
 
+COUNT = "slots/step"
+"""What torch's optimizers count for each parameter and Keras' for all; not worth a line, for every update shows it."""
+
 LOOKS: tuple[Look, ...] = (
     cannot_run_in_float64,
     nudges_explain,
@@ -137,6 +140,8 @@ def not_recorded(seen: Evidence) -> list[Finding]:
     """What captured training functions do not both show, and so was not compared; with the reason where one is known."""
     found = []
     for group, side in seen.left_out.items():
+        if group == COUNT:
+            continue
         if side is None:
             said = f"{group} has another form on one side (number or shape of its tensors), so it is not compared"
         else:

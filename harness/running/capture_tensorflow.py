@@ -225,9 +225,7 @@ class CaptureTensorFlow:
                 held = getattr(optimizer, attribute, None)
                 if kind in kinds and held:
                     slots[kinds[kind]] = dict(zip(trained, held, strict=False))
-            if slots:
-                slots["step"] = dict.fromkeys(trained, optimizer._iterations)
-            elif getattr(optimizer, "momentum", 0):
+            if not slots and getattr(optimizer, "momentum", 0):
                 self.lacks["slots"] = OTHERWISE.format(kind, kind)
         found = {}
         for slot, held in slots.items():

@@ -68,10 +68,14 @@ class Block:
             return tensor
         shape = tensor.shape
         with tf.init_scope():
+            known = [] if shape.rank is None else [size or 0 for size in shape]
             cell = ResourceVariable(
-                tf.zeros(shape if shape.is_fully_defined() else [0] * (shape.rank or 0), tensor.dtype),
-                shape=shape, dtype=tensor.dtype, trainable=False, validate_shape=False,
-            )  # fmt: skip
+                tf.zeros(known, tensor.dtype),
+                shape=shape,
+                dtype=tensor.dtype,
+                trainable=False,
+                validate_shape=False,
+            )
         cell.assign(tensor)
         return cell
 

@@ -81,30 +81,13 @@ class Run:
         from harness.running.wide import whose
 
         self.by_data, self.own_files = True, lambda file: whose(file) == "own"
-        problem, name = self.problem, f"pair {self.pair.name}: {self.pair.file(self.spec.side).name}"
-        offered: dict[str, Callable[[], Any]] = {
-            "batches": lambda: given.Batches(self._batches(), problem.batches_per_epoch),
-            "order": lambda: problem.order,
-            "epochs": lambda: problem.passes,
-            "batch_size": lambda: problem.batch_size,
-            **{key: lambda value=value: value for key, value in problem.hyper.items()},  # type: ignore[misc]
-            **{key: lambda array=array: self.framework.tensor(array) for key, array in problem.data.items()},  # type: ignore[misc]
-        }
+        offered = given.offered_by(self.problem, self.framework.tensor, self._batches)
         try:
             function = given.found(train, self.pair.folder)
-            taken = given.used(train, function, offered)
-            for key in problem.hyper:
-                if key not in taken:
-                    raise UsageError(
-                        f"captured: {given.called(function)} is not given {key}, which the scenario's hyper= has"
-                    )
-            if not taken & {"batches", *problem.data}:
-                raise UsageError(
-                    f"captured: {given.called(function)} is given none of the scenario's data, {', '.join(problem.data)}; "
-                    "write which argument is made of them, as in loader=lambda batches: batches"
-                )
+            taken = given.checked(train, function, offered, self.problem)
         except UsageError as error:
-            raise UsageError(f"{name}: {error}") from error
+            file = self.pair.file(self.spec.side).name
+            raise UsageError(f"pair {self.pair.name}: {file}: {error}") from error
 
         def call() -> Any:
             positional, named = given.arguments(train, function, offered)
@@ -113,7 +96,7 @@ class Run:
         self.capturing = self.framework.capture(
             call, self.weights, function=function, port=train.port, initial=self.spec.initial
         )
-        return tuple(sorted(taken)), self.capturing
+        return taken, self.capturing
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}

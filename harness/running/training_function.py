@@ -4,13 +4,15 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 from harness.contract.captured import Captured
+from harness.contract.scenario import Problem
 from harness.errors import UsageError, instead
 
 Offered = Mapping[str, Callable[[], Any]]
@@ -39,8 +41,19 @@ def found(captured: Captured, folder: Path) -> Callable[..., Any]:
     if not isinstance(captured.function, str):
         return captured.function
     place, _, name = captured.function.rpartition(":")
-    module = importlib.import_module(importable(place, folder))
-    function = reduce(lambda owner, part: getattr(owner, part, None), name.split("."), module)
+    known = importable(place, folder)
+    try:
+        module = importlib.import_module(known)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        at = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
+        said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        raise UsageError(f"{known} does not import: {said} ({Path(at[0] or known).name}:{at[1]})") from error
+    function: Any = module
+    for part in name.split("."):
+        function = getattr(function, part, None)
     if not callable(function):
         known = [key for key, value in vars(module).items() if isinstance(value, FunctionType)]
         raise UsageError(f"captured({captured.function!r}): {instead(name, known, 'function')}")
@@ -78,73 +91,91 @@ def on_path(root: Path, module: str) -> str:
     return module
 
 
-def parameters_of(captured: Captured, function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The function's parameters. Raises UsageError for an argument that it does not take."""
-    parameters = list(inspect.signature(function).parameters.values())
-    names = [parameter.name for parameter in parameters]
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        for name in captured.given:
-            if name not in names:
-                raise UsageError(f"captured: {called(function)} takes no {name}; {instead(name, names, 'argument')}")
-    return parameters
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The function's parameters that have a name, by it."""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: p for name, p in inspect.signature(function).parameters.items() if p.kind not in several}
+
+
+def checked(captured: Captured, function: Callable[..., Any], offered: Offered, problem: Problem) -> tuple[str, ...]:
+    """What of the scenario reaches the function, by name.
+
+    Raises UsageError for an argument that it does not take, or that nothing gives it, and for a hyperparameter or data that
+    do not reach it.
+    """
+    name, parameters = called(function), parameters_of(function)
+    anything = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+    for given in captured.given:
+        if given not in parameters and not anything:
+            raise UsageError(f"captured: {name} takes no {given}; {instead(given, parameters, 'argument')}")
+    taken = {parameter for parameter in parameters if parameter not in captured.given}
+    for argument, maker in captured.given.items():
+        for asked, parameter in made_of(maker).items():
+            if asked not in offered and parameter.default is parameter.empty:
+                raise UsageError(
+                    f"captured(..., {argument}=...) is called to give {argument}, and asks for {asked}: "
+                    f"{instead(asked, offered, 'part of the scenario')}; to hand a function over as it is, write "
+                    f"{argument}=lambda: the_function"
+                )
+        taken |= set(made_of(maker))
+    for asked, parameter in parameters.items():
+        if asked not in (*captured.given, *offered) and parameter.default is parameter.empty:
+            raise UsageError(
+                f"captured: {name} asks for {asked}: {instead(asked, offered, 'part of the scenario')}; give it in "
+                f"captured(..., {asked}=...)"
+            )
+    for hyper in problem.hyper:
+        if hyper not in taken:
+            raise UsageError(f"captured: {name} is not given {hyper}, which the scenario's hyper= has")
+    if not taken & {"batches", *problem.data}:
+        raise UsageError(
+            f"captured: {name} is given none of the scenario's data, {', '.join(problem.data)}; write which argument is made "
+            "of them, as in loader=lambda batches: batches"
+        )
+    return tuple(sorted(taken & set(offered)))
+
+
+def made_of(given: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a function that gives an argument; none of a value."""
+    return parameters_of(given) if isinstance(given, FunctionType) else {}
 
 
 def arguments(captured: Captured, function: Callable[..., Any], offered: Offered) -> tuple[list[Any], dict[str, Any]]:
-    """What the function is called with. Raises UsageError for an argument that nothing here gives."""
+    """What the function is called with, after it was ``checked``."""
+    named = {name: made(given, offered) for name, given in captured.given.items()}
     positional: list[Any] = []
-    named: dict[str, Any] = {}
-    for parameter in parameters_of(captured, function):
-        name = parameter.name
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if name in captured.given:
-            value = made(name, captured.given[name], offered)
-        elif name in offered:
-            value = offered[name]()
-        elif parameter.default is not parameter.empty:
-            continue
-        else:
-            raise UsageError(
-                f"captured: {called(function)} asks for {name}: {instead(name, offered, 'part of the scenario')}; give it "
-                f"in captured(..., {name}=...)"
-            )
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            positional.append(value)
-        else:
-            named[name] = value
-    taken = {parameter.name for parameter in parameters_of(captured, function)}
-    for name, given in captured.given.items():
-        if name not in taken:  # for **kwargs
-            named[name] = made(name, given, offered)
+    for name, parameter in parameters_of(function).items():
+        if name not in named and name in offered:
+            named[name] = offered[name]()
+        if parameter.kind is parameter.POSITIONAL_ONLY and name in named:
+            positional.append(named.pop(name))
     return positional, named
 
 
-def made(name: str, given: Any, offered: Offered) -> Any:
+def made(given: Any, offered: Offered) -> Any:
     """An argument that ``captured`` was given: what a function among them gives, and anything else as it is."""
     if not isinstance(given, FunctionType):
         return given
-    wanted = {}
-    for parameter in inspect.signature(given).parameters.values():
-        if parameter.name in offered:
-            wanted[parameter.name] = offered[parameter.name]()
-        elif parameter.default is parameter.empty:
-            raise UsageError(
-                f"captured(..., {name}=...) is called to give {name}, and asks for {parameter.name}: "
-                f"{instead(parameter.name, offered, 'part of the scenario')}; to hand a function over as it is, write "
-                f"{name}=lambda: the_function"
-            )
-    return given(**wanted)
-
-
-def used(captured: Captured, function: Callable[..., Any], offered: Offered) -> set[str]:
-    """What of the scenario reaches the function, by name."""
-    names = {parameter.name for parameter in parameters_of(captured, function)} - set(captured.given)
-    for given in captured.given.values():
-        if isinstance(given, FunctionType):
-            names |= set(inspect.signature(given).parameters)
-    return names & set(offered)
+    return given(**{name: offered[name]() for name in made_of(given) if name in offered})
 
 
 def called(function: Callable[..., Any]) -> str:
     """A function's name, for a sentence."""
     return getattr(function, "__qualname__", type(function).__name__)
+
+
+def offered_by(problem: Problem, tensor: Callable[[Any], Any], batches: Callable[[], Iterator[Any]]) -> Offered:
+    """What a problem has for a training function; ``tensor`` makes one of the framework's."""
+    offered: dict[str, Callable[[], Any]] = {
+        "batches": lambda: Batches(batches(), problem.batches_per_epoch),
+        "order": lambda: problem.order,
+        "epochs": lambda: problem.passes,
+        "batch_size": lambda: problem.batch_size,
+    }
+    offered |= {name: partial(identity, value) for name, value in problem.hyper.items()}
+    return offered | {name: partial(tensor, array) for name, array in problem.data.items()}
+
+
+def identity(value: Any) -> Any:
+    """The value itself."""
+    return value

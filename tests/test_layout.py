@@ -63,6 +63,7 @@ PACKAGES = {
     "words": {"errors"},
     "profiles": set(),
     "template": {"errors"},
+    "template_captured": {"errors", "template"},
     "contract": {"errors", "verdict"},
     "faithful": {"errors", "words"},
     "running": {"contract", "errors", "verdict"},

@@ -85,7 +85,7 @@ class CaptureTensorFlow:
 
     def rehearsed(self) -> dict[int, Array]:
         """Run up to the first step: what each variable must start from, by the order in which they are created."""
-        kept = random.getstate(), np.random.get_state()  # noqa: NPY002  # what the loop may use
+        kept = random.getstate(), np.random.get_state()  # what the loop may use
         found: dict[int, Array] = {}
 
         def told(applied: Applied) -> None:
@@ -102,7 +102,7 @@ class CaptureTensorFlow:
         keras.utils.clear_session()
         self.begin()
         random.setstate(kept[0])
-        np.random.set_state(kept[1])  # noqa: NPY002
+        np.random.set_state(kept[1])
         return found
 
     def values(self, at: Pass) -> dict[int, Array]:
@@ -225,7 +225,7 @@ class CaptureTensorFlow:
                 held = getattr(optimizer, attribute, None)
                 if kind in kinds and held:
                     slots[kinds[kind]] = dict(zip(trained, held, strict=False))
-            if not slots and getattr(optimizer, "momentum", 0):
+            if not slots and getattr(optimizer, "momentum", None):
                 self.lacks["slots"] = OTHERWISE.format(kind, kind)
         found = {}
         for slot, held in slots.items():

@@ -18,15 +18,18 @@ from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.ops import clip_ops
 
 from harness.errors import UsageError
-from harness.faithful import clipping
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
 
-CLIPS: tuple[tuple[Any, str], ...] = (
-    *((owner, name) for owner in (tf, clip_ops) for name in ("clip_by_global_norm", "clip_by_norm", "clip_by_value")),
-    *((clipping, name) for name in ("clip_grad_norm", "clip_grad_value", "clip_grads_with_norm")),
+CLIPS = (
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "clip_grads_with_norm",
 )
-"""Functions that clip gradients, or a single one."""
+"""Functions that clip gradients, or a single one: TensorFlow's, and those that do as torch's."""
 
 
 class Pass:
@@ -79,8 +82,12 @@ class Pass:
         self.exchange(BaseOptimizer, "apply", self.apply)
         self.exchange(BaseOptimizer, "_clip_gradients", self.clip_gradients)
         self.exchange(BaseOptimizer, "_get_current_learning_rate", self.current_rate)
-        for owner, name in CLIPS:
-            self.exchange(owner, name, self.clipping)
+        from harness import faithful
+        from harness.faithful import clipping
+
+        for owner in (tf, clip_ops, faithful, clipping):
+            for name in set(CLIPS) & set(vars(owner)):
+                self.exchange(owner, name, self.clipping)
 
     def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
         """Put a wrapper in the place of an attribute until ``close``; AutoGraph leaves it alone."""

@@ -41,16 +41,16 @@ def found(captured: Captured, folder: Path) -> Callable[..., Any]:
     if not isinstance(captured.function, str):
         return captured.function
     place, _, name = captured.function.rpartition(":")
-    known = importable(place, folder)
+    path = importable(place, folder)
     try:
-        module = importlib.import_module(known)
+        module = importlib.import_module(path)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         at = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
         said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-        raise UsageError(f"{known} does not import: {said} ({Path(at[0] or known).name}:{at[1]})") from error
+        raise UsageError(f"{path} does not import: {said} ({Path(at[0] or path).name}:{at[1]})") from error
     function: Any = module
     for part in name.split("."):
         function = getattr(function, part, None)

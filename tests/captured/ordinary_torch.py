@@ -1,9 +1,13 @@
 """Training code as people write it in PyTorch: nothing here knows that it is tested."""
 
+import logging
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
+log = logging.getLogger(__name__)
 
 
 def network():
@@ -25,7 +29,7 @@ def fitted(x, y, *, epochs=5, batch_size=10, lr=1e-2):
             loss.backward()
             optimizer.step()
         with torch.no_grad():
-            print(f"epoch {epoch} loss {F.cross_entropy(model(x), y):.3f}")
+            log.info("epoch %d loss %.3f", epoch, F.cross_entropy(model(x), y))
     return model
 
 
@@ -58,7 +62,7 @@ def scheduled(loader, *, epochs=2, lr=0.1, momentum=0.5):
     return model
 
 
-def accumulated(x, y, *, epochs=3, batch_size=5, lr=0.05, clip=0.1, log=None):
+def accumulated(x, y, *, epochs=3, batch_size=5, lr=0.05, clip=0.1, path=None):
     """Two batches a step, clipped, with a best model kept."""
     model = network()
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.125)
@@ -77,8 +81,8 @@ def accumulated(x, y, *, epochs=3, batch_size=5, lr=0.05, clip=0.1, log=None):
                 best = min(best, F.cross_entropy(model(x), y).item())
             model.train()
     finally:
-        if log is not None:
-            log.write_text("over")
+        if path is not None:
+            path.write_text("over")
     return best
 
 
@@ -99,7 +103,7 @@ def two_players(x, y, *, epochs=2, batch_size=10, lr=0.05):
             first.step()
 
 
-def raising(x, y, *, epochs=1, batch_size=10, lr=0.05):
+def raising(x, y, *, batch_size=10, lr=0.05):
     """Fails in its third step."""
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)

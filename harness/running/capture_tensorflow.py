@@ -84,16 +84,15 @@ class CaptureTensorFlow:
     # The starting point
 
     def rehearsed(self) -> dict[int, Array]:
-        """Run up to the first step: what each variable must start from, by the order in which they are created."""
+        """Run up to where the first step would change something: what each variable must start from, by the order in which they are created."""
         kept = random.getstate(), np.random.get_state()  # what the loop may use
         found: dict[int, Array] = {}
 
-        def told(applied: Applied) -> None:
-            del applied
+        def before() -> None:
             found.update(self.values(first))
             first.driven.pause(None)
 
-        first = Pass(self.train, told)
+        first = Pass(self.train, lambda _: None, first=before)
         with unheard():
             try:
                 next(first, None)
@@ -131,7 +130,8 @@ class CaptureTensorFlow:
             if id(own) in order:
                 values[order[id(own)]] = stand.array
             else:  # made when its module was imported
-                own.assign(stand.array)
+                with tf.init_scope():
+                    own.assign(stand.array)
         return values
 
     def ported(self, at: Pass) -> Port:

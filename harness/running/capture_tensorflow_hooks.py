@@ -35,13 +35,19 @@ CLIPS = (
 class Pass:
     """One pass of a training function with the hooks in. ``told`` is called, inside it, at each step.
 
-    values: what variables start from, by the order in which they are created.
+    values: what variables start from, by the order in which they are created. first: called before gradients are first
+    applied, be it only in a trace: all models are there by then, and nothing has changed them.
     """
 
     def __init__(
-        self, train: Callable[[], Any], told: Callable[[Applied], None], values: Mapping[int, Any] | None = None
+        self,
+        train: Callable[[], Any],
+        told: Callable[[Applied], None],
+        values: Mapping[int, Any] | None = None,
+        *,
+        first: Callable[[], None] = lambda: None,
     ) -> None:
-        self.told, self.values = told, values or {}
+        self.told, self.values, self.first = told, values or {}, first
         self.created: list[Any] = []
         self.trainable: set[int] = set()
         self.roots: list[Any] = []
@@ -232,6 +238,7 @@ class Pass:
         def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
             if self.applying or not self.driven.inside:
                 return plain(optimizer, grads, trainable_variables)
+            self.first()
             grads = list(grads)
             self.applying += 1
             self.clip = self.rate = None

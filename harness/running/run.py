@@ -174,6 +174,8 @@ class Run:
         own_only = error.__traceback__
         while own_only is not None and not self.own_files(own_only.tb_frame.f_code.co_filename):
             own_only = own_only.tb_next
+        if self.captured and isinstance(error, UsageError):
+            own_only = None  # what was called to say so is ours
         lines = traceback.format_exception(type(error), error, own_only, chain=not isinstance(error, UsageError))
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if self.own_files(frame.filename)]
         place = f" ({Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line})" if own else ""

@@ -1,5 +1,6 @@
 """twinloop: is this TensorFlow training loop the same training as that PyTorch one, and if not, where does it part?"""
 
+from harness.contract.captured import captured
 from harness.contract.port import Port
 from harness.contract.recipes import (
     Recipe,
@@ -25,6 +26,7 @@ __all__ = [
     "Scenario",
     "UsageError",
     "between",
+    "captured",
     "coins",
     "computed",
     "counter",

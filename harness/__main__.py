@@ -481,8 +481,21 @@ def show(name: str, root: Path, width: int | None) -> None:
 @main.command()
 @click.argument("name")
 @ROOT
-def new(name: str, root: Path) -> None:
-    """Write a pair that passes as it stands, to be filled in with two loops of your own."""
+@click.option("--torch", metavar="WHERE", help="The training function in PyTorch: MODULE:FUNCTION or FILE.py:FUNCTION.")
+@click.option("--tensorflow", metavar="WHERE", help="Its port: MODULE:FUNCTION or FILE.py:FUNCTION.")
+def new(name: str, root: Path, torch: str | None, tensorflow: str | None) -> None:
+    """Write a pair that passes as it stands, or one of two training functions of your own, as they are."""
+    if torch is not None and tensorflow is not None:
+        from harness.template_captured import write_captured
+
+        folder = write_captured(root, name, torch, tensorflow)
+        click.echo(f"{folder} runs both functions as they are. What is left to say:")
+        click.echo("  scenario.py         the shapes of the data, and which hyperparameters both functions take")
+        click.echo("  tensorflow_loop.py  port=lambda model: Port(...), where shapes leave a choice")
+        click.echo(f"Then: twinloop run {name} --steps 3   or: pytest -k {name}")
+        return
+    if torch is not None or tensorflow is not None:
+        raise UsageError("a pair has two sides: name both --torch and --tensorflow")
     from harness.template import write_pair
 
     folder = write_pair(root, name)

@@ -1,6 +1,7 @@
 """What `twinloop new` writes: a small pair that passes as it stands."""
 
 import keyword
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -74,6 +75,11 @@ def train(weights, batches, *, lr, momentum):
 
 def write_pair(root: Path, name: str) -> Path:
     """Write the three files of a new pair; raises UsageError for a bad name, or one that is taken."""
+    return write_files(root, name, FILES)
+
+
+def write_files(root: Path, name: str, files: Mapping[str, str]) -> Path:
+    """Write a pair's files, by their names; raises UsageError for a bad name, or one that is taken."""
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"{name!r} cannot be a pair's name; use letters, digits and underscores, such as my_model")
     folder = root / name
@@ -81,7 +87,7 @@ def write_pair(root: Path, name: str) -> Path:
         raise UsageError(f"{folder} is there already; choose another name, or edit it")
     try:
         folder.mkdir(parents=True)
-        for file, text in FILES.items():
+        for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error

@@ -124,6 +124,7 @@ class Finding:
         "stale acceptance",
         "accepted",
         "insensitive",
+        "not recorded",
         "loss",
         "float32 only",
         "printed",

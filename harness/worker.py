@@ -24,6 +24,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.judging.judge import judge
 from harness.running.engine import Engine
+from harness.running.initial_state import with_initial_state
 from harness.running.messages import Event, Request
 from harness.running.nurseries import how
 from harness.running.pairs import Pair
@@ -176,6 +177,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
     pair = request.pair
     problem = request.problem(pair.scenario())
     with engine.pair(pair, resync=request.resync) as start:
+        problem = with_initial_state(start, problem)
         verdict = judge(
             pair.name,
             start,

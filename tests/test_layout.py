@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "harness").rglob("*.py"))
 FRAMEWORKS = {"torch", "tensorflow", "keras"}
 MAY_IMPORT_FRAMEWORKS = (
-    "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/random_", "running/leaks.py", "faithful/",
+    "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/random_", "running/leaks.py",
+    "running/capture_torch.py", "running/capture_tensorflow", "faithful/",
 )  # fmt: skip
 PAIRS = sorted(path.parent for path in (ROOT / "pairs").glob("*/scenario.py"))
 NAMES = {"scenario.py", "torch_loop.py", "tensorflow_loop.py"}
@@ -62,6 +63,7 @@ PACKAGES = {
     "words": {"errors"},
     "profiles": set(),
     "template": {"errors"},
+    "template_captured": {"errors", "template"},
     "contract": {"errors", "verdict"},
     "faithful": {"errors", "words"},
     "running": {"contract", "errors", "verdict"},
@@ -159,7 +161,7 @@ def test_public_names_are_these() -> None:
     assert harness.__all__ == sorted(harness.__all__)
     assert set(harness.__all__) == {
         "Accepted", "Port", "Problem", "Range", "Recipe", "Scenario", "UsageError",
-        "between", "coins", "computed", "counter", "fan_in_uniform", "integers", "make_problem",
+        "between", "captured", "coins", "computed", "counter", "fan_in_uniform", "integers", "make_problem",
         "normal", "one_of", "ones", "uniform", "zeros",
     }  # fmt: skip
     for name in harness.__all__:

@@ -227,9 +227,8 @@ def test_a_value_reads_back_as_it_was_written(value: float) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"about": " "}, "a Scenario needs a sentence, weights and data; nothing can be compared without them"),
-        ({"weights": {}}, "a Scenario needs a sentence, weights and data; nothing can be compared without them"),
-        ({"data": {}}, "a Scenario needs a sentence, weights and data; nothing can be compared without them"),
+        ({"about": " "}, "a Scenario needs a sentence and data; nothing can be compared without them"),
+        ({"data": {}}, "a Scenario needs a sentence and data; nothing can be compared without them"),
         ({"noise": {"x": normal("batch")}}, "x is named under data= and under noise=; rename one"),
         (
             {"vary": {"rl": between(0, 1)}},

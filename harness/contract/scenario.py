@@ -93,7 +93,8 @@ class Scenario:
     """Everything that both loops of a pair are given, as declarations.
 
     about: one sentence, what must agree.
-    weights: name -> recipe or array; torch's names and shapes. Every weight must be loaded by both loops.
+    weights: name -> recipe or array; torch's names and shapes. Every weight must be loaded by both loops. Left out, both
+        sides begin with what the reference's own initialisers give, which needs a training function that is captured.
     data: name -> recipe or array; the first axis counts examples and is the same for all.
     batch_size: examples in a batch, the last of an epoch may have fewer; None for all of them at once.
     epochs: passes over the data. shuffle: another order in every epoch, the same on both sides.
@@ -112,8 +113,8 @@ class Scenario:
     """
 
     about: str
-    weights: Mapping[str, Recipe | Array]
-    data: Mapping[str, Recipe | Array]
+    weights: Mapping[str, Recipe | Array] = field(default_factory=dict)
+    data: Mapping[str, Recipe | Array] = field(default_factory=dict)
     batch_size: int | None = None
     epochs: int = 20
     shuffle: bool = False
@@ -130,8 +131,8 @@ class Scenario:
     traps: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if not self.about.strip() or not self.weights or not self.data:
-            raise UsageError("a Scenario needs a sentence, weights and data; nothing can be compared without them")
+        if not self.about.strip() or not self.data:
+            raise UsageError("a Scenario needs a sentence and data; nothing can be compared without them")
         clash = set(self.data) & set(self.noise)
         if clash:
             raise UsageError(f"{', '.join(sorted(clash))} is named under data= and under noise=; rename one")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.contract.record import causal
 from harness.contract.scenario import Problem
+from harness.contract.stages import stage_of
 from harness.judging.conclusion import Conclusion, conclude, worst
 from harness.judging.mistakes import FEW, LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
@@ -17,8 +18,11 @@ from harness.judging.sensitivity import sensitivity
 from harness.oracle.curve import curve
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rules import ASKED, FLOAT32
-from harness.running.start import Start
+from harness.running.start import SIDES, Start
 from harness.verdict import Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
+
+COUNT = "slots/step"
+"""What torch's optimizers count for each parameter and Keras' for all; not worth a line, for every update shows it."""
 
 LOOKS: tuple[Look, ...] = (
     cannot_run_in_float64,
@@ -62,7 +66,7 @@ def judge(
     review = reviewed(first_pass, LOOKS, report)
     seen = review.evidence
     conclusion = told_first(seen, conclude(seen))
-    findings += [*review.findings, *conclusion.findings]
+    findings += [*review.findings, *conclusion.findings, *not_recorded(first_pass)]
     trials: tuple[Sensitivity, ...] = ()
     if (thorough or briefly) and conclusion.status in ("EQUIVALENT", "EQUIVALENT IN EFFECT"):
         tried = tuple(sensitivity(seen, report, briefly=not thorough))
@@ -135,6 +139,22 @@ def verdict(
 def moment(seen: Evidence, first: Difference) -> Moment | None:
     """Where the step of the first disagreement stands; of an end, where the sides' records went apart from the start."""
     return seen.pace.moment(0 if first.kind == "length" and seen.pace.apart else first.step, seen.problem)
+
+
+def not_recorded(seen: Evidence) -> list[Finding]:
+    """What captured training functions do not both show, and so was not compared; with the reason where one is known."""
+    found = []
+    for group, side in seen.left_out.items():
+        if group == COUNT:
+            continue
+        if side is None:
+            said = f"{group} has another form on one side (number or shape of its tensors), so it is not compared"
+        else:
+            other = next(name for name in SIDES if name != side)
+            why = seen.lacks.get(side, {}).get(group) or seen.lacks.get(side, {}).get(stage_of(group), "")
+            said = f"{group} is seen in {other} only, so it is not compared{f': {why}' if why else ''}"
+        found.append(Finding("not recorded", said))
+    return found
 
 
 def overlooked(

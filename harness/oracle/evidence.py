@@ -18,6 +18,7 @@ from harness.oracle.nudge import one_unit_off
 from harness.oracle.pace import Pace
 from harness.oracle.rounding import UNIT32, UNIT64
 from harness.oracle.rules import Rule, problems
+from harness.oracle.shared import shared
 from harness.oracle.track import Outlier, Track
 from harness.running.lockstep import END, End, lockstep
 from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step, Watched
@@ -42,7 +43,8 @@ class Evidence:
 
     start: what its runs were started with. added: differences that came of hearing more runs. moved: of every run the
     parameters that changed. kept: of each side's float64 run, where it would have become narrower. pace: what each record
-    used up of the data. drawn: of each side's run that is judged, what random numbers it drew.
+    used up of the data. drawn: of each side's run that is judged, what random numbers it drew. left_out: what captured
+    functions do not both show, and on which side it is missing; lacks: why.
     """
 
     start: Start
@@ -62,6 +64,8 @@ class Evidence:
     added: tuple[Difference, ...] = ()
     pace: Pace = field(default_factory=Pace)
     drawn: Mapping[Side, Watched] = field(default_factory=dict)
+    left_out: Mapping[str, Side | None] = field(default_factory=dict)
+    lacks: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def rule(self) -> Rule:
@@ -106,9 +110,9 @@ def compare_runs(
     resync: before every step, give all other runs the reference's state. digests: how many of the first records of each
     run are hashed. A loop that raises ends the pass; what was seen until then is kept.
     """
-    seen = Pass(rule, problem, resync=resync, digests=digests)
     outcome: dict[str, object] = {}
     runs = started(start, problems(rule, problem))
+    seen = Pass(rule, problem, resync=resync, digests=digests, runs=runs)
     try:
         for step, records in lockstep(*runs.values()):
             if any(isinstance(record, End) for record in records):
@@ -129,7 +133,9 @@ def compare_runs(
         outcome["error"] = error
     kept = {spec.side: runs[spec].watched.kept for spec in (rule.left, rule.right) if spec.precision == "float64"}
     drawn = {spec.side: runs[spec].watched for spec in (rule.left, rule.right)}
-    return seen.evidence(start, parameters=runs[rule.right].parameters, kept=kept, drawn=drawn, **outcome)
+    lacks = {run.side: dict(running.watched.lacks) for run, running in runs.items()}
+    parameters = runs[rule.right].parameters
+    return seen.evidence(start, parameters=parameters, kept=kept, drawn=drawn, lacks=lacks, **outcome)
 
 
 def started(start: Start, given: Mapping[RunSpec, Problem]) -> dict[RunSpec, Running]:
@@ -146,8 +152,11 @@ def started(start: Start, given: Mapping[RunSpec, Problem]) -> dict[RunSpec, Run
 class Pass:
     """What is gathered while the runs go on."""
 
-    def __init__(self, rule: Rule, problem: Problem, *, resync: bool, digests: int) -> None:
-        self.problem, self.resync, self.digests = problem, resync, digests
+    def __init__(
+        self, rule: Rule, problem: Problem, *, resync: bool, digests: int, runs: Mapping[RunSpec, Running]
+    ) -> None:
+        self.problem, self.resync, self.digests, self.runs = problem, resync, digests, runs
+        self.left_out: dict[str, Side | None] = {}
         self.oracle = Oracle(rule, horizon=not resync)
         self.oracle.start_from(dict(problem.weights))
         self.steps = 0
@@ -161,6 +170,11 @@ class Pass:
 
     def take(self, step: int, steps: Mapping[RunSpec, Step]) -> None:
         """One step of every run."""
+        if any(getattr(run, "captured", False) for run in self.runs.values()):
+            records, left_out = shared({spec: taken.arrays for spec, taken in steps.items()})
+            self.left_out = left_out | self.left_out
+            for spec, record in records.items():
+                steps[spec].arrays = record
         records = {spec: taken.arrays for spec, taken in steps.items()}
         self.oracle.observe(step, records)
         self.pace.add(steps[self.oracle.rule.left], steps[self.oracle.rule.right])
@@ -199,6 +213,7 @@ class Pass:
             moved={spec: frozenset(names) for spec, names in self.moved.items()},
             losses=self.losses,
             pace=self.pace,
+            left_out=self.left_out,
             digests={str(spec): made.hexdigest() for spec, made in self.hashes.items()},
             **outcome,  # type: ignore[arg-type]
         )

@@ -50,7 +50,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         asked = packet.data
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
-        spec = RunSpec(asked["side"], asked["precision"], watch=watching)
+        spec = RunSpec(asked["side"], asked["precision"], watch=watching, initial=asked["initial"])
         if not polite and (spec.side, spec.precision) != SLOWEST:
             os.nice(POLITE)
         polite = True
@@ -72,9 +72,9 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         except UsageError as error:
             wire.tell(end, wire.MISUSED, str(error))
             return
-        wire.tell(end, wire.STARTED, [run.parameters, said])
+        wire.tell(end, wire.STARTED, [run.parameters, said, run.captured])
         sound = train(run, end, log, asked["ahead"])
-        sound = run.close() and sound
+        sound = run.close() and sound and not run.captured  # a function of anybody's may leave anything behind
         wire.send(end, wire.TIDIED)
         del run, problem, draws
         for descriptor in packet.descriptors[1:]:
@@ -131,7 +131,7 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
 
 def places(seen: Watched) -> object:
     """What is told at once; how often something happened at a place is told at the end."""
-    return seen.leaks, seen.returned, seen.fixed, len(seen.kept), len(seen.drawn), len(seen.unshared)
+    return seen.leaks, seen.returned, seen.fixed, len(seen.kept), len(seen.drawn), len(seen.unshared), seen.lacks
 
 
 def note(end: socket.socket, seen: Watched) -> None:
@@ -140,7 +140,7 @@ def note(end: socket.socket, seen: Watched) -> None:
     kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
     drawn = [[made.step, [astuple(draw) for draw in made.draws]] for made in seen.drawn]
     ordered = [astuple(draw) for draw in seen.ordered]
-    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared])
+    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared, seen.lacks])
 
 
 def written(log: int) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,7 @@ from harness.contract.recipes import Array
 from harness.running.start import Precision, Side
 
 if TYPE_CHECKING:
+    from harness.running.capture import Capturing
     from harness.running.leaks import Watch
 
 SETTINGS = {
@@ -65,6 +67,17 @@ class Framework(Protocol):
 
     def watched(self, watch: "Watch") -> AbstractContextManager[None]:
         """A context in which the watch is told of float32 in the framework's operations."""
+
+    def capture(
+        self,
+        train: Callable[[], Any],
+        weights: Mapping[str, Any],
+        *,
+        function: Callable[..., Any],
+        port: Any,
+        initial: bool,
+    ) -> "Capturing":
+        """Run a training function as it is; ``train`` calls ``function`` with its arguments."""
 
     def fresh(self) -> bool:
         """Forget the last loop; whether all settings are as they were before it."""

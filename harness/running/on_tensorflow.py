@@ -2,7 +2,9 @@
 
 import gc
 import os
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import keras
@@ -38,13 +40,14 @@ class TensorFlow:
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
+        self.seed = 0
         SWITCHES["tensorflow"].made()  # before the fork, once for all runs
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
-        self.precision = precision
+        self.precision, self.seed = precision, seed
         keras.config.set_floatx(precision)
         keras.config.set_dtype_policy(precision)
         self.legacy.begin(precision)
@@ -84,6 +87,22 @@ class TensorFlow:
     def watched(self, watch: Watch) -> AbstractContextManager[None]:
         """See Framework."""
         return watch.tensorflow()
+
+    def capture(
+        self,
+        train: Callable[[], Any],
+        weights: Mapping[str, Any],
+        *,
+        function: Callable[..., Any],
+        port: Any,
+        initial: bool,
+    ) -> Any:
+        """See Framework. The reference is asked for what is there initially, so this side never is."""
+        from harness.running.capture_tensorflow import CaptureTensorFlow
+
+        del initial
+        begin = partial(self.begin, self.precision, self.seed)
+        return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 
     def fresh(self) -> bool:
         """See Framework."""

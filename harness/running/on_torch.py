@@ -1,7 +1,7 @@
 """PyTorch, as a process that runs one of its loops needs it."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch._dynamo  # torch imports it at the first optimizer step; before the
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.errors import UsageError
 from harness.running import random_torch  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
@@ -69,6 +70,23 @@ class Torch:
     def watched(self, watch: Watch) -> AbstractContextManager[None]:
         """See Framework."""
         return watch.torch()
+
+    def capture(
+        self,
+        train: Callable[[], Any],
+        weights: Mapping[str, Any],
+        *,
+        function: Callable[..., Any],
+        port: Any,
+        initial: bool,
+    ) -> Any:
+        """See Framework."""
+        from harness.running.capture_torch import CaptureTorch
+
+        del function
+        if port is not None:
+            raise UsageError("captured(..., port=...) belongs into the port's file: torch's names are the names")
+        return CaptureTorch(train, weights, initial=initial)
 
     def fresh(self) -> bool:
         """See Framework."""

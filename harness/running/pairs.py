@@ -10,10 +10,11 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import harness
+from harness.contract.captured import Captured
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
 from harness.running.project import let_import
@@ -89,11 +90,18 @@ class Pair:
                 raise UsageError(f"pair {self.name}: Accepted: {instead(accepted.port, self.variants, 'further port')}")
         return replace(scenario, accept=[item for item in scenario.accept if item.port == self.variant])
 
-    def train(self, side: Side) -> Callable[..., Generator[Any]]:
-        """A side's ``train``; raises UsageError if the file gives no generator function of that name."""
+    def train(self, side: Side) -> Callable[..., Generator[Any]] | Captured:
+        """A side's ``train``: a generator function, or a training function that is run as it is.
+
+        Raises UsageError if the file gives neither under that name.
+        """
         module = self._load(self.file(side))
         train = getattr(module, "train", None)
+        if isinstance(train, Captured):
+            return train
         if not inspect.isgeneratorfunction(train):
+            if isinstance(train, FunctionType) and next(iter(inspect.signature(train).parameters), "") != "weights":
+                return Captured(train, port=getattr(module, "port", None))
             what = "defines no function `train`" if train is None else "has a `train` that never yields a record"
             raise UsageError(
                 f"pair {self.name}: {self.file(side).name} {what}; write `def train(weights, batches, *, ...)` with a `yield`"

@@ -80,6 +80,7 @@ class Remote:
         self.failed = 0.0
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
+        self.captured = False
         self.answer: Any = None
         self.answered, self.over, self.open = False, False, True
         self.printed = [os.fstat(process.log).st_size] * 2
@@ -90,7 +91,7 @@ class Remote:
         """Take a packet; what must be known in its turn waits for it."""
         now = time.monotonic()
         if packet.kind == wire.STARTED:
-            names, self.printed[0] = packet.data
+            names, self.printed[0], self.captured = packet.data
             self.names = tuple(names)
         elif packet.kind == wire.LAYOUT:
             self.layouts.append(wire.Layout.read(packet.data))
@@ -225,7 +226,7 @@ class Remote:
 
 def watched(told: Any) -> Watched:
     """What a run has told of float32, and of what it has drawn."""
-    leaks, returned, fixed, kept, drawn, ordered, unshared = told
+    leaks, returned, fixed, kept, drawn, ordered, unshared, lacks = told
 
     def draw(name: str, kind: str, shape: list[int], rate: float | None, line: str, layer: str) -> Draw:
         return Draw(name, kind, tuple(shape), rate, line, layer)
@@ -238,4 +239,5 @@ def watched(told: Any) -> Watched:
         tuple(Drawn(step, tuple(draw(*made) for made in draws)) for step, draws in drawn),
         tuple(draw(*made) for made in ordered),
         tuple((name, line) for name, line in unshared),
+        tuple((stage, why) for stage, why in lacks),
     )

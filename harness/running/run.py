@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.contract.captured import Captured
 from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
 from harness.errors import UsageError, instead
@@ -65,10 +66,44 @@ class Run:
         if self.watching:
             self.contexts.enter_context(framework.watched(self.watching))
         train = pair.train(spec.side)
-        self.parameters = tuple(inspect.signature(train).parameters)
         self.weights = Weights(self._tensors(problem.weights))
+        self.captured = isinstance(train, Captured)
+        self.capturing: Any = None
+        self.own_files: Callable[[str], bool] = str(pair.file(spec.side)).__eq__
+        if isinstance(train, Captured):
+            self.parameters, self.loop = self._capture(train)
+            self.draws.started = True
+            return
+        if spec.initial:
+            raise UsageError(
+                f"pair {pair.name}: scenario.py has no weights=, and {pair.file(spec.side).name} is a generator, which is "
+                "given them; name them there, or capture a training function, which makes its own"
+            )
+        self.parameters = tuple(inspect.signature(train).parameters)
         self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
         self.draws.started = self.by_data
+
+    def _capture(self, train: Captured) -> tuple[tuple[str, ...], Any]:
+        """The names of what a captured function takes of the scenario, and its loop."""
+        from harness.running import training_function as given  # greenlet need not be where no function is captured
+
+        self.by_data, self.own_files = True, lambda file: whose(file) == "own"
+        offered = given.offered_by(self.problem, self.framework.tensor, self._batches)
+        try:
+            function = given.found(train, self.pair.folder)
+            taken = given.checked(train, function, offered, self.problem)
+        except UsageError as error:
+            file = self.pair.file(self.spec.side).name
+            raise UsageError(f"pair {self.pair.name}: {file}: {error}") from error
+
+        def call() -> Any:
+            positional, named = given.arguments(train, function, offered)
+            return function(*positional, **named)
+
+        self.capturing = self.framework.capture(
+            call, self.weights, function=function, port=train.port, initial=self.spec.initial
+        )
+        return taken, self.capturing
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}
@@ -125,7 +160,11 @@ class Run:
         self.examples = 0
         self.draws.begin(self.step)
         try:
-            arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
+            record = next(self.loop)
+            if self.spec.initial:
+                initial = {name: self.framework.lend(value) for name, value in record["initial"].items()}
+                return Step(dict(initial), 0, 0)
+            arrays, self.live = opened(record, self.framework.lend, curve=self.problem.scenario.curve)
         except StopIteration:
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -142,14 +181,18 @@ class Run:
         return Step(arrays, self.epoch, self.examples)
 
     def _error(self, error: BaseException) -> LoopError:
-        file = str(self.pair.file(self.spec.side))
         own_only = error.__traceback__
-        while own_only is not None and own_only.tb_frame.f_code.co_filename != file:
+        while own_only is not None and not self.own_files(own_only.tb_frame.f_code.co_filename):
             own_only = own_only.tb_next
+        if self.captured and isinstance(error, UsageError):
+            own_only = None  # what was called to say so is ours
         lines = traceback.format_exception(type(error), error, own_only, chain=not isinstance(error, UsageError))
         # The user's own line that is nearest to the error, in the loop's file or in what it imports.
-        frames = traceback.extract_tb(own_only)
-        own = [frame for frame in frames if frame.filename == file or whose(frame.filename) == "own"]
+        own = [
+            frame
+            for frame in traceback.extract_tb(own_only)
+            if self.own_files(frame.filename) or whose(frame.filename) == "own"
+        ]
         place = f" ({Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         said = said if len(said) <= MOST else said[:MOST] + " ..."
@@ -166,6 +209,8 @@ class Run:
         draws = self.draws
         if draws.told or draws.ordered or draws.unshared:
             seen = replace(seen, drawn=tuple(draws.told), ordered=tuple(draws.ordered), unshared=tuple(draws.unshared))
+        if self.capturing is not None:
+            seen = replace(seen, lacks=tuple(self.capturing.lacks.items()))
         if self.wide is None:
             return seen
         return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]

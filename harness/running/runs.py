@@ -75,6 +75,7 @@ class Runs:
             "side": spec.side,
             "precision": spec.precision,
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
+            "initial": spec.initial,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
             # The first run of the reference says what its draws are for; all others of this problem may read it.

@@ -90,6 +90,7 @@ class Watched:
 
     drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. unshared:
     operations, with their lines, that drew from their framework's own generator.
+    lacks: stages that a captured training function does not show, each with the reason.
     """
 
     leaks: tuple[Leak, ...] = ()
@@ -99,6 +100,7 @@ class Watched:
     drawn: tuple[Drawn, ...] = ()
     ordered: tuple[Draw, ...] = ()
     unshared: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
 
     @property
     def lasting(self) -> list[Leak]:
@@ -108,12 +110,16 @@ class Watched:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Which run of a problem: a side in a precision, as it is or from the ``nudge``-th draw of weights one unit off."""
+    """Which run of a problem: a side in a precision, as it is or from the ``nudge``-th draw of weights one unit off.
+
+    initial: only up to what the model holds before it is trained, which is its one record.
+    """
 
     side: Side
     precision: Precision
     nudge: int = 0
     watch: Watching | None = None
+    initial: bool = False
 
     def __str__(self) -> str:
         return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"

@@ -1,0 +1,50 @@
+"""An ordinary training function that is run as it is, in place of a generator: which one, and what it is called with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from harness.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A training function, or ``"module:function"``, with the arguments that are not the scenario's own. See ``captured``."""
+
+    function: Callable[..., Any] | str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    port: Callable[..., Any] | None = None
+
+
+def captured(
+    function: Callable[..., Any] | str, /, *, port: Callable[..., Any] | None = None, **given: Any
+) -> Captured:
+    """Run a training function as it is: ``train = captured("mytrain.resnet_torch:train", width=16)``.
+
+    function: the function itself, ``"module:function"`` or ``"file.py:function"``. It makes its model, optimizer and
+    schedule and trains; each optimizer step becomes one record.
+
+    given: arguments by name. A function among them is called, with what its own parameters name of the scenario, and gives
+    the argument: ``loader=lambda x, y, batch_size: DataLoader(TensorDataset(x, y), batch_size)``. Anything else is handed
+    over as it is. Arguments that are not given are the scenario's: its data, its hyperparameters, ``batch_size``,
+    ``epochs``, ``order`` (which example comes when) and ``batches`` (its batches, anew in each pass, with a length).
+
+    port: for TensorFlow, a function that gives the ``Port``. Its parameters are names of variables in the training function,
+    or one for the model: ``port=lambda model: Port(("fc.weight", model.fc.kernel, "i o -> o i"), ...)``. Buffers belong in
+    it too. It may be left out where shapes and kinds leave no choice.
+
+    Raises UsageError for what is no function, or no name of one.
+    """
+    if isinstance(function, str):
+        module, mark, name = function.rpartition(":")
+        if not (mark and module and name):
+            raise UsageError(f'captured({function!r}): write "module:function" or "file.py:function"')
+    elif not callable(function):
+        raise UsageError(f'captured({function!r}): give a training function, or where it is: "module:function"')
+    if port is not None and not isinstance(port, FunctionType):
+        raise UsageError(
+            f"captured(..., port={type(port).__name__}): the model is made while training, so give a function: "
+            "port=lambda model: Port(...)"
+        )
+    return Captured(function, given, port)

@@ -1,0 +1,395 @@
+"""An unchanged PyTorch training function, seen through the framework's own seams: one record for each optimizer step.
+
+A step is the outermost ``optimizer.step()`` (SAM around SGD is one). Batch and outputs are those of the outermost calls of
+modules since the step before that gave something to differentiate, so that an evaluation in between adds nothing; losses are
+what ``backward`` was called on. Everything else is read from the live objects when the step is over.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from harness.contract.training_state import by_slot, rates
+from harness.errors import UsageError, instead
+from harness.running.capture import Driven, unnamed, variables
+
+COUNTER = "num_batches_tracked"
+"""A buffer that says how often a normalisation was used; no other framework has it, and it is rarely read."""
+
+
+class CaptureTorch:
+    """See Capturing. ``train`` calls the function with its arguments.
+
+    weights: what every parameter and buffer starts from, by torch's names. initial: the one record is what the function's
+    own initialisers gave.
+    """
+
+    def __init__(self, train: Callable[[], Any], weights: Mapping[str, Any], *, initial: bool = False) -> None:
+        self.weights, self.initial = weights, initial
+        self.lacks: dict[str, str] = {}
+        self.roots: dict[str, nn.Module] = {}
+        self.parts: list[Parts] = []
+        self.bare: dict[str, torch.Tensor] = {}
+        self.start: dict[str, torch.Tensor] = {}
+        self.names: dict[int, str] = {}
+        self.known: set[int] = set()
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self.depth = self.stepping = 0
+        self.calls: list[tuple[list[torch.Tensor], list[torch.Tensor]]] = []
+        self.losses: list[torch.Tensor] = []
+        self.gradients: list[torch.Tensor] = []
+        self.raw: dict[int, torch.Tensor] = {}
+        self.versions: dict[int, tuple[torch.Tensor, int]] = {}
+        self.clips, self.by_hand, self.steps = False, True, 0
+        self.undo: list[Callable[[], Any]] = []
+        self.driven = Driven(lambda _: train())
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        if not self.undo:
+            self.put()
+        return next(self.driven)
+
+    def close(self) -> None:
+        """See Capturing."""
+        try:
+            self.driven.close()
+        finally:
+            while self.undo:
+                self.undo.pop()()
+
+    # The hooks
+
+    def put(self) -> None:
+        """Put the hooks in."""
+        before = register_optimizer_step_pre_hook(self.before_step)
+        after = register_optimizer_step_post_hook(self.after_step)
+        self.undo += [before.remove, after.remove]
+        self.exchange(nn.Module, "__call__", self.module_call)
+        self.exchange(torch.autograd, "backward", self.backward)
+        self.exchange(torch.autograd, "grad", self.grad)
+        self.exchange(clip_grad, "_clip_grads_with_norm_", self.clipping)
+        for owner in (clip_grad, nn.utils):
+            self.exchange(owner, "clip_grad_value_", self.clipping)
+        self.exchange(torch.optim.Optimizer, "__init__", self.optimizer_made)
+
+    def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
+        """Put a wrapper in the place of an attribute, until ``close``."""
+        plain = vars(owner)[name]
+        setattr(owner, name, wrapped(plain))
+        self.undo.append(lambda: setattr(owner, name, plain))
+
+    def module_call(self, plain: Any) -> Any:
+        """``module(...)``: the outermost call of a model is a forward pass."""
+
+        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if self.depth or not self.driven.inside:
+                return plain(module, *args, **kwargs)
+            if id(module) not in self.known:
+                if next(module.parameters(), None) is None:
+                    return plain(module, *args, **kwargs)  # a loss, an activation
+                self.adopt(module)
+            self.depth += 1
+            try:
+                made = plain(module, *args, **kwargs)
+            finally:
+                self.depth -= 1
+            outputs = list(tensors(made))
+            if torch.is_grad_enabled() and any(output.requires_grad for output in outputs):
+                inputs = [value.detach() for value in tensors((args, kwargs))]
+                self.calls.append((inputs, [output.detach() for output in outputs]))
+            return made
+
+        return call
+
+    def backward(self, plain: Any) -> Any:
+        """``torch.autograd.backward``, which ``loss.backward()`` looks up: what it is called on is the loss."""
+
+        def backward(of: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self.driven.inside:
+                return plain(of, *args, **kwargs)
+            if not (self.stepping and self.losses):  # LBFGS asks again and again; its first loss is the step's
+                self.losses += [tensor.detach() for tensor in tensors(of)]
+            made = plain(of, *args, **kwargs)
+            if self.by_hand:
+                self.remember()
+            return made
+
+        return backward
+
+    def grad(self, plain: Any) -> Any:
+        """``torch.autograd.grad``: its first output is the loss of a step that calls no ``backward``."""
+
+        def grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.driven.inside:
+                self.gradients = [tensor.detach() for tensor in tensors(outputs)][:1]
+            return plain(outputs, *args, **kwargs)
+
+        return grad
+
+    def clipping(self, plain: Any) -> Any:
+        """What clips: gradients as they were before."""
+
+        def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.driven.inside:
+                parameters = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+                for parameter in parameters:
+                    if parameter.grad is not None and id(parameter) not in self.raw:
+                        self.raw[id(parameter)] = parameter.grad.detach().clone()
+                self.clips = True
+            return plain(parameters, *args, **kwargs)
+
+        return clip
+
+    def optimizer_made(self, plain: Any) -> Any:
+        """``Optimizer.__init__``: models whose parameters it takes start from their values now, as copies of them do."""
+
+        def init(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+            plain(optimizer, *args, **kwargs)
+            if self.driven.inside:
+                self.optimizers.append(optimizer)
+                self.adopt_parameters(optimizer)
+
+        return init
+
+    def remember(self) -> None:
+        """Gradients as ``backward`` leaves them, for a function that clips them by hand."""
+        for optimizer in self.optimizers:
+            for parameter in every(optimizer):
+                gradient = parameter.grad
+                if gradient is None or gradient.is_sparse:
+                    continue
+                self.versions[id(parameter)] = (gradient.detach().clone(), gradient._version)
+
+    # The starting point
+
+    def adopt_parameters(self, optimizer: torch.optim.Optimizer) -> None:
+        """Give the models of an optimizer's parameters their values, and parameters of none the name of their variable."""
+        for parameter in every(optimizer):
+            if id(parameter) in self.names:
+                continue
+            held = list(variables())
+            owner = next((value for _, value in held if isinstance(value, nn.Module) and owns(value, parameter)), None)
+            if owner is not None:
+                self.adopt(owner)
+                continue
+            name = next((name for name, value in held if value is parameter), f"parameter{len(self.bare)}")
+            self.bare[name] = parameter
+            self.give({name: parameter})
+
+    def adopt(self, module: nn.Module) -> None:
+        """Give a model its values at its first call: the outermost one that holds this module, and equal copies of it."""
+        models = [(name, value) for name, value in variables() if isinstance(value, nn.Module)]
+        size = {id(module): 0, **{id(value): len(list(value.modules())) for _, value in models}}
+        holding = [(name, value) for name, value in models if any(inner is module for inner in value.modules())] or [
+            (type(module).__name__.lower(), module)
+        ]
+        name, root = max(holding, key=lambda item: size[id(item[1])])
+        self.known.add(id(module))
+        if any(root is other for other in self.roots.values()):
+            return
+        twins = [value for _, value in models if value is not root and alike(value, root)]
+        if root is not module:
+            self.known.add(id(root))
+        while name in self.roots:
+            name += "_"
+        self.roots[name] = root
+        given = state(root)
+        prefix = ""
+        if not self.initial and any(f"{name}.{key}" in self.weights for key in given):
+            prefix = f"{name}."
+        if self.initial and self.steps == 0:
+            self.start |= {f"{name}\0{key}": tensor.detach().clone() for key, tensor in given.items()}
+        self.give({prefix + key: tensor for key, tensor in given.items()})
+        for twin in twins:
+            with torch.no_grad():
+                for key, tensor in state(twin).items():
+                    tensor.copy_(given[key])
+        self.names |= {id(parameter): prefix + key for key, parameter in root.named_parameters()}
+        self.parts.append(Parts.of(root, prefix))
+
+    def give(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Copy the starting values into tensors; raises UsageError for one that has none, or of another shape."""
+        self.names |= {id(tensor): name for name, tensor in tensors.items()}
+        if self.initial:
+            self.start |= {f"\0{key}": t.detach().clone() for key, t in tensors.items() if key in self.bare}
+        if self.initial or not self.weights:
+            return
+        for name, tensor in tensors.items():
+            if name not in self.weights:
+                if name.rsplit(".", 1)[-1] == COUNTER:
+                    continue
+                raise UsageError(
+                    f"{instead(name, self.weights, 'weight')}; leave weights= out of the scenario, and both sides begin "
+                    "with what this function's own initialisers give"
+                )
+            value = self.weights[name]
+            if value.shape != tensor.shape:
+                raise UsageError(
+                    f"{name} has the shape {tuple(tensor.shape)} here and {tuple(value.shape)} in weights="
+                )
+            tensor.detach().copy_(value)
+
+    @property
+    def beginning(self) -> dict[str, torch.Tensor]:
+        """What was there before the first step, by name; names of several models begin with their variables'."""
+        owners = {key.split("\0")[0] for key in self.start} - {""}
+        found = {}
+        for key, tensor in self.start.items():
+            owner, name = key.split("\0")
+            found[f"{owner}.{name}" if owner and len(owners) > 1 else name] = tensor
+        return {name: tensor for name, tensor in found.items() if name.rsplit(".", 1)[-1] != COUNTER}
+
+    # A step
+
+    def before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """An optimizer begins its step."""
+        del args, kwargs
+        if self.driven.inside:
+            self.stepping += 1
+            if self.stepping == 1 and optimizer not in self.optimizers:
+                self.optimizers.append(optimizer)
+                self.adopt_parameters(optimizer)
+
+    def after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """An optimizer has made its step: give way with the record, if it is the outermost one."""
+        del args, kwargs
+        if not self.driven.inside:
+            return
+        self.stepping -= 1
+        if self.stepping:
+            return
+        record: dict[str, Any] = {"initial": self.beginning} if self.initial else self.record(optimizer)
+        self.calls, self.losses, self.gradients, self.raw, self.versions = [], [], [], {}, {}
+        self.steps += 1
+        try:
+            self.driven.pause(record)
+        finally:
+            record.clear()  # held gradients would make the next backward pass find new memory
+
+    def record(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """What this step was, under torch's names."""
+        parameters = [(self.names[id(p)], p) for p in every(optimizer) if id(p) in self.names]
+        record: dict[str, Any] = {}
+        if self.calls:
+            record["batch"] = unwrapped([inputs for inputs, _ in self.calls])
+            record["outputs"] = unwrapped([outputs for _, outputs in self.calls])
+        else:
+            why = "no module of the loop's was called with gradients since the step before"
+            self.lacks["batch"] = self.lacks["outputs"] = why
+        losses = self.losses or self.gradients
+        if not losses:
+            raise unnamed("loss", "optimizer.step() was called with no call of backward before it")
+        record["loss"] = unwrapped([losses])
+        record["grads"] = {name: p.grad for name, p in parameters if p.requires_grad}
+        self.changed_by_hand(parameters)
+        if self.clips:
+            record["clipped"] = record["grads"]
+            record["grads"] = {name: self.raw.get(id(p), p.grad) for name, p in parameters if p.requires_grad}
+        record["lr"] = rates([optimizer])
+        slots = by_slot({p: optimizer.state[p] for _, p in parameters if p in optimizer.state}, self.names)
+        if slots:
+            record["slots"] = slots
+        record["params"], record["buffers"] = self.held(optimizer)
+        return {stage: value for stage, value in record.items() if not isinstance(value, dict) or value}
+
+    def changed_by_hand(self, parameters: list[tuple[str, torch.Tensor]]) -> None:
+        """Find gradients that were changed after the last backward pass; whether to look is decided at the first step."""
+        if not self.by_hand:
+            return
+        found = False
+        for _, parameter in parameters:
+            raw, version = self.versions.get(id(parameter), (None, 0))
+            if raw is not None and id(parameter) not in self.raw and parameter.grad._version != version:
+                self.raw[id(parameter)] = raw
+                found = True
+        self.clips |= found
+        self.by_hand = found or self.steps > 0  # a bound need not be reached at every step
+
+    def held(self, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters and buffers: of all models, or where there are several optimizers, of those that this one trains."""
+        several = len(self.optimizers) > 1
+        own = {id(parameter) for parameter in every(optimizer)} if several else set()
+        params: dict[str, Any] = {}
+        buffers: dict[str, Any] = {}
+        for parts in self.parts:
+            if several and not any(id(parameter) in own for parameter in parts.params.values()):
+                continue
+            params |= {name: p for name, p in parts.params.items() if not several or id(p) in own}
+            buffers |= {name: owner[key] for name, owner, key in parts.buffers}
+        params |= {name: p for name, p in self.bare.items() if not several or id(p) in own}
+        return params, buffers
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model's parameters by name, and where its buffers are, found once: to walk through a model takes a while."""
+
+    params: dict[str, torch.Tensor]
+    buffers: list[tuple[str, dict[str, Any], str]]
+
+    @classmethod
+    def of(cls, root: nn.Module, prefix: str) -> "Parts":
+        """Those of a model whose names are to begin with a prefix."""
+        params = {prefix + name: parameter for name, parameter in root.named_parameters()}
+        buffers, seen = [], set[int]()
+        for path, module in root.named_modules():
+            for key, buffer in module._buffers.items():
+                if buffer is None or key in module._non_persistent_buffers_set or key == COUNTER or id(buffer) in seen:
+                    continue
+                seen.add(id(buffer))
+                buffers.append((prefix + (f"{path}." if path else "") + key, module._buffers, key))
+        return cls(params, buffers)
+
+
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors that a nested value holds, in order."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors(item)
+
+
+def unwrapped(calls: list[list[torch.Tensor]]) -> Any:
+    """Tensors of several calls: lists of lists, without those that have one item only."""
+    inner: list[Any] = [call[0] if len(call) == 1 else call for call in calls]
+    return inner[0] if len(inner) == 1 else inner
+
+
+def every(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
+    """All parameters of an optimizer."""
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters of a model, each once, and the buffers that its ``state_dict`` keeps."""
+    kept = module.state_dict(keep_vars=True)
+    buffers = {name: buffer for name, buffer in module.named_buffers() if name in kept}
+    return {**dict(module.named_parameters()), **buffers}
+
+
+def owns(module: nn.Module, parameter: torch.Tensor) -> bool:
+    """Whether a parameter is one of a model's."""
+    return any(own is parameter for own in module.parameters())
+
+
+def alike(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two models are copies of each other, number by number: a target network, a moving average."""
+    if type(one) is not type(other):
+        return False
+    left, right = state(one), state(other)
+    return left.keys() == right.keys() and all(
+        left[name] is not right[name] and torch.equal(left[name], right[name]) for name in left
+    )

@@ -1,0 +1,41 @@
+"""A problem whose scenario has no weights, with those that the reference's own initialisers give."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from harness.contract.recipes import Array
+from harness.contract.scenario import Problem
+from harness.errors import UsageError
+from harness.running.start import LoopError, RunSpec, Start
+
+REFERENCE = RunSpec("torch", "float32", initial=True)
+"""The run that is asked: seeded, and in float32, so that every run can begin with the same numbers."""
+
+
+def with_initial_state(start: Start, problem: Problem) -> Problem:
+    """The problem as it is if it has weights, else with what the reference's model holds before its first step.
+
+    If it raises before its first step, the problem comes back as it was, for its runs to raise there too. Raises UsageError
+    if it makes no step.
+    """
+    if problem.weights:
+        return problem
+    run = start(REFERENCE, replace(problem, weights={}))
+    try:
+        weights: dict[str, Array] = {
+            name: np.array(array) for name, array in next(run).arrays.items() if array is not None
+        }
+    except LoopError:
+        return problem
+    except StopIteration:
+        raise UsageError(
+            "the training function in torch_loop.py ended without calling an optimizer's step(), so nothing was trained"
+        ) from None
+    finally:
+        run.close()
+    if not weights:
+        raise UsageError(
+            "no model was called before the first step in torch_loop.py, so nothing is known of its weights"
+        )
+    return replace(problem, weights=weights)

@@ -77,6 +77,26 @@ REPORTS = ("json_file", "html_file", "markdown_file", "tensorboard_folder")
 """The parameters that name a report."""
 
 
+def report_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that name a report, for every command that writes them."""
+    options = (
+        click.option(
+            "--json", "json_file", type=REPORT, help="Write the verdicts as JSON, as they come; - is standard output."
+        ),
+        click.option("--html", "html_file", type=REPORT, help="Write one page that opens offline in any browser."),
+        click.option("--markdown", "markdown_file", type=REPORT, help="Write what fits into a pull request's comment."),
+        click.option(
+            "--tensorboard",
+            "tensorboard_folder",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Write both sides' loss curves as event files into this folder.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="twinloop")
 def main() -> None:
@@ -118,17 +138,7 @@ def main() -> None:
 @click.option(
     "--quick", is_flag=True, help="Do not look whether a slip in each hyperparameter would show in the first few steps."
 )
-@click.option(
-    "--json", "json_file", type=REPORT, help="Write the verdicts as JSON, as they come; - is standard output."
-)
-@click.option("--html", "html_file", type=REPORT, help="Write one page that opens offline in any browser.")
-@click.option("--markdown", "markdown_file", type=REPORT, help="Write what fits into a pull request's comment.")
-@click.option(
-    "--tensorboard",
-    "tensorboard_folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Write both sides' loss curves as event files into this folder.",
-)
+@report_options
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
 )
@@ -138,6 +148,7 @@ def main() -> None:
     callback=of_project,
     help="Threads of each framework.  [default: those of [tool.twinloop], or 1]",
 )
+@click.option("--shard", metavar="N/TOTAL", help="Only a part of the pairs, such as 2/8 for the second of eight.")
 @click.option("--changed-since", metavar="REV", help="Only pairs whose files, or modules they import, differ from REV.")
 @click.option("--show-output", is_flag=True, help="Show what the loops print.")
 @click.option("--debug", is_flag=True, help="Run one side of one pair in this process, where breakpoint() works.")
@@ -166,6 +177,7 @@ def run(
     tensorboard_folder: Path | None,
     jobs: int | None,
     timeout: float,
+    shard: str | None,
     changed_since: str | None,
     show_output: bool,
     debug: bool,
@@ -192,6 +204,16 @@ def run(
         if not pairs:
             click.echo(f"no pair differs from {changed_since}")
             return
+    asked = tuple(pair.name for pair in pairs)
+    if shard is not None:
+        from harness.report.shards import shard as part
+
+        pairs = part(shard).of(pairs)
+        if not pairs:
+            click.echo(f"of {counted(len(asked), 'pair')} none is in shard {shard}")
+            if json_file is not None:
+                Wanted(json_file, asked=asked, shard=shard).write([], complete=True)
+            return
     hyper = dict(setting(text) for text in settings)
     if lr is not None:
         if not math.isfinite(lr):
@@ -201,7 +223,7 @@ def run(
     rest["briefly"] = not rest.pop("quick")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
         rest[name] = whole(name, hyper.pop(name))
-    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder)
+    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, asked, shard or "")
     wanted.check()
     requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
     if debug:
@@ -373,6 +395,60 @@ def whole(name: str, text: str) -> int:
     if number < 1:
         raise UsageError(f"{name}={text}: at least 1 is needed")
     return number
+
+
+@main.command(cls=Grouped)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, exists=True))
+@report_options
+def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
+    """Put the JSON files of all shards together, as if one command had run all pairs.
+
+    A folder stands for the JSON files in it. Exit code: as of `twinloop run`; 1 too if a pair has no verdict.
+    """
+    from harness.report import terminal
+    from harness.report.files import Wanted
+    from harness.report.shards import lost
+    from harness.report.shards import merge as merged
+
+    every = [file for path in files for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    if not every:
+        raise UsageError(f"there is no JSON file in {', '.join(map(str, files))}")
+    found = merged(every)
+    json_file, html_file, markdown_file, tensorboard_folder = (paths[name] for name in REPORTS)
+    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, found.asked)
+    wanted.check()
+    console = wide(stderr=wanted.in_stdout)
+    console.print(terminal.table(found.verdicts, console.width))
+    missing = lost(found, every)
+    if missing:
+        console.print(missing, style="red", soft_wrap=True)
+    passed = sum(verdict.passed for verdict in found.verdicts)
+    console.print(f"\n{passed} of {counted(len(found.asked), 'pair')} passed", style="bold")
+    wanted.write(found.verdicts, complete=not missing)
+    failed = missing or not all(verdict.passed for verdict in found.verdicts)
+    sys.exit(2 if any(verdict.status == "ERROR" for verdict in found.verdicts) else 1 if failed else 0)
+
+
+@main.command("compare")
+@click.argument("old", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("new", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+def compare_reports(old: Path, new: Path) -> None:
+    """What is otherwise in the JSON file NEW than it was in OLD: worse, better, tighter, slower, newly covered, gone.
+
+    Exit code: 1 if a pair that passed no longer does, is gone, or has less that would be noticed in it; otherwise 0.
+    """
+    from rich.text import Text
+
+    from harness.report.compare import BAD, compare
+
+    changes = compare(old, new)
+    console = wide()
+    for change in changes:
+        style = "red" if change.kind in BAD else "green" if change.kind in ("better", "seen more") else ""
+        console.print(Text.assemble((f"{change.kind:<10}", style), f"{change.pair}  {change.sentence}"), soft_wrap=True)
+    bad = sum(change.kind in BAD for change in changes)
+    console.print(f"{counted(len(changes), 'change')}, {bad} for the worse" if changes else "nothing is otherwise")
+    sys.exit(1 if bad else 0)
 
 
 @main.command("list")

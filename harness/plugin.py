@@ -105,6 +105,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--twinloop-record", metavar="FILE", help="append one JSON line to a file for every problem that was judged"
     )
+    group.addoption(
+        "--twinloop-shard",
+        metavar="N/TOTAL",
+        help="run the laws for a part of the pairs, such as 2/8 for the second of eight",
+    )
     for name, what in REPORTS.items():
         group.addoption(f"--twinloop-{name}", metavar="PATH", help=what)
     parser.addini("twinloop_pairs", "folder that holds the pairs, if not that of [tool.twinloop]", default="")
@@ -138,7 +143,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Announce the marker that keeps the laws of a pair in one process; see that reports can be written."""
     config.addinivalue_line("markers", "xdist_group(name): run tests of one group in one process")
     paths = {name: config.getoption(f"twinloop_{name}") for name in REPORTS}
-    wanted = Wanted(**{name: Path(path) for name, path in paths.items() if path})
+    part = config.getoption("twinloop_shard") or ""
+    asked = tuple(pair.name for pair in asked_for(config)) if paths["json"] else ()
+    wanted = Wanted(**{name: Path(path) for name, path in paths.items() if path}, asked=asked, shard=part)
     if wanted.any or config.getoption("xmlpath", None):
         try:
             if not hasattr(config, "workerinput"):
@@ -213,18 +220,28 @@ class Reports:
         ]
 
 
+def asked_for(config: pytest.Config) -> list[Pair]:
+    """The pairs that the options and settings ask for, in all shards together."""
+    named = config.getini("twinloop_pairs")
+    try:
+        root = config.rootpath / named if named else project(config.rootpath).pairs
+        return select(discover(root, setting="pytest's ini option twinloop_pairs"), config.getoption("twinloop_pair"))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that takes ``twin`` runs on every pair."""
     if "twin" not in metafunc.fixturenames:
         return
-    named = metafunc.config.getini("twinloop_pairs")
-    try:
-        root = metafunc.config.rootpath / named if named else project(metafunc.config.rootpath).pairs
-        pairs = select(
-            discover(root, setting="pytest's ini option twinloop_pairs"), metafunc.config.getoption("twinloop_pair")
-        )
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
+    pairs, part = asked_for(metafunc.config), metafunc.config.getoption("twinloop_shard")
+    if part:
+        from harness.report.shards import shard
+
+        try:
+            pairs = shard(part, "--twinloop-shard").of(pairs)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
     metafunc.parametrize(
         "twin",
         [pytest.param(pair, id=pair.name, marks=pytest.mark.xdist_group(pair.folder.name)) for pair in pairs],

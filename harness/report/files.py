@@ -13,12 +13,17 @@ from harness.verdict import Verdict
 
 @dataclass(frozen=True)
 class Wanted:
-    """One path for each kind of report, None where it was not asked for."""
+    """One path for each kind of report, None where it was not asked for.
+
+    asked, shard: the pairs that all shards were asked for, and which shard this is; see ``harness.report.json.Report``.
+    """
 
     json: Path | None = None
     html: Path | None = None
     markdown: Path | None = None
     tensorboard: Path | None = None
+    asked: tuple[str, ...] = ()
+    shard: str = ""
 
     @property
     def any(self) -> bool:
@@ -58,14 +63,14 @@ class Wanted:
         if self.json is not None and self.json != STDOUT:
             from harness.report.json import write
 
-            write(self.json, verdicts, complete=False)
+            write(self.json, verdicts, complete=False, asked=self.asked, shard=self.shard)
 
     def write(self, verdicts: Sequence[Verdict], *, complete: bool) -> None:
         """Write every report. complete: no verdict is missing."""
         if self.json is not None:
             from harness.report.json import write
 
-            write(self.json, verdicts, complete=complete)
+            write(self.json, verdicts, complete=complete, asked=self.asked, shard=self.shard)
         if self.html is not None:
             from harness.report.html import write as write_html
 

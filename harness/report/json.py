@@ -12,23 +12,31 @@ FORMAT = 1
 """Raised whenever a field changes its meaning."""
 
 
-class Report(msgspec.Struct):
-    """The file: a format number, whether everything passed, and one verdict per pair."""
+class Report(msgspec.Struct, omit_defaults=True):
+    """The file: a format number, whether everything passed, and one verdict per pair.
+
+    asked: the pairs that were asked for, in order, whether they were reached or not; of a shard, those of all shards.
+    shard: which part of them this is, as ``2/8``; empty for all of them.
+    """
 
     format: int
     passed: bool
     verdicts: list[Verdict]
+    asked: list[str] = []
+    shard: str = ""
 
 
-def write(path: Path, verdicts: Sequence[Verdict], *, complete: bool = True) -> None:
+def write(
+    path: Path, verdicts: Sequence[Verdict], *, complete: bool = True, asked: Sequence[str] = (), shard: str = ""
+) -> None:
     """Write the verdicts, whole or not at all; see ``encoded``."""
-    put(path, encoded(verdicts, complete=complete))
+    put(path, encoded(verdicts, complete=complete, asked=asked, shard=shard))
 
 
-def encoded(verdicts: Sequence[Verdict], *, complete: bool = True) -> bytes:
+def encoded(verdicts: Sequence[Verdict], *, complete: bool = True, asked: Sequence[str] = (), shard: str = "") -> bytes:
     """The verdicts, readable and with a newline at the end; nothing passes if none was reached or some are missing."""
     passed = complete and bool(verdicts) and all(verdict.passed for verdict in verdicts)
-    report = Report(FORMAT, passed, list(verdicts))
+    report = Report(FORMAT, passed, list(verdicts), list(asked), shard)
     return msgspec.json.format(msgspec.json.encode(finite(msgspec.to_builtins(report))), indent=1) + b"\n"
 
 

@@ -127,8 +127,10 @@ class Run:
         try:
             arrays, self.live = opened(next(self.loop), self.framework.lend, curve=self.problem.scenario.curve)
         except StopIteration:
+            self.draws.over()
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self.draws.over()
             raise self._error(error) from error
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)

@@ -32,9 +32,9 @@ GROUPS = {
     "Loop mechanics": "bfloat16_mixed clip_global_norm data_parallel ema_weights float16_loss_scaling frozen_backbone "
     "gradient_accumulation plateau_schedule sharpness_aware train_eval_metrics warmup_cosine",
     "Vision": "convnet_batchnorm mobilenet_block residual_net unet vision_transformer",
-    "Sequence": "ctc_speech gpt gru_tagger lstm_classifier lstm_language_model masked_language_model seq2seq_attention "
-    "temporal_convolution transformer_block",
-    "Generative": "autoencoder_l1 denoising_diffusion gan vae vq_vae wgan_gradient_penalty",
+    "Sequence": "attention_dropout ctc_speech gpt gru_tagger lstm_classifier lstm_language_model masked_language_model "
+    "seq2seq_attention temporal_convolution transformer_block",
+    "Generative": "autoencoder_l1 denoising_diffusion gan vae vae_sampling vq_vae wgan_gradient_penalty",
     "Others": "contrastive dqn graph_convolution knowledge_distillation maml multi_task physics_informed ppo "
     "siamese_triplet skip_gram sparse_embedding",
     "The article's": "binary_classifier linear_regression mini_batch_mlp",

@@ -1,4 +1,5 @@
 """Every entry by which a framework draws gets the other side's numbers, eager and in a graph: pairs with a draw in each line."""
+# ruff: noqa: E501  # a draw and its port stand in one line
 
 from pathlib import Path
 from typing import Any

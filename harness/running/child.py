@@ -22,7 +22,7 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.running import wire
-from harness.running.board import Board
+from harness.running.board import OVER, Board
 from harness.running.draws import Draws
 from harness.running.frameworks import Framework, load
 from harness.running.pairs import SCENARIO, Edit, Pair
@@ -70,6 +70,8 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             draws = Draws(spec.side, drawn_from, board, posts=asked["posts"])
             run = Run(pair, spec, problem, framework, draws)
         except UsageError as error:
+            if asked["posts"]:
+                Board(packet.descriptors[1]).ended(OVER)  # nobody need wait for its draws
             wire.tell(end, wire.MISUSED, str(error))
             return
         wire.tell(end, wire.STARTED, [run.parameters, said, run.captured])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import random
 from torch.library import Library
 from torch.utils.data import RandomSampler
 
@@ -216,6 +217,16 @@ def multinomial(self: Any, num_samples: int, replacement: bool = False, **_: Any
     return made if weights.ndim == 2 else made[0]
 
 
+def into(made: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with ``out=``."""
+
+    def fill(*args: Any, out: Any, **named: Any) -> Any:
+        numbers = made(*args, **named)
+        return out.resize_(numbers.shape).copy_(numbers)
+
+    return fill
+
+
 def gamma(self: Any, *_: Any) -> Any:
     """``torch._standard_gamma``."""
     return filled(torch.empty_like(self), draws().distributed("gamma", "gamma", here(), array(self)))
@@ -245,6 +256,11 @@ def rrelu(self: Any, noise: Any, lower: float = 1 / 8, upper: float = 1 / 3, tra
     filled(noise, lower + (upper - lower) * shared_random.uniform(unit("rrelu", self, here())))
     noise.masked_fill_(self > 0, 1)
     return self * noise
+
+
+def rrelu_(self: Any, *args: Any, **named: Any) -> Any:
+    """``nn.functional.rrelu_``."""
+    return self.copy_(rrelu(self, *args, **named))
 
 
 COMPOSITE: dict[str, Callable[..., Any]] = {
@@ -283,8 +299,17 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "binomial": binomial,
     "native_dropout": native_dropout,
     "rrelu_with_noise": rrelu,
+    "rrelu_with_noise_": rrelu_,
+    "rrelu_with_noise.out": into(rrelu),
+    "multinomial.out": into(multinomial),
+    "normal.Tensor_float_out": into(normal),
+    "normal.float_Tensor_out": into(normal),
+    "normal.Tensor_Tensor_out": into(normal),
 }
 """Kernels on the CPU that draw, by their operations in aten."""
+
+DRAWLESS = {"_fused_sdp_choice", "_scaled_dot_product_flash_attention_for_cpu"}
+"""Operations that torch marks as drawing, and that draw nothing on a CPU: fused attention refuses to drop there."""
 
 
 def shuffled(self: RandomSampler) -> Iterator[int]:
@@ -301,13 +326,44 @@ def shuffled(self: RandomSampler) -> Iterator[int]:
         left -= number
 
 
+def rng_state(plain: Callable[[], Any], states: dict[int, dict[Any, int]]) -> Callable[[], Any]:
+    """``torch.get_rng_state``, whose state knows how much was drawn, for what is computed again from it (checkpoint)."""
+
+    def get() -> Any:
+        run = now("torch")
+        if run is not None:
+            number = MARK + len(states)
+            states[number] = dict(run.counts)
+            torch.default_generator.manual_seed(number)
+        return plain()
+
+    return get
+
+
+def set_rng_state(plain: Callable[[Any], None], states: dict[int, dict[Any, int]]) -> Callable[[Any], None]:
+    """``torch.set_rng_state``."""
+
+    def put(new_state: Any) -> None:
+        plain(new_state)
+        run = now("torch")
+        if run is not None and (known := states.get(torch.default_generator.initial_seed())) is not None:
+            run.counts.clear()
+            run.counts.update(known)
+
+    return put
+
+
+MARK = 1 << 62
+"""Seeds from here on stand for states of the shared stream: torch's own generator draws nothing in a run."""
+
+
 class Replaced:
     """The kernels that stand in torch's place, for as many runs as want them."""
 
     def __init__(self) -> None:
         self.runs = 0
         self.library: Library | None = None
-        self.sampler: Any = None
+        self.was: list[tuple[Any, str, Any]] = []
 
     def put(self) -> None:
         """Replace them, if no run has done so."""
@@ -321,8 +377,15 @@ class Replaced:
                 self.library.impl(name, function, "CompositeImplicitAutograd", allow_override=True)
             for name, function in KERNELS.items():
                 self.library.impl(name, function, "CPU", allow_override=True)
-        self.sampler = RandomSampler.__iter__
-        RandomSampler.__iter__ = shuffled
+        states: dict[int, dict[Any, int]] = {}
+        get, put = rng_state(random.get_rng_state, states), set_rng_state(random.set_rng_state, states)
+        for owner, name, new in (
+            (RandomSampler, "__iter__", shuffled),
+            (torch, "get_rng_state", get), (torch, "set_rng_state", put),
+            (random, "get_rng_state", get), (random, "set_rng_state", put),
+        ):  # fmt: skip
+            self.was.append((owner, name, vars(owner)[name]))
+            setattr(owner, name, new)
 
     def take_back(self) -> None:
         """Give torch its own kernels back, once no run wants others."""
@@ -330,7 +393,8 @@ class Replaced:
         if self.runs == 0 and self.library is not None:
             self.library._destroy()
             self.library = None
-            RandomSampler.__iter__ = self.sampler
+            while self.was:
+                setattr(*self.was.pop())
 
 
 REPLACED = Replaced()

@@ -166,8 +166,10 @@ class Run:
                 return Step(dict(initial), 0, 0)
             arrays, self.live = opened(record, self.framework.lend, curve=self.problem.scenario.curve)
         except StopIteration:
+            self.draws.over()
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self.draws.over()
             raise self._error(error) from error
         if self.step == 0 and self.weights.unread:
             unread = ", ".join(self.weights.unread)

@@ -1,0 +1,263 @@
+"""What a run draws: how it lies in memory, what the reference says of it, how two sides' draws are compared, and torch's own."""
+
+import os
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lazily import torch
+
+from harness.judging.randomness import unlike
+from harness.running import board as board_module
+from harness.running.board import OVER, Board
+from harness.running.draws import Draws, active
+from harness.running.layouts import Look, fitted, looked
+from harness.running.start import Draw
+from harness.running.wire import in_memory
+
+SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
+RNG = np.random.default_rng(0)
+
+
+def tensor(*shape: int) -> np.ndarray:
+    """Numbers that no axis shares with another."""
+    return RNG.normal(size=shape)
+
+
+# Layouts
+
+
+@given(SHAPES, st.data())
+def test_any_order_of_axes_is_told_by_the_values(shape: tuple[int, ...], data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(len(shape))))
+    reference = tensor(*shape)
+    layout = fitted(looked(shape, reference), looked(tuple(shape[i] for i in order), reference.transpose(order)))
+    assert layout is not None
+    numbers = np.arange(reference.size)
+    assert np.array_equal(layout(reference.ravel()), reference.transpose(order))
+    assert sorted(layout(numbers).ravel().tolist()) == numbers.tolist()
+
+
+def test_features_flattened_from_channels_last_are_told_by_the_values() -> None:
+    images = tensor(4, 6, 3, 3)
+    port = images.transpose(0, 2, 3, 1).reshape(4, -1)
+    layout = fitted(looked((4, 54), images.reshape(4, -1)), looked((4, 54), port))
+    assert layout is not None
+    assert np.array_equal(layout(images.ravel()), port)
+
+
+def test_channels_that_are_dropped_whole_go_with_their_axis() -> None:
+    images = tensor(4, 6, 6, 6)
+    layout = fitted(looked((4, 6, 1, 1), images), looked((4, 1, 1, 6), images.transpose(0, 2, 3, 1)))
+    assert layout is not None
+    numbers = np.arange(24)
+    assert np.array_equal(layout(numbers), numbers.reshape(4, 1, 1, 6))
+
+
+def test_heads_apart_from_their_batch_are_the_same_numbers_in_a_row() -> None:
+    scores = tensor(6, 4, 4)
+    layout = fitted(looked((6, 4, 4), scores), looked((2, 3, 4, 4), scores.reshape(2, 3, 4, 4)))
+    assert layout is not None
+    assert np.array_equal(layout(scores.ravel()), scores.reshape(2, 3, 4, 4))
+
+
+def test_without_values_channels_first_become_last_and_equal_shapes_stay() -> None:
+    last = fitted(Look((8, 3, 5, 5), (8, 3, 5, 5)), Look((8, 5, 5, 3), (8, 5, 5, 3)))
+    same = fitted(Look((8, 5, 5, 5), (8, 5, 5, 5)), Look((8, 5, 5, 5), (8, 5, 5, 5)))
+    assert last is not None
+    assert same is not None
+    assert last.order == (0, 2, 3, 1)
+    assert same.order == (0, 1, 2, 3)
+    assert not same.sure
+
+
+def test_another_number_of_elements_fits_nowhere() -> None:
+    assert fitted(Look((8, 3), (8, 3)), Look((8, 4), (8, 4))) is None
+
+
+def test_a_little_rounding_does_not_hide_which_axis_is_which() -> None:
+    images = tensor(4, 5, 5, 5)
+    rounded = (images * (1 + 1e-6 * RNG.normal(size=images.shape))).astype(np.float32).transpose(0, 2, 3, 1)
+    layout = fitted(looked(images.shape, images), looked(rounded.shape, rounded))
+    assert layout is not None
+    assert layout.order == (0, 2, 3, 1)
+
+
+# The board
+
+
+@pytest.fixture
+def boards() -> Any:
+    """The reference's end and the port's."""
+    file = in_memory("draws")
+    yield Board(file), Board(file)
+    os.close(file)
+
+
+def test_what_the_reference_says_is_read_as_it_was(boards: Any) -> None:
+    reference, port = boards
+    look = looked((2, 3), tensor(2, 3))
+    reference.post("unit", 1, look)
+    assert port.find("unit", 1, 0, (3, 2)) == look
+
+
+def test_a_draw_that_the_reference_does_not_make_is_not_waited_for_once_its_step_has_ended(boards: Any) -> None:
+    reference, port = boards
+    reference.ended(3)
+    assert port.find("unit", 0, 2, (4,)) is None
+    reference.ended(OVER)
+    assert port.find("unit", 0, 999, (4,)) is None
+
+
+def test_a_port_that_comes_first_waits(boards: Any) -> None:
+    reference, port = boards
+    late = threading.Timer(0.05, lambda: reference.post("unit", 0, Look((4,), (4,))))
+    late.start()
+    assert port.find("unit", 0, 0, (4,)) == Look((4,), (4,))
+    late.join()
+
+
+def test_a_port_does_not_wait_for_ever(boards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "PATIENCE", 0.02)
+    assert boards[1].find("unit", 0, 0, (4,)) is None
+
+
+# How two sides' draws are compared
+
+HERE = Draw("dropout", "unit", (8, 6), 0.25, "torch_loop.py:3", "drop")
+THERE = replace(HERE, line="tensorflow_loop.py:5", layer="dropout")
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        THERE,
+        replace(THERE, shape=(6, 8)),
+        replace(THERE, rate=0.25 + 1e-8),
+        replace(THERE, name="uniform", rate=None),
+    ],
+)
+def test_draws_of_the_same_size_and_rate_are_the_same(port: Draw) -> None:
+    assert unlike([HERE], [port]) == ""
+
+
+@pytest.mark.parametrize(
+    ("torch_draws", "port_draws", "said"),
+    [
+        ([HERE], [], "torch drops 25 % of (8, 6) at `drop` in torch_loop.py:3, tensorflow draws nothing there"),
+        (
+            [],
+            [THERE],
+            "tensorflow drops 25 % of (8, 6) at `dropout` in tensorflow_loop.py:5, torch draws nothing there",
+        ),
+        (
+            [HERE],
+            [replace(THERE, rate=0.5)],
+            "torch drops 25 % of (8, 6) at `drop` in torch_loop.py:3, "
+            "tensorflow drops 50 % of (8, 6) at `dropout` in tensorflow_loop.py:5",
+        ),
+        (
+            [HERE],
+            [replace(THERE, shape=(8, 7))],
+            "torch drops 25 % of (8, 6) at `drop` in torch_loop.py:3, "
+            "tensorflow drops 25 % of (8, 7) at `dropout` in tensorflow_loop.py:5",
+        ),
+        (
+            [HERE, replace(HERE, shape=(4,), line="torch_loop.py:4", layer="")],
+            [replace(THERE, shape=(4,))],
+            "torch drops 25 % of (8, 6) at `drop` in torch_loop.py:3, tensorflow draws nothing there",
+        ),
+        (
+            [HERE, replace(HERE, layer="extra")],
+            [THERE],
+            "torch drops 25 % of (8, 6) at one of `drop` in torch_loop.py:3, `extra` in torch_loop.py:3, tensorflow draws "
+            "nothing there",
+        ),
+    ],
+)
+def test_draws_that_differ_are_told(torch_draws: list[Draw], port_draws: list[Draw], said: str) -> None:
+    assert unlike(torch_draws, port_draws) == said
+
+
+# The counting
+
+
+def test_a_draw_more_in_one_step_moves_none_of_the_next() -> None:
+    one, other = Draws("torch", 0), Draws("torch", 0)
+    with active(one):
+        one.begin(0)
+        torch.rand(3)
+        one.begin(1)
+        first = torch.rand(3)
+    with active(other):
+        other.begin(0)
+        torch.rand(3), torch.rand(3), torch.nn.Linear(3, 3)
+        other.begin(1)
+        torch.nn.Linear(2, 2)
+        assert torch.equal(torch.rand(3), first)
+
+
+def test_outside_of_a_run_torch_draws_as_it_always_did() -> None:
+    def drawn() -> list[Any]:
+        torch.manual_seed(0)
+        return [torch.rand(3), torch.nn.functional.dropout(torch.ones(9)), torch.randperm(5), torch.randn(2)]
+
+    before = drawn()
+    with active(Draws("torch", 0)) as _:
+        inside = drawn()
+    assert all(map(torch.equal, before, drawn()))
+    assert not all(map(torch.equal, before, inside))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_what_is_computed_again_from_a_checkpoint_drops_the_same(reentrant: bool) -> None:
+    draws = Draws("torch", 0)
+    with active(draws):
+        x = torch.randn(4, 8, requires_grad=True)
+        draws.begin(0)
+        plain = torch.nn.functional.dropout(x * x, 0.5)
+        (grad,) = torch.autograd.grad(plain.sum(), [x])
+        draws.begin(0)
+        again = torch.utils.checkpoint.checkpoint(
+            lambda value: torch.nn.functional.dropout(value * value, 0.5), x, use_reentrant=reentrant
+        )
+        again.sum().backward()
+    assert torch.equal(plain, again)
+    assert torch.equal(x.grad, grad)
+
+
+def test_float32_and_float64_drop_the_same_and_draw_the_same() -> None:
+    made = []
+    for dtype in (torch.float32, torch.float64):
+        with active(Draws("torch", 0)):
+            made.append(
+                [
+                    torch.nn.functional.dropout(torch.ones(10_000, dtype=dtype), 0.3) > 0,
+                    torch.rand(1000, dtype=dtype).double(),
+                    torch.randn(1000, dtype=dtype).double(),
+                    torch.randint(9, (100,)),
+                ]
+            )
+    assert all(map(torch.equal, *made))
+
+
+def test_every_kernel_of_torch_that_draws_is_replaced() -> None:
+    """An operation that a new torch brings fails here until it has one."""
+    import torch as loaded
+
+    from harness.running.random_torch import COMPOSITE, DRAWLESS, KERNELS
+
+    drawing = set()
+    for name in loaded._C._dispatch_get_all_op_names():
+        base, _, overload = name.removeprefix("aten::").partition(".")
+        packet = getattr(torch.ops.aten, base, None) if name.startswith("aten::") else None
+        known = getattr(packet, overload or "default", None)
+        draws = known is not None and torch.Tag.nondeterministic_seeded in known.tags
+        if draws and loaded._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
+            drawing.add(name.removeprefix("aten::"))
+    assert len(drawing) > 20
+    assert drawing <= {*KERNELS, *COMPOSITE, *DRAWLESS}

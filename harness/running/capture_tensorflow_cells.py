@@ -53,6 +53,7 @@ class Block:
 
     def __init__(self, graph: Any) -> None:
         self.graph = graph
+        self.name = names(graph)
         self.seen = Seen()
         self.applied: list[Applied] = []
         with tf.init_scope():
@@ -89,6 +90,12 @@ class Block:
         now = int(self.runs.numpy())
         before, self.before = self.before, now
         return now - before
+
+
+def names(graph: Any) -> tuple[str, ...]:
+    """The name of a graph, and of those that it is part of."""
+    outer = getattr(graph, "outer_graph", None)
+    return (getattr(graph, "name", ""), *(names(outer) if outer is not None else ()))
 
 
 def shown(value: Any) -> Any:

@@ -319,6 +319,10 @@ class Pass:
     def returned(self) -> None:
         """The outermost traced call has returned: tell of the steps in the graphs that were run."""
         ran = [(block, times) for block in list(self.blocks.values()) if (times := block.ran)]
+        names = {block.name for block, _ in ran}
+        for key, block in list(self.blocks.items()):
+            if not block.before and block.name in names:  # another trace of the same function took its place
+                del self.blocks[key]
         steps: list[Applied] = []
         for block, times in ran:
             if not block.applied:

@@ -88,7 +88,9 @@ class Block:
     @property
     def ran(self) -> int:
         """How often it was run since this was asked last."""
-        now = int(gen_resource_variable_ops.read_variable_op(self.runs.handle, tf.int64))  # a third of what numpy() takes
+        now = int(
+            gen_resource_variable_ops.read_variable_op(self.runs.handle, tf.int64)
+        )  # a third of what numpy() takes
         before, self.before = self.before, now
         return now - before
 

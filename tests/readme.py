@@ -43,7 +43,7 @@ GROUPS = {
 
 
 ORDER = (
-    "__main__", "plugin", "laws", "profiles", "template", "worker",
+    "__main__", "plugin", "laws", "profiles", "template", "template_captured", "worker",
     "contract", "running", "oracle", "diagnosis", "judging", "verdict", "report",
     "faithful", "errors", "words",
 )  # fmt: skip
@@ -109,6 +109,10 @@ NAMES = {"four runs": "four runs", "nudged float32": "weaker rule, float32 alone
 """Rules, as a page calls them."""
 
 
+CAPTURED = ("batch", "outputs", "loss", "grads", "lr", "slots", "params")
+"""What is recorded of training functions that are captured."""
+
+
 def recorded(pair: Pair) -> list[str]:
     """The stages that the pair's loops record, in causal order: the keys of every dict that has a "loss".
 
@@ -116,6 +120,8 @@ def recorded(pair: Pair) -> list[str]:
     parameters, an optimizer for its rate and, unless it is plain SGD, its slots; the port's loop tells of the buffers.
     """
     loops = [pair.file(side).read_text(encoding="utf-8") for side in SIDES]
+    if not any("yield" in loop for loop in loops):
+        return [stage for stage in STAGES if stage in CAPTURED or stage in loops[1]]
     dicts = [
         {key.value for key in node.keys if isinstance(key, ast.Constant)}
         for loop in loops

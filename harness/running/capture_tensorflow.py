@@ -8,7 +8,7 @@ inside ``fit``, start where they should.
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,29 +16,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.contract.port import Port, View
+from harness.contract.port import Port
 from harness.contract.recipes import Array
 from harness.errors import UsageError, instead
 from harness.running import wire
-from harness.running.capture import named_in, unnamed, variables
-from harness.running.capture_tensorflow_cells import Applied, shown
+from harness.running.capture import named_in, variables
+from harness.running.capture_tensorflow_cells import Applied
 from harness.running.capture_tensorflow_hooks import Pass, value_of
+from harness.running.capture_tensorflow_records import Records
 from harness.running.rows import Live, Rows, unambiguous
-
-SLOTS = {
-    "_momentums": {"Adam": "exp_avg", "AdamW": "exp_avg", "Nadam": "exp_avg", "Adamax": "exp_avg"},
-    "_velocities": {"Adam": "exp_avg_sq", "AdamW": "exp_avg_sq", "Nadam": "exp_avg_sq", "RMSprop": "square_avg"},
-    "_velocity_hats": {"Adam": "max_exp_avg_sq", "AdamW": "max_exp_avg_sq"},
-    "_average_gradients": {"RMSprop": "grad_avg"},
-    "_accumulators": {"Adagrad": "sum"},
-    "_accumulated_grads": {"Adadelta": "square_avg"},
-    "_accumulated_delta_vars": {"Adadelta": "acc_delta"},
-}
-"""Where Keras' optimizers keep what torch's keep too, and torch's name for it."""
-
-OTHERWISE = "Keras' {} keeps its momentum times the rate; faithful.{} keeps what torch's does"
-IMAGES = {4: "n h w c -> n c h w", 5: "n d h w c -> n c d h w"}
-"""Pictures and volumes, by their number of axes, where the channels stand last."""
 
 COUNTER = "num_batches_tracked"
 
@@ -64,6 +50,7 @@ class CaptureTensorFlow:
         self.begin, self.rows = begin, rows
         self.lacks: dict[str, str] = {}
         self.port: Port | None = None
+        self.records: Records | None = None
         self.now: Pass | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -84,7 +71,7 @@ class CaptureTensorFlow:
     # The starting point
 
     def rehearsed(self) -> dict[int, Array]:
-        """Run up to where the first step would change something: what each variable must start from, by the order in which they are created."""
+        """What each variable must start from, by the order in which they are created: known before the first step."""
         kept = random.getstate(), np.random.get_state()  # what the loop may use
         found: dict[int, Array] = {}
 
@@ -164,74 +151,13 @@ class CaptureTensorFlow:
     def told(self, applied: Applied) -> None:
         """Give way with the record of a step."""
         assert self.now is not None
-        record = self.record(self.now, applied)
+        if self.records is None:
+            self.records = Records(self.ported(self.now) if self.weights else Port(), self.now, self.lacks)
+        record = self.records.record(applied)
         try:
             self.now.driven.pause(record)
         finally:
             record.clear()
-
-    def record(self, at: Pass, applied: Applied) -> dict[str, Any]:
-        """What this step was, under torch's names."""
-        port = self.ported(at) if self.weights else Port()
-        own = {id(variable) for variable in applied.variables}
-        places = [id(value_of(variable)) for variable in port.variables]
-        rows = {name: [id(value_of(leaf)) for leaf in view.leaves] for name, view in port.named(port.variables).items()}
-        record: dict[str, Any] = {}
-        pictures = any("h w i o" in (view.pattern or "") for view in port.named(port.variables).values())
-        if applied.calls:
-            record["batch"] = unwrapped([picture(map(shown, inputs), pictures) for inputs, _ in applied.calls])
-            record["outputs"] = unwrapped([picture(map(shown, outputs), pictures) for _, outputs in applied.calls])
-        else:
-            self.lacks["batch"] = self.lacks["outputs"] = "no layer was called under a tape since the step before"
-        if not applied.losses:
-            raise unnamed("loss", "gradients were applied that no GradientTape was asked for")
-        record["loss"] = unwrapped([[shown(loss) for loss in applied.losses]])
-
-        def of(tensors: Mapping[int, Any]) -> dict[str, Any]:
-            views = port.named([shown(tensors.get(place)) for place in places])
-            return {name: view for name, view in views.items() if set(rows[name]) <= own}
-
-        record["grads"] = of(applied.grads)
-        if applied.clipped:
-            record["clipped"] = of(applied.clipped)
-        record["lr"] = shown(applied.rate)
-        record["slots"] = self.slots(applied, port, places, rows, own)
-        several = len(at.optimizers) - sum(hasattr(each, "inner_optimizer") for each in at.optimizers) > 1
-        held = port.named(port.variables)
-        trained = {name for name, leaves in rows.items() if set(leaves) <= at.trainable}
-        record["params"] = {
-            n: view for n, view in held.items() if n in trained and (not several or set(rows[n]) <= own)
-        }
-        if applied.alone:
-            record["buffers"] = {name: view for name, view in held.items() if name not in trained}
-        else:
-            self.lacks["buffers"] = "several optimizers make a step in one call of a traced function"
-        return {stage: value for stage, value in record.items() if not isinstance(value, dict) or value}
-
-    def slots(
-        self, applied: Applied, port: Port, places: Sequence[int], rows: Mapping[str, list[int]], own: set[int]
-    ) -> dict[str, Any]:
-        """What the optimizer keeps for each parameter, as far as it is what torch's keeps."""
-        optimizer = getattr(applied.optimizer, "inner_optimizer", applied.optimizer)
-        kind = type(optimizer).__name__
-        slots: dict[str, dict[int, Any]] = {}
-        if hasattr(optimizer, "state_of"):
-            for variable in port.variables:
-                for slot, held in optimizer.state_of(variable).items():
-                    slots.setdefault(slot, {})[id(value_of(variable))] = held
-        else:
-            trained = [id(value_of(variable)) for variable in optimizer._trainable_variables]
-            for attribute, kinds in SLOTS.items():
-                held = getattr(optimizer, attribute, None)
-                if kind in kinds and held:
-                    slots[kinds[kind]] = dict(zip(trained, held, strict=False))
-            if not slots and getattr(optimizer, "momentum", None):
-                self.lacks["slots"] = OTHERWISE.format(kind, kind)
-        found = {}
-        for slot, held in slots.items():
-            views = port.named([held.get(place) for place in places])
-            found[slot] = {n: view for n, view in views.items() if view is not None and set(rows[n]) <= own}
-        return {slot: views for slot, views in found.items() if views}
 
 
 class Stand:
@@ -282,17 +208,3 @@ def live(at: Pass) -> list[Live]:
                 seen.add(id(variable))
                 found.append(Live(variable.path, tuple(variable.shape), variable))
     return found
-
-
-def unwrapped(calls: list[list[Any]]) -> Any:
-    """Tensors of several calls: lists of lists, without those that have one item only."""
-    inner: list[Any] = [call[0] if len(call) == 1 else call for call in calls]
-    return inner[0] if len(inner) == 1 else inner
-
-
-def picture(tensors: Any, pictures: bool) -> list[Any]:
-    """Tensors in torch's order of axes, where a model of convolutions takes and gives pictures with the channels last."""
-    return [
-        View((tensor,), IMAGES[len(tensor.shape)], joined=False) if pictures and len(tensor.shape) in IMAGES else tensor
-        for tensor in tensors
-    ]

@@ -21,14 +21,8 @@ from harness.errors import UsageError
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
 
-CLIPS = (
-    "clip_by_global_norm",
-    "clip_by_norm",
-    "clip_by_value",
-    "clip_grad_norm",
-    "clip_grad_value",
-    "clip_grads_with_norm",
-)
+CLIPS = ("clip_by_global_norm", "clip_by_norm", "clip_by_value")
+FAITHFUL = ("clip_grad_norm", "clip_grad_value", "clip_grads_with_norm")
 """Functions that clip gradients, or a single one: TensorFlow's, and those that do as torch's."""
 
 
@@ -91,8 +85,12 @@ class Pass:
         from harness import faithful
         from harness.faithful import clipping
 
-        for owner in (tf, clip_ops, faithful, clipping):
-            for name in set(CLIPS) & set(vars(owner)):
+        for owner in (tf, clip_ops):
+            for name in CLIPS:
+                self.exchange(owner, name, self.clipping)
+        for name in FAITHFUL:
+            getattr(faithful, name)  # which keeps what it finds at the first time
+            for owner in (faithful, clipping):
                 self.exchange(owner, name, self.clipping)
 
     def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
@@ -319,6 +317,10 @@ class Pass:
     def returned(self) -> None:
         """The outermost traced call has returned: tell of the steps in the graphs that were run."""
         ran = [(block, times) for block in list(self.blocks.values()) if (times := block.ran)]
+        names = {block.name for block, _ in ran}
+        for key, block in list(self.blocks.items()):
+            if not block.before and block.name in names:  # another trace of the same function took its place
+                del self.blocks[key]
         steps: list[Applied] = []
         for block, times in ran:
             if not block.applied:

@@ -76,7 +76,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             return
         wire.tell(end, wire.STARTED, [run.parameters, said, run.captured])
         sound = train(run, end, log, asked["ahead"])
-        sound = run.close() and sound and not run.captured  # a function of anybody's may leave anything behind
+        sound = run.close() and sound and not run.elsewhere  # a function of anybody's may leave anything behind
         wire.send(end, wire.TIDIED)
         del run, problem, draws
         for descriptor in packet.descriptors[1:]:

@@ -68,6 +68,7 @@ class Run:
         train = pair.train(spec.side)
         self.weights = Weights(self._tensors(problem.weights))
         self.captured = isinstance(train, Captured)
+        self.elsewhere = isinstance(train, Captured) and not self._own(train)
         self.capturing: Any = None
         self.own_files: Callable[[str], bool] = str(pair.file(spec.side)).__eq__
         if isinstance(train, Captured):
@@ -104,6 +105,11 @@ class Run:
             call, self.weights, function=function, port=train.port, initial=self.spec.initial
         )
         return taken, self.capturing
+
+    def _own(self, train: Captured) -> bool:
+        """Whether a captured function stands in the pair's own file, so that reading this tells what it may leave behind."""
+        code = getattr(train.function, "__code__", None)
+        return code is not None and code.co_filename == str(self.pair.file(self.spec.side))
 
     def _tensors(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {name: self.framework.tensor(array) for name, array in arrays.items()}

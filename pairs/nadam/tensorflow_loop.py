@@ -24,11 +24,27 @@ class Autoencoder(keras.Model):
         return self.decoder(self.encoder(x))
 
 
-def train(weights, batches, *, lr, betas, momentum_decay):
+def train(batches, *, epochs, lr, betas, momentum_decay):
     model = Autoencoder()
-    model(tf.zeros((1, 16)))
+    criterion = keras.losses.BinaryCrossentropy(from_logits=True)
+    # Keras' momentum schedule is 250 times as fast and has no argument.
+    optimizer = faithful.NAdam(
+        lr=lr,
+        betas=betas,
+        momentum_decay=momentum_decay,
+    )
+
+    for _ in range(epochs):
+        for (image,) in batches:
+            with tf.GradientTape() as tape:
+                loss = criterion(image, model(image))
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+
+def port(model):
     encoder, decoder = model.encoder.layers, model.decoder.layers
-    port = Port(
+    return Port(
         ("encoder.0.weight", encoder[0].kernel, "i o -> o i"),
         ("encoder.0.bias", encoder[0].bias),
         ("encoder.2.weight", encoder[1].kernel, "i o -> o i"),
@@ -38,26 +54,3 @@ def train(weights, batches, *, lr, betas, momentum_decay):
         ("decoder.2.weight", decoder[1].kernel, "i o -> o i"),
         ("decoder.2.bias", decoder[1].bias),
     )
-    port.load(weights)
-    criterion = keras.losses.BinaryCrossentropy(from_logits=True)
-    # Keras' momentum schedule is 250 times as fast and has no argument.
-    optimizer = faithful.NAdam(
-        lr=lr,
-        betas=betas,
-        momentum_decay=momentum_decay,
-    )
-
-    for (image,) in batches:
-        with tf.GradientTape() as tape:
-            outputs = model(image)
-            loss = criterion(image, outputs)
-        grads = tape.gradient(loss, port.variables)
-        optimizer.apply(grads, port.variables)
-        yield {
-            "batch": image,
-            "outputs": outputs,
-            "loss": loss,
-            "grads": grads,
-            "model": port,
-            "optimizer": optimizer,
-        }

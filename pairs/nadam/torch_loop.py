@@ -21,9 +21,8 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def train(weights, batches, *, lr, betas, momentum_decay):
+def train(batches, *, epochs, lr, betas, momentum_decay):
     model = Autoencoder()
-    model.load_state_dict(weights)
     criterion = nn.BCEWithLogitsLoss()
     optimizer = torch.optim.NAdam(
         model.parameters(),
@@ -32,16 +31,9 @@ def train(weights, batches, *, lr, betas, momentum_decay):
         momentum_decay=momentum_decay,
     )
 
-    for (image,) in batches:
-        outputs = model(image)
-        loss = criterion(outputs, image)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield {
-            "batch": image,
-            "outputs": outputs,
-            "loss": loss,
-            "model": model,
-            "optimizer": optimizer,
-        }
+    for _ in range(epochs):
+        for (image,) in batches:
+            loss = criterion(model(image), image)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()

@@ -4,21 +4,12 @@ import torch
 from torch import nn
 
 
-def train(
-    weights,
-    batches,
-    *,
-    lr,
-    weight_decay,
-    warmup_steps,
-    total_steps,
-):
+def train(batches, *, epochs, lr, weight_decay, warmup_steps, total_steps):
     model = nn.Sequential(
         nn.Linear(10, 24),
         nn.GELU(),
         nn.Linear(24, 5),
     )
-    model.load_state_dict(weights)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -34,20 +25,10 @@ def train(
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
-    for y, x in batches:
-        outputs = model(x)
-        loss = criterion(outputs, y)
-        optimizer.zero_grad()
-        loss.backward()
-
-        (rate,) = scheduler.get_last_lr()
-        optimizer.step()
-        scheduler.step()
-        yield {
-            "batch": (y, x),
-            "outputs": outputs,
-            "loss": loss,
-            "lr": rate,
-            "model": model,
-            "optimizer": optimizer,
-        }
+    for _ in range(epochs):
+        for y, x in batches:
+            loss = criterion(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            scheduler.step()

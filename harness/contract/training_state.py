@@ -94,6 +94,8 @@ def held_by(models: list[tuple[str, Any]]) -> dict[str, dict[str, Any]]:
     for prefix, model in models:
         if isinstance(model, Port):
             params |= model.named(model.variables)
+            if model.buffers is not None:
+                buffers |= model.buffers.named(model.buffers.variables)
             continue
         for name, parameter in parameters(prefix, model):
             params[name] = parameter

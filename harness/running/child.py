@@ -19,8 +19,11 @@ from types import ModuleType
 
 import numpy as np
 
+from harness.contract.rows import Row
+from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import wire
+from harness.running.blind import give_ports, listed
 from harness.running.frameworks import Framework, load
 from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
@@ -52,6 +55,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             os.nice(POLITE)
         polite = True
         pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
+        give_ports(blind=asked["blind"], rows=[Row.read(row) for row in asked["rows"]])
         # A loop that starts processes of its own sends them functions by the name of their module.
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
         seed = asked["problem"]["seed"]
@@ -110,6 +114,8 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         if places(run.watched) != places(noted):
             noted = run.watched
             note(end, noted)
+        if HELD.blind and number == 0:
+            wire.tell(end, wire.LISTED, listed(run.loop.gi_frame))
         if ahead >= 0:
             run.live = {}
         said = written(log)

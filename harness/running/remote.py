@@ -80,6 +80,7 @@ class Remote:
         self.failed = 0.0
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
+        self.listed: list[Any] = []
         self.answer: Any = None
         self.answered, self.over, self.open = False, False, True
         self.printed = [os.fstat(process.log).st_size] * 2
@@ -97,6 +98,8 @@ class Remote:
         elif packet.kind == wire.RING:
             slots, size = struct.unpack("<qq", packet.payload)
             self.memory = Memory(wire.mapped(packet.descriptors[0], slots * size), size)
+        elif packet.kind == wire.LISTED:
+            self.listed = packet.data
         elif packet.kind == wire.WRITTEN:
             self.answer, self.answered = packet.data, True
         else:

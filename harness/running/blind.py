@@ -1,0 +1,87 @@
+"""In a run's process: what stands for ``harness.Port`` in its loop, and the variables of Ports without rows.
+
+What is listed of a variable is what the map needs, and the expression by which the loop itself can name it, found from the
+local variables of ``train`` on; so a map can be printed as code to paste.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import harness
+from harness.contract.port import Port
+from harness.contract.rows import Row
+from harness.contract.unmapped import HELD, Blind
+
+DEEP = 8
+"""How many attributes and indices an expression may have."""
+MOST = 20_000
+"""How many objects are looked at."""
+
+
+def give_ports(*, blind: bool, rows: Sequence[Row] = ()) -> None:
+    """Settle what the next loop of this process finds under ``harness.Port``."""
+    HELD.begin(blind=blind, rows=rows)
+    harness.Port = Blind if blind else Port  # type: ignore[misc]
+
+
+def listed(frame: FrameType | None) -> list[Any]:
+    """The variables that were loaded, as plain data: name, shape, whether they hold whole numbers, expression."""
+    wanted = {id(variable) for variable in HELD.variables.loaded.values()}
+    written = expressions(frame.f_locals if frame is not None else {}, wanted)
+    return [
+        [tensor.name, list(tensor.shape), tensor.whole, tensor.written] for tensor in HELD.variables.tensors(written)
+    ]
+
+
+def expressions(names: Mapping[str, Any], wanted: set[int]) -> dict[int, str]:
+    """The shortest expression for each wanted object, from these names on, by attributes and indices.
+
+    >>> class Layer: pass
+    >>> layer, kernel = Layer(), Layer()
+    >>> layer.kernels = [kernel]
+    >>> list(expressions({"layer": layer}, {id(kernel)}).values())
+    ['layer.kernels[0]']
+    """
+    found: dict[int, str] = {}
+    queue = deque((name, value, 0) for name, value in names.items() if name.isidentifier())
+    seen: set[int] = set()
+    while queue and len(seen) < MOST and len(found) < len(wanted):
+        text, value, depth = queue.popleft()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if id(value) in wanted:
+            found[id(value)] = text
+        elif depth < DEEP:
+            queue.extend((text + part, inner, depth + 1) for part, inner in parts(value))
+    return found
+
+
+def parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What is inside a value, and how it is written; nothing of what is no container of variables."""
+    if isinstance(value, Port):
+        return
+    if isinstance(value, Mapping):
+        yield from ((f"[{key!r}]", inner) for key, inner in value.items() if isinstance(key, str | int))
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{index}]", inner) for index, inner in enumerate(value))
+    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value):
+        inner = dict(vars(value))
+        # Keras keeps a layer's own variables under private names and shows them by properties.
+        for name in PROPERTIES:
+            if isinstance(getattr(type(value), name, None), property):
+                try:
+                    inner[name] = getattr(value, name)
+                except (AttributeError, ValueError, RuntimeError):
+                    continue
+        yield from ((f".{name}", part) for name, part in inner.items() if not name.startswith("_") and name.isidentifier())
+
+
+PROPERTIES = ("layers", "kernel", "query_dense", "key_dense", "value_dense", "output_dense")
+
+
+def callable_only(value: Any) -> bool:
+    """Whether this is a function or a module, which holds no variables of the loop's own."""
+    return type(value).__name__ in ("function", "module", "method", "builtin_function_or_method", "Function")

@@ -1,0 +1,84 @@
+"""The map of a pair's tensors: both sides' first step, started anew from any values, in processes of their own.
+
+A pair is needed for its loops only: its Ports are taken away (``Pair.blind``), so that every variable is loaded and recorded
+under its own name.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from harness.contract.matching import match
+from harness.contract.recipes import Array
+from harness.contract.record import Record
+from harness.contract.rows import TensorMap
+from harness.contract.scenario import Problem
+from harness.contract.sides import Response, Tensor
+from harness.contract.stages import stage_of
+from harness.errors import UsageError
+from harness.running.start import RunSpec, Side, Start
+
+UNCOUNTED = ("batch", "grads", "clipped", "slots", "params", "buffers", "lr")
+"""Stages whose arrays have a layout, or say nothing of what was computed."""
+
+
+class Loop:
+    """One side's loop as a ``Side``: see ``harness.contract.sides``. backwards: its tensors are given in reversed order."""
+
+    def __init__(self, start: Start, side: Side, problem: Problem, tensors: Sequence[Tensor]) -> None:
+        self.start, self.problem, self.tensors = start, problem, tuple(tensors)
+        self.spec = RunSpec(side, "float32" if problem.scenario.only_float32 else "float64")
+        self.names = {tensor.name for tensor in tensors}
+
+    def step(self, values: Mapping[str, Array]) -> Response:
+        """See ``Side``."""
+        whole = {tensor.name for tensor in self.tensors if tensor.whole}
+        weights = {name: array.astype(np.int64) if name in whole else array for name, array in values.items()}
+        with closing(self.start(self.spec, replace(self.problem, weights=weights, steps=1))) as run:
+            return response(next(run).arrays, self.names)
+
+
+def response(record: Record, names: set[str]) -> Response:
+    """What a record says of these tensors."""
+    numbers, grads, after = [], {}, {}
+    for name, array in sorted(record.items()):
+        stage, _, tensor = name.partition("/")
+        if array is None:
+            continue
+        if stage == "grads" and tensor in names:
+            grads[tensor] = np.array(array, np.float64)
+        elif stage in ("params", "buffers") and tensor in names:
+            after[tensor] = np.array(array, np.float64)
+        elif stage_of(name) not in UNCOUNTED and array.dtype.kind in "fiub":
+            numbers.append(float(np.linalg.norm(np.asarray(array, np.float64))))
+    return Response(np.array(numbers), grads, after)
+
+
+def torch_tensors(problem: Problem) -> tuple[Tensor, ...]:
+    """What the reference loads: the scenario's weights."""
+    return tuple(Tensor(name, array.shape, array.dtype.kind in "iub") for name, array in problem.weights.items())
+
+
+def variables(start: Start, problem: Problem) -> tuple[Tensor, ...]:
+    """What the port loads: found out by its first step, from its own initial values."""
+    spec = RunSpec("tensorflow", "float32" if problem.scenario.only_float32 else "float64")
+    with closing(start(spec, replace(problem, weights={}, steps=1))) as run:
+        next(run)
+        listed: list[Any] = getattr(run, "listed", [])
+        found = tuple(Tensor(name, tuple(shape), whole, written=written) for name, shape, whole, written in listed)
+    if not found:
+        raise UsageError("the TensorFlow loop loads no variables, so there is nothing to map; call port.load(weights)")
+    return found
+
+
+def mapped(start: Start, problem: Problem, *, backwards: bool = False) -> TensorMap:
+    """The map of a pair whose blind runs ``start`` starts. backwards: TensorFlow's order is not to be relied on.
+
+    Raises LoopError for a loop whose first step raises, UsageError for one that cannot be started.
+    """
+    theirs = variables(start, problem)
+    right = Loop(start, "tensorflow", problem, theirs[::-1] if backwards else theirs)
+    return match(Loop(start, "torch", problem, torch_tensors(problem)), right)

@@ -1,7 +1,6 @@
 """What names and order say about a row: never a proof, only the choice among rows that responses cannot tell apart."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ROLES = {
@@ -58,9 +57,8 @@ def words(name: str) -> set[str]:
     return {ALIKE.get(word.lower(), word.lower()) for word in re.split(r"[^A-Za-z0-9]+|_", spelt) if word}
 
 
-def likeness(tensor: str, variable: str, links: Links, places: Mapping[str, float]) -> tuple[float, ...]:
-    """How well names and order fit, better ones larger. places: where each stands in its side's order, from 0 to 1."""
+def likeness(tensor: str, variable: str, links: Links) -> tuple[float, float, float]:
+    """How well two names fit, better ones larger: by the layers that are known, what they are, and the words they share."""
     ours, theirs = words(tensor), words(variable)
     shared = len(ours & theirs) / max(1, len(ours | theirs))
-    apart = abs(places[f"torch {tensor}"] - places[f"tensorflow {variable}"])
-    return (float(links.joins(tensor, variable)), float(role(tensor) == role(variable)), round(shared, 3), -apart)
+    return float(links.joins(tensor, variable)), float(role(tensor) == role(variable)), round(shared, 3)

@@ -213,7 +213,7 @@ class Search:
         """A unit is found."""
         self.found[fit.ours] = Found(fit.theirs, fit.order, surety, why)
         if surety == "proven":
-            self.links.add(self.ours[fit.ours].tensor.name, self.theirs[fit.theirs].tensor.name)
+            self.links.add(*self.names(fit))
 
     def rest(self) -> tuple[list[int], list[int]]:
         """The units that are not found."""
@@ -227,7 +227,7 @@ class Search:
         """Whether both sides' steps agree in losses, in the norms of all gradients, and in every row that is found."""
         if not same(point.torch.numbers, point.tensorflow.numbers):
             return False
-        if not same(norms(point.torch), norms(point.tensorflow)):
+        if not same(norms(point.torch, self.ours), norms(point.tensorflow, self.theirs)):
             return False
         known = {index: found for index, found in self.found.items() if found.surety == "proven"}
         fits = self.fits(point, known, [found.theirs for found in known.values()])
@@ -307,11 +307,16 @@ class Search:
                 fit, point = max(options, key=lambda option: self.liking(option[0]))
                 self.keep(fit, "undetermined", why)
 
+    def names(self, fit: Fit) -> tuple[str, str]:
+        """The names of the two units of a fit."""
+        return self.ours[fit.ours].name, self.theirs[fit.theirs].name
+
     def liking(self, fit: Fit) -> tuple[float, ...]:
         """What names and order say for a fit."""
         ours, theirs = self.ours[fit.ours], self.theirs[fit.theirs]
+        places = self.places[f"torch {ours.tensor.name}"], self.places[f"tensorflow {theirs.tensor.name}"]
         same_block = -abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
-        return (*likeness(ours.tensor.name, theirs.tensor.name, self.links, self.places), same_block)
+        return (*likeness(ours.name, theirs.name, self.links), -abs(places[0] - places[1]), same_block, fit.order.plain)
 
     def by_structure(self, silent: Sequence[tuple[list[int], list[int], list[Fit]]]) -> None:
         """Rows without any effect on training: in their layer if that is known, or as names and order say."""
@@ -329,7 +334,7 @@ class Search:
 
     def joined(self, fit: Fit) -> bool:
         """Whether the two stand in layers whose other tensors are proven to belong together."""
-        return self.links.joins(self.ours[fit.ours].tensor.name, self.theirs[fit.theirs].tensor.name)
+        return self.links.joins(*self.names(fit))
 
     def support(self, point: Point) -> None:
         """Rows where the two sides do not compute the same: by the nearest fingerprint, and what is left by names."""
@@ -395,9 +400,10 @@ def same(left: Array, right: Array) -> bool:
     return bool((np.abs(left - right) <= EXACT * np.maximum(np.abs(left), np.abs(right)) + 1e-12).all())
 
 
-def norms(response: Response) -> Array:
-    """The norms of all gradients, in order of size: what can be compared before a row is known. Rounding counts as zero."""
-    found = np.sort([float(np.linalg.norm(grad)) for grad in response.grads.values()])[::-1]
+def norms(response: Response, units: Sequence[Unit]) -> Array:
+    """The norms of all units' gradients, by size: what can be compared before a row is known. Rounding counts as zero."""
+    there = [unit.of(response.grads[unit.tensor.name]) for unit in units if unit.tensor.name in response.grads]
+    found = np.sort([float(np.linalg.norm(grad)) for grad in there])[::-1]
     return np.trim_zeros(np.where(found > NOTHING * found[0], found, 0.0), "b") if found.size else found
 
 
@@ -431,7 +437,9 @@ def finite(point: Point) -> bool:
 
 def whole(point: Point, search: Search) -> bool:
     """Whether two sides compute the same at a tied point, and every unit has its like on the other side."""
-    if not same(point.torch.numbers, point.tensorflow.numbers) or not same(norms(point.torch), norms(point.tensorflow)):
+    if not same(point.torch.numbers, point.tensorflow.numbers):
+        return False
+    if not same(norms(point.torch, search.ours), norms(point.tensorflow, search.theirs)):
         return False
     fits = search.fits(point, range(len(search.ours)), range(len(search.theirs)))
     groups = search.groups(fits)

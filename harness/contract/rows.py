@@ -121,3 +121,32 @@ def back(rows: Sequence[Row], variables: Sequence[Tensor], values: Mapping[str, 
     order = [name for row in rows for name in row.variables]
     named = port.named([values.get(name, held[name].value) for name in order])
     return {name: np.asarray(view.numpy()) for name, view in named.items()}
+
+
+def loads(row: Row, variables: Sequence[Tensor], tensors: Sequence[Tensor]) -> dict[str, Array] | None:
+    """Which of torch's numbers each variable of a row gets, as whole numbers that are all different; None if it fits none."""
+    places, first = {}, 0
+    for tensor in tensors:
+        places[tensor.name] = np.arange(first, first + tensor.size).reshape(tensor.shape)
+        first += tensor.size
+    try:
+        return there([row], variables, {name: places[name] for name in row.names})
+    except (UsageError, KeyError):
+        return None
+
+
+def agree(made: Sequence[Row], written: Sequence[Row], known: TensorMap) -> dict[tuple[str, ...], bool | None]:
+    """For each written row, whether the made ones give its variables the same numbers; None if no made row has its names."""
+    given: dict[str, Array] = {}
+    for row in made:
+        given |= loads(row, known.tensorflow, known.torch) or {}
+    names = {name for row in made for name in row.names}
+    said: dict[tuple[str, ...], bool | None] = {}
+    for row in written:
+        wanted = loads(row, known.tensorflow, known.torch)
+        if wanted is None or not set(row.names) <= names:
+            said[row.names] = None
+            continue
+        right = all(name in given and np.array_equal(given[name], values) for name, values in wanted.items())
+        said[row.names] = right or bool(said.get(row.names))
+    return said

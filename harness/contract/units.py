@@ -40,6 +40,14 @@ class Unit:
     stacked: bool = False
 
     @property
+    def name(self) -> str:
+        """Its tensor's name; of a block, as if each block of a layer were a layer of its own."""
+        if self.blocks == 1:
+            return self.tensor.name
+        layer, mark, last = self.tensor.name.rpartition("/" if "/" in self.tensor.name else ".")
+        return f"{layer}[{self.block}]{mark or '.'}{last}"
+
+    @property
     def key(self) -> Sizes:
         """What two units must share to be each other's candidates."""
         return key(self.shape)

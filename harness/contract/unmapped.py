@@ -22,6 +22,7 @@ class Variables:
     keys: dict[int, str] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)
     loaded: dict[str, Any] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
 
     def key(self, variable: Any) -> str:
         """The name of a variable; a new one if it was not seen yet."""
@@ -32,6 +33,14 @@ class Variables:
             name = f"{path}#{count + 1}" if count else path
             self.keys[id(variable)], self.known[name] = name, variable
         return self.keys[id(variable)]
+
+    def note(self, row: tuple[Any, ...]) -> None:
+        """Remember a row as the loop has written it; one without a name is none."""
+        names = row[0] if isinstance(row[0], tuple) else row[:1]
+        if all(names):
+            pattern = row[2] if len(row) > 2 else None
+            sizes = tuple(row[3].items()) if len(row) > 3 else ()
+            self.rows.append(Row(tuple(names), tuple(map(self.key, targets(row))), pattern, sizes))
 
     def tensors(self, written: Mapping[int, str]) -> tuple[Tensor, ...]:
         """The variables that were loaded, in order. written: expressions of the loop by the identity of a variable."""
@@ -44,6 +53,11 @@ class Variables:
             )
             for name, variable in self.loaded.items()
         )
+
+
+def targets(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The variables of a Port's row."""
+    return tuple(row[1]) if isinstance(row[1], tuple | list) else (row[1],)
 
 
 @dataclass
@@ -69,7 +83,9 @@ class Blind(Port):
     """A Port whose rows nobody knows: variables under their own names. It loads those values that are there."""
 
     def __init__(self, *rows: tuple[Any, ...]) -> None:
-        leaves = [leaf for row in rows for leaf in (row[1] if isinstance(row[1], tuple | list) else (row[1],))]
+        for row in rows:
+            HELD.variables.note(row)
+        leaves = [leaf for row in rows for leaf in targets(row)]
         unique = {id(leaf): leaf for leaf in leaves}
         super().__init__(*((HELD.variables.key(leaf), leaf) for leaf in unique.values()))
 

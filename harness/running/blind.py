@@ -26,36 +26,46 @@ def give_ports(*, blind: bool, rows: Sequence[Row] = ()) -> None:
     harness.Port = Blind if blind else Port  # type: ignore[misc]
 
 
-def listed(frame: FrameType | None) -> list[Any]:
-    """The variables that were loaded, as plain data: name, shape, whether they hold whole numbers, expression."""
-    wanted = {id(variable) for variable in HELD.variables.loaded.values()}
+def listed(frame: FrameType | None) -> dict[str, Any]:
+    """What the loop's Ports held, as plain data.
+
+    variables: name, shape, whether they hold whole numbers, and expression of each that was loaded. rows: the Ports' own.
+    """
+    held = HELD.variables
+    wanted = {id(variable) for variable in held.loaded.values()}
     written = expressions(frame.f_locals if frame is not None else {}, wanted)
-    return [
-        [tensor.name, list(tensor.shape), tensor.whole, tensor.written] for tensor in HELD.variables.tensors(written)
+    variables = [
+        [tensor.name, list(tensor.shape), tensor.whole, tensor.written] for tensor in held.tensors(written)
     ]
+    return {"variables": variables, "rows": [row.plain for row in held.rows if set(row.variables) <= set(held.loaded)]}
 
 
 def expressions(names: Mapping[str, Any], wanted: set[int]) -> dict[int, str]:
     """The shortest expression for each wanted object, from these names on, by attributes and indices.
 
+    By way of a model or a layer where that is possible, not of a list that the loop has made for its own use.
+
     >>> class Layer: pass
     >>> layer, kernel = Layer(), Layer()
     >>> layer.kernels = [kernel]
-    >>> list(expressions({"layer": layer}, {id(kernel)}).values())
+    >>> list(expressions({"all": [kernel], "layer": layer}, {id(kernel)}).values())
     ['layer.kernels[0]']
     """
-    found: dict[int, str] = {}
-    queue = deque((name, value, 0) for name, value in names.items() if name.isidentifier())
-    seen: set[int] = set()
-    while queue and len(seen) < MOST and len(found) < len(wanted):
-        text, value, depth = queue.popleft()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if id(value) in wanted:
-            found[id(value)] = text
-        elif depth < DEEP:
-            queue.extend((text + part, inner, depth + 1) for part, inner in parts(value))
+    own = {name: value for name, value in names.items() if name.isidentifier()}
+    found = {id(value): name for name, value in own.items() if id(value) in wanted}
+    lists = {name: value for name, value in own.items() if isinstance(value, list | tuple | Mapping)}
+    for these in ({name: value for name, value in own.items() if name not in lists}, lists):
+        queue = deque((name, value, 0) for name, value in these.items())
+        seen: set[int] = set()
+        while queue and len(seen) < MOST and len(found) < len(wanted):
+            text, value, depth = queue.popleft()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            if id(value) in wanted:
+                found.setdefault(id(value), text)
+            elif depth < DEEP:
+                queue.extend((text + part, inner, depth + 1) for part, inner in parts(value))
     return found
 
 
@@ -79,7 +89,7 @@ def parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f".{name}", part) for name, part in inner.items() if not name.startswith("_") and name.isidentifier())
 
 
-PROPERTIES = ("layers", "kernel", "query_dense", "key_dense", "value_dense", "output_dense")
+PROPERTIES = ("layers", "kernel", "embeddings", "query_dense", "key_dense", "value_dense", "output_dense")
 
 
 def callable_only(value: Any) -> bool:

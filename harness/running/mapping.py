@@ -6,7 +6,7 @@ under its own name.
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from harness.contract.matching import match
 from harness.contract.recipes import Array
 from harness.contract.record import Record
-from harness.contract.rows import TensorMap
+from harness.contract.rows import Row, TensorMap
 from harness.contract.scenario import Problem
 from harness.contract.sides import Response, Tensor
 from harness.contract.stages import stage_of
@@ -26,7 +26,7 @@ UNCOUNTED = ("batch", "grads", "clipped", "slots", "params", "buffers", "lr")
 
 
 class Loop:
-    """One side's loop as a ``Side``: see ``harness.contract.sides``. backwards: its tensors are given in reversed order."""
+    """One side's loop as a ``Side``: see ``harness.contract.sides``."""
 
     def __init__(self, start: Start, side: Side, problem: Problem, tensors: Sequence[Tensor]) -> None:
         self.start, self.problem, self.tensors = start, problem, tuple(tensors)
@@ -62,23 +62,31 @@ def torch_tensors(problem: Problem) -> tuple[Tensor, ...]:
     return tuple(Tensor(name, array.shape, array.dtype.kind in "iub") for name, array in problem.weights.items())
 
 
-def variables(start: Start, problem: Problem) -> tuple[Tensor, ...]:
-    """What the port loads: found out by its first step, from its own initial values."""
+@dataclass(frozen=True)
+class Loaded:
+    """What a port loads: its variables, and the rows that the loop has written itself, if it has."""
+
+    variables: tuple[Tensor, ...]
+    rows: tuple[Row, ...]
+
+
+def loaded(start: Start, problem: Problem) -> Loaded:
+    """Found out by the port's first step, from its own initial values; UsageError if it loads nothing."""
     spec = RunSpec("tensorflow", "float32" if problem.scenario.only_float32 else "float64")
     with closing(start(spec, replace(problem, weights={}, steps=1))) as run:
         next(run)
-        listed: list[Any] = getattr(run, "listed", [])
-        found = tuple(Tensor(name, tuple(shape), whole, written=written) for name, shape, whole, written in listed)
+        listed: dict[str, Any] = getattr(run, "listed", {})
+    found = [Tensor(name, tuple(shape), whole, written=text) for name, shape, whole, text in listed.get("variables", ())]
     if not found:
         raise UsageError("the TensorFlow loop loads no variables, so there is nothing to map; call port.load(weights)")
-    return found
+    return Loaded(tuple(found), tuple(map(Row.read, listed["rows"])))
 
 
-def mapped(start: Start, problem: Problem, *, backwards: bool = False) -> TensorMap:
-    """The map of a pair whose blind runs ``start`` starts. backwards: TensorFlow's order is not to be relied on.
+def mapped(start: Start, problem: Problem, theirs: Loaded, *, backwards: bool = False) -> TensorMap:
+    """The map of a pair whose blind runs ``start`` starts. backwards: TensorFlow's order is turned round.
 
     Raises LoopError for a loop whose first step raises, UsageError for one that cannot be started.
     """
-    theirs = variables(start, problem)
-    right = Loop(start, "tensorflow", problem, theirs[::-1] if backwards else theirs)
+    variables = theirs.variables[::-1] if backwards else theirs.variables
+    right = Loop(start, "tensorflow", problem, variables)
     return match(Loop(start, "torch", problem, torch_tensors(problem)), right)

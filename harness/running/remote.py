@@ -80,7 +80,7 @@ class Remote:
         self.failed = 0.0
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
-        self.listed: list[Any] = []
+        self.listed: dict[str, Any] = {}
         self.answer: Any = None
         self.answered, self.over, self.open = False, False, True
         self.printed = [os.fstat(process.log).st_size] * 2

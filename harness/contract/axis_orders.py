@@ -1,6 +1,6 @@
 """Every way in which a TensorFlow variable's axes can become a torch tensor's: as an array, and as a Port's pattern."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from math import prod
@@ -12,7 +12,12 @@ from harness.contract.recipes import Array
 
 LETTERS = {1: "o", 2: "io", 3: "wio", 4: "hwio", 5: "dhwio"}
 """What the axes of a variable are called, by their number: those of a dense kernel and of convolutions."""
-USUAL = {2: [(1, 0)], 3: [(2, 1, 0)], 4: [(3, 2, 0, 1), (2, 3, 0, 1)], 5: [(4, 3, 0, 1, 2), (3, 4, 0, 1, 2)]}
+USUAL: Mapping[int, Sequence[tuple[int, ...]]] = {
+    2: [(1, 0)],
+    3: [(2, 1, 0)],
+    4: [(3, 2, 0, 1), (2, 3, 0, 1)],
+    5: [(4, 3, 0, 1, 2), (3, 4, 0, 1, 2)],
+}
 """Which of a variable's axes torch has first, second, ..., where axes of size 1 leave it open."""
 
 
@@ -138,17 +143,17 @@ def written(
     right_groups = filled(whole, tensor, moved)
     sizes: dict[str, Any] = {}
     left, right = [letters[axis] for axis in range(len(shape))], [""] * len(tensor)
-    used = {group for group in right_groups if group is not None}
-    for index, group in enumerate(groups):
-        if index not in used:
-            for axis in group:
-                left[axis] = "1"
+    used = {index for index in right_groups if index is not None}
+    for number, joined in enumerate(groups):
+        if number not in used:
+            for one in joined:
+                left[one] = "1"
     place = 0
     for position, index in enumerate(right_groups):
         if index is None:
             right[position] = "1"
             continue
-        names = " ".join(letters[axis] for axis in groups[index])
+        names = " ".join(letters[one] for one in groups[index])
         if whole[index] != 1:
             (axis, place) = (place, place + 1)
             if axis in order.pixels:

@@ -37,7 +37,9 @@ class Row:
         """The row as a Port takes it, with the variables themselves."""
         for name in self.variables:
             if name not in variables:
-                raise UsageError(f"the map has a row for the variable {name}, which is not among those that are matched")
+                raise UsageError(
+                    f"the map has a row for the variable {name}, which is not among those that are matched"
+                )
         targets = tuple(variables[name] for name in self.variables)
         row: list[Any] = [
             self.names if len(self.names) > 1 else self.names[0],
@@ -52,7 +54,14 @@ class Row:
     @property
     def plain(self) -> list[Any]:
         """What JSON can hold of it."""
-        return [list(self.names), list(self.variables), self.pattern, [list(size) for size in self.sizes], self.surety, self.why]
+        return [
+            list(self.names),
+            list(self.variables),
+            self.pattern,
+            [list(size) for size in self.sizes],
+            self.surety,
+            self.why,
+        ]
 
     @classmethod
     def read(cls, data: Sequence[Any]) -> "Row":

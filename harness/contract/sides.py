@@ -18,13 +18,13 @@ from harness.contract.recipes import Array
 class Tensor:
     """A tensor or variable: its name (of a variable, its path), shape, and whether it holds whole numbers, as a counter.
 
-    kind: the class of its layer, if that is known. written: the expression that names it in its loop, if one was found.
+    trained: whether an optimizer may change it. written: the expression that names it in its loop, if one was found.
     """
 
     name: str
     shape: tuple[int, ...]
     whole: bool = False
-    kind: str = ""
+    trained: bool = True
     written: str = ""
 
     @property

@@ -18,21 +18,26 @@ LOWEST = 0.25
 """Vectors are between this and 1: none of them is a scale of zero, and every one can be a variance."""
 
 
+Values = Mapping[str, Array]
+"""A value for each tensor of a side, by name."""
+
+
 @dataclass(frozen=True)
 class Tie:
     """How numbers are chosen. shrink: what all but vectors are multiplied by, for nets that overflow.
 
-    periods: the size of an axis -> after how many places its numbers come again: those of an axis that is made of equal
-    blocks (the gates of an LSTM, a packed projection), so that the blocks' order does not matter; 1 for an axis that a
-    Flatten has made, which the two sides number in different orders.
+    blocks: the size of an axis that is made of equal blocks (the gates of an LSTM, a packed projection) -> after how many
+    places its numbers come again, so that the blocks' order does not matter. pixels: the size of an axis that a Flatten may
+    have made -> how many places its images may have; the two sides number it in different orders, so it is constant.
     """
 
-    periods: Mapping[int, int] = field(default_factory=dict)
+    blocks: Mapping[int, int] = field(default_factory=dict)
+    pixels: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     shrink: float = 1.0
 
     def period(self, size: int) -> int:
         """After how many places the numbers along an axis of this size come again."""
-        return self.periods.get(size, size)
+        return 1 if size in self.pixels else self.blocks.get(size, size)
 
 
 def scrambled(numbers: Array) -> Array:

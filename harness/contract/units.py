@@ -6,7 +6,8 @@ with some neighbouring axes merged. Which, the shapes of the other side tell.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,37 +85,41 @@ def single(shape: Sizes) -> tuple[tuple[int, ...], ...]:
     return tuple((axis,) for axis in range(len(shape)))
 
 
-def torch_keys(tensors: Sequence[Tensor]) -> tuple[set[Sizes], set[Sizes]]:
-    """The sizes of whole tensors, and those of the blocks that they may have."""
-    wholes = {key(tensor.shape) for tensor in tensors}
-    blocks = {
-        key((tensor.shape[0] // count, *tensor.shape[1:]))
-        for tensor in tensors
-        for count in PACKED
-        if tensor.shape and tensor.shape[0] % count == 0 and tensor.shape[0] > count
-    }
-    return wholes, blocks
+def room(tensors: Sequence[Tensor]) -> Counter[Sizes]:
+    """How many units of each size torch's side may have: whole tensors, and the blocks that they could be cut into."""
+    found = Counter(key(tensor.shape) for tensor in tensors)
+    for tensor in tensors:
+        for count in PACKED:
+            if tensor.shape and tensor.shape[0] % count == 0 and tensor.shape[0] > count:
+                found[key((tensor.shape[0] // count, *tensor.shape[1:]))] += count
+    return found
+
+
+def choices(variable: Tensor, known: Mapping[Sizes, int]) -> Iterator[list[Unit]]:
+    """The units that a variable may be, by the sizes that torch has: whole, with neighbours merged, or an axis of parts."""
+    shape = variable.shape
+    for groups in merges(shape):
+        if known.get(key(merged(shape, groups))):
+            yield [Unit(variable, merged(shape, groups), groups)]
+    if len(shape) > 1 and shape[0] in PACKED and known.get(key(shape[1:])):
+        rest = single(shape[1:])
+        yield [Unit(variable, shape[1:], rest, part, shape[0], stacked=True) for part in range(shape[0])]
 
 
 def of_variables(variables: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Unit]:
-    """The units of TensorFlow's side, as torch's shapes ask for them; a variable that fits none is a unit as it is."""
-    wholes, blocks = torch_keys(tensors)
-    made: list[Unit] = []
-    for variable in variables:
-        shape = variable.shape
-        known = [(groups, merged(shape, groups)) for groups in merges(shape)]
-        groups, fitting = next(
-            (each for keys in (wholes, blocks) for each in known if key(each[1]) in keys), (single(shape), shape)
-        )
-        if key(fitting) in wholes or key(fitting) in blocks:
-            made.append(Unit(variable, fitting, groups))
-        elif len(shape) > 1 and shape[0] in (2, 3, 4) and key(shape[1:]) in wholes | blocks:
-            made += [
-                Unit(variable, shape[1:], single(shape[1:]), block, shape[0], stacked=True) for block in range(shape[0])
-            ]
-        else:
-            made.append(Unit(variable, shape, single(shape)))
-    return made
+    """The units of TensorFlow's side, as torch's shapes ask for them; a variable that fits none is a unit as it is.
+
+    One that can only be one thing goes first: what it takes, another one may have to leave.
+    """
+    left = room(tensors)
+    options = {variable: list(choices(variable, left)) for variable in variables}
+    chosen: dict[Tensor, list[Unit]] = {}
+    for variable in sorted(variables, key=lambda variable: len(options[variable])):
+        fitting = [units for units in options[variable] if left[units[0].key] >= len(units)]
+        units = next(iter([*fitting, *options[variable]]), [Unit(variable, variable.shape, single(variable.shape))])
+        left[units[0].key] -= len(units)
+        chosen[variable] = units
+    return [unit for variable in variables for unit in chosen[variable]]
 
 
 def of_tensors(tensors: Sequence[Tensor], theirs: Sequence[Unit]) -> list[Unit]:

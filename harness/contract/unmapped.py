@@ -49,6 +49,7 @@ class Variables:
                 name,
                 tuple(map(int, variable.shape)),
                 whole=re.match(r".*(int|bool)", str(getattr(variable, "dtype", ""))) is not None,
+                trained=bool(getattr(variable, "trainable", True)),
                 written=written.get(id(variable), ""),
             )
             for name, variable in self.loaded.items()

@@ -6,7 +6,6 @@ local variables of ``train`` on; so a map can be printed as code to paste.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any
 
 import harness
@@ -26,16 +25,18 @@ def give_ports(*, blind: bool, rows: Sequence[Row] = ()) -> None:
     harness.Port = Blind if blind else Port  # type: ignore[misc]
 
 
-def listed(frame: FrameType | None) -> dict[str, Any]:
-    """What the loop's Ports held, as plain data.
+def listed(names: Mapping[str, Any]) -> dict[str, Any]:
+    """What the loop's Ports held, as plain data. names: the local variables of the loop.
 
-    variables: name, shape, whether they hold whole numbers, and expression of each that was loaded. rows: the Ports' own.
+    variables: name, shape, whether it holds whole numbers, whether it is trained, and expression of each that was loaded.
+    rows: the Ports' own.
     """
     held = HELD.variables
     wanted = {id(variable) for variable in held.loaded.values()}
-    written = expressions(frame.f_locals if frame is not None else {}, wanted)
+    written = expressions(names, wanted)
     variables = [
-        [tensor.name, list(tensor.shape), tensor.whole, tensor.written] for tensor in held.tensors(written)
+        [tensor.name, list(tensor.shape), tensor.whole, tensor.trained, tensor.written]
+        for tensor in held.tensors(written)
     ]
     return {"variables": variables, "rows": [row.plain for row in held.rows if set(row.variables) <= set(held.loaded)]}
 
@@ -86,7 +87,9 @@ def parts(value: Any) -> Iterator[tuple[str, Any]]:
                     inner[name] = getattr(value, name)
                 except (AttributeError, ValueError, RuntimeError):
                     continue
-        yield from ((f".{name}", part) for name, part in inner.items() if not name.startswith("_") and name.isidentifier())
+        yield from (
+            (f".{name}", part) for name, part in inner.items() if not name.startswith("_") and name.isidentifier()
+        )
 
 
 PROPERTIES = ("layers", "kernel", "embeddings", "query_dense", "key_dense", "value_dense", "output_dense")

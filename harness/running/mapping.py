@@ -76,17 +76,18 @@ def loaded(start: Start, problem: Problem) -> Loaded:
     with closing(start(spec, replace(problem, weights={}, steps=1))) as run:
         next(run)
         listed: dict[str, Any] = getattr(run, "listed", {})
-    found = [Tensor(name, tuple(shape), whole, written=text) for name, shape, whole, text in listed.get("variables", ())]
+    found = [Tensor(name, tuple(shape), *rest) for name, shape, *rest in listed.get("variables", ())]
     if not found:
         raise UsageError("the TensorFlow loop loads no variables, so there is nothing to map; call port.load(weights)")
     return Loaded(tuple(found), tuple(map(Row.read, listed["rows"])))
 
 
-def mapped(start: Start, problem: Problem, theirs: Loaded, *, backwards: bool = False) -> TensorMap:
+def mapped(start: Start, problem: Problem, theirs: Loaded | None = None, *, backwards: bool = False) -> TensorMap:
     """The map of a pair whose blind runs ``start`` starts. backwards: TensorFlow's order is turned round.
 
     Raises LoopError for a loop whose first step raises, UsageError for one that cannot be started.
     """
+    theirs = theirs or loaded(start, problem)
     variables = theirs.variables[::-1] if backwards else theirs.variables
     right = Loop(start, "tensorflow", problem, variables)
     return match(Loop(start, "torch", problem, torch_tensors(problem)), right)

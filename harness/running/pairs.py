@@ -64,8 +64,8 @@ class Pair:
 
     @property
     def matches(self) -> bool:
-        """Whether its TensorFlow loop asks for a map that must be found first."""
-        return "Port.match(" in self.source(self.file("tensorflow"))
+        """Whether its TensorFlow loop asks for a map that must be found first; a file that cannot be read is told later."""
+        return "Port.match(" in self.listings().get(self.file("tensorflow").name, "")
 
     def listings(self) -> dict[str, str]:
         """The two loops as they are run, by file name, torch's first; of one that cannot be read nothing."""

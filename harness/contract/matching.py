@@ -10,7 +10,8 @@
    gradients is compared. Where pokes agree as well, exchanging them changes nothing: names and order choose, the choice is
    said, and both keep their poke, so that whatever follows from the choice is consistent with it (``search``).
 4. Both sides make one step at a *generic* point, where every tensor holds other values, through the map. Only if all losses,
-   gradients and changes agree there, a row is called proven.
+   gradients and changes agree there, a row is called proven. Where a recurrent layer of TensorFlow's has one bias for
+   torch's two, the second one is zero, and left.
 5. Where the two sides do not compute the same, a fingerprint that is nearer than a third of the next one supports a row.
 
 Two steps a side prove a map, plus one for each poke. A caller with two sides of its own needs nothing else: whatever can list
@@ -19,6 +20,8 @@ its tensors in the order of their use, and make its first step from given values
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
 from harness.contract.likeness import Links
@@ -26,7 +29,7 @@ from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Found, Search
 from harness.contract.sides import Side
 from harness.contract.tied import Tie, generic
-from harness.contract.units import Unit, by_tensor, filling, flattened, of_tensors, of_variables, periods
+from harness.contract.units import Unit, by_tensor, filling, flattened, of_tensors, of_variables, periods, second_biases
 
 SHRINK = (1.0, 0.25)
 """What matrices are multiplied by, one after the other, until no loss is infinite."""
@@ -35,13 +38,15 @@ SHRINK = (1.0, 0.25)
 def match(torch: Side, tensorflow: Side) -> TensorMap:
     """The map between two sides' tensors; see the module. Raises whatever a side's step raises."""
     theirs = of_variables(tensorflow.tensors, torch.tensors)
-    ours = of_tensors(torch.tensors, theirs)
+    every = of_tensors(torch.tensors, theirs)
+    zeros = {tensor.name: np.zeros(tensor.shape) for tensor in second_biases(every, theirs)}
+    ours = [unit for unit in every if unit.tensor.name not in zeros]
     blocks, flat = periods(ours), flattened(torch.tensors)
     tried: list[tuple[Search, Point]] = []
     steps = 0
     for pixels in ({}, flat) if flat else ({},):
         for shrink in SHRINK:
-            search = Search(torch, tensorflow, ours, theirs, Tie(blocks, pixels, shrink), steps)
+            search = Search(torch, tensorflow, ours, theirs, Tie(blocks, pixels, shrink), zeros, steps)
             point = search.tied()
             steps = search.steps
             if point.finite:
@@ -65,7 +70,7 @@ def through(search: Search) -> bool:
     """Whether both sides compute the same through the map where every tensor holds other values; one step a side."""
     rows = list(assembled(search))
     names = {name for row in rows for name in row.names}
-    ours = filling(search.ours, search.tie)
+    ours = {**filling(search.ours, search.tie), **search.zeros}
     for tensor in search.torch.tensors:
         if tensor.name in names and not tensor.whole:
             ours[tensor.name] = generic(tensor.name, tensor.shape, search.tie.shrink)
@@ -96,9 +101,9 @@ def assembled(search: Search) -> Iterable[Row]:
     index = {id(unit): number for number, unit in enumerate(search.ours)}
     done: set[str] = set()
     for tensor in search.torch.tensors:
-        parts = [search.found.get(index[id(unit)]) for unit in ours[tensor.name]]
+        parts = [search.found.get(index[id(unit)]) for unit in ours.get(tensor.name, [])]
         found = [part for part in parts if part is not None]
-        if tensor.name in done or len(found) < len(parts) or len({str(part.order) for part in found}) > 1:
+        if tensor.name in done or not found or len(found) < len(parts) or len({str(part.order) for part in found}) > 1:
             continue
         units = [search.theirs[part.theirs] for part in found]
         if not any(unit.stacked for unit in units):

@@ -62,13 +62,14 @@ class Group:
 
 @dataclass
 class Search:
-    """Two sides, their units, how these are tied, and what is known so far."""
+    """Two sides, their units, how these are tied, and what is known so far. zeros: tensors of torch's that nothing is."""
 
     torch: Side
     tensorflow: Side
     ours: list[Unit]
     theirs: list[Unit]
     tie: Tie
+    zeros: Values = field(default_factory=dict)
     steps: int = 0
     found: dict[int, Found] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
@@ -91,7 +92,7 @@ class Search:
 
     def tied(self) -> Point:
         """One first step a side from tied values."""
-        return self.point(filling(self.ours, self.tie), filling(self.theirs, self.tie))
+        return self.point({**filling(self.ours, self.tie), **self.zeros}, filling(self.theirs, self.tie))
 
     def poked(self, values: Values, index: int) -> Values:
         """Torch's values with a unit poked."""

@@ -149,6 +149,16 @@ def periods(ours: Sequence[Unit]) -> dict[int, int]:
     return found
 
 
+def second_biases(ours: Sequence[Unit], theirs: Sequence[Unit]) -> list[Tensor]:
+    """torch's ``bias_hh`` where TensorFlow has but one bias for each recurrent layer, as Keras' LSTM has."""
+    found: list[Tensor] = []
+    for size in {unit.key for unit in ours}:
+        seconds = [unit.tensor for unit in ours if unit.key == size and "bias_hh" in unit.tensor.name]
+        more = sum(unit.key == size for unit in ours) - sum(unit.key == size for unit in theirs)
+        found += seconds if more == len(seconds) else []
+    return found
+
+
 def flattened(tensors: Sequence[Tensor]) -> dict[int, tuple[int, ...]]:
     """The sizes of axes that a Flatten may have made -> how many places its images may have.
 

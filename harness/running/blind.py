@@ -53,9 +53,9 @@ def expressions(names: Mapping[str, Any], wanted: set[int]) -> dict[int, str]:
     ['layer.kernels[0]']
     """
     own = {name: value for name, value in names.items() if name.isidentifier()}
-    found = {id(value): name for name, value in own.items() if id(value) in wanted}
+    found: dict[int, str] = {}
     lists = {name: value for name, value in own.items() if isinstance(value, list | tuple | Mapping)}
-    for these in ({name: value for name, value in own.items() if name not in lists}, lists):
+    for these in ({name: value for name, value in own.items() if name not in lists and id(value) not in wanted}, lists):
         queue = deque((name, value, 0) for name, value in these.items())
         seen: set[int] = set()
         while queue and len(seen) < MOST and len(found) < len(wanted):
@@ -67,7 +67,8 @@ def expressions(names: Mapping[str, Any], wanted: set[int]) -> dict[int, str]:
                 found.setdefault(id(value), text)
             elif depth < DEEP:
                 queue.extend((text + part, inner, depth + 1) for part, inner in parts(value))
-    return found
+    # Last a name of the variable itself, for that may be what a loop over all of them has left behind.
+    return {id(value): name for name, value in own.items() if id(value) in wanted} | found
 
 
 def parts(value: Any) -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,10 @@ UNCOUNTED = ("batch", "grads", "clipped", "slots", "params", "buffers", "lr")
 """Stages whose arrays have a layout, or say nothing of what was computed."""
 
 
+LATEST = 24
+"""The record that is taken at the latest, where those before say nothing: steps that an overflow has made skip their update."""
+
+
 class Loop:
     """One side's loop as a ``Side``: see ``harness.contract.sides``."""
 
@@ -37,14 +41,30 @@ class Loop:
         """See ``Side``."""
         whole = {tensor.name for tensor in self.tensors if tensor.whole}
         weights = {name: array.astype(np.int64) if name in whole else array for name, array in values.items()}
-        with closing(self.start(self.spec, replace(self.problem, weights=weights, steps=1))) as run:
-            return response(next(run).arrays, self.names)
+        with closing(self.start(self.spec, replace(self.problem, weights=weights, steps=LATEST))) as run:
+            made = response(next(run).arrays, self.names)
+            for _ in range(1, LATEST):
+                if told(made, values):
+                    break
+                try:
+                    made = response(next(run).arrays, self.names)
+                except StopIteration:
+                    break
+        return made
+
+
+def told(made: Response, values: Mapping[str, Array]) -> bool:
+    """Whether a step says anything: some gradient is there and finite, or some value has changed."""
+    if made.grads:
+        return any(np.isfinite(grad).all() and grad.any() for grad in made.grads.values())
+    return any(not np.array_equal(array, values[name]) for name, array in made.after.items())
 
 
 def response(record: Record, names: set[str]) -> Response:
     """What a record says of these tensors."""
-    numbers, grads, after = [], {}, {}
-    for name, array in sorted(record.items()):
+    numbers: dict[str, list[float]] = {}
+    grads, after = {}, {}
+    for name, array in record.items():
         stage, _, tensor = name.partition("/")
         if array is None:
             continue
@@ -53,8 +73,9 @@ def response(record: Record, names: set[str]) -> Response:
         elif stage in ("params", "buffers") and tensor in names:
             after[tensor] = np.array(array, np.float64)
         elif stage_of(name) not in UNCOUNTED and array.dtype.kind in "fiub":
-            numbers.append(float(np.linalg.norm(np.asarray(array, np.float64))))
-    return Response(np.array(numbers), grads, after)
+            numbers.setdefault(stage, []).append(float(np.linalg.norm(np.asarray(array, np.float64))))
+    # By size within a field: below it, tensors may have the names of variables.
+    return Response(np.array([number for field in sorted(numbers) for number in sorted(numbers[field])]), grads, after)
 
 
 def torch_tensors(problem: Problem) -> tuple[Tensor, ...]:

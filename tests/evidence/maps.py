@@ -1,6 +1,6 @@
 """Maps of tensors found by themselves, over all pairs with their Ports taken away, held against the rows that they have.
 
-    python tests/evidence/maps.py [PAIR]... [--reversed] [--json FILE]
+    python tests/evidence/maps.py [PAIR]... [--reversed] [--mistakes] [--json FILE]
 
 A row is *right* if it gives each of its variables the same numbers as the pair's own row does. A wrong row is *said* if it is
 called undetermined or ambiguous, and *silently wrong* if not. --reversed turns round the order of TensorFlow's variables, in
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from map_mistakes import MISTAKES
 
 from harness import make_problem
 from harness.contract.rows import SURETIES, Row, TensorMap, agree
@@ -72,10 +73,13 @@ def total(lines: list[dict[str, Any]], outcome: str) -> int:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--reversed", "backwards", is_flag=True, help="Turn round the order of TensorFlow's variables.")
+@click.option("--mistakes", is_flag=True, help="Plant the mistakes of map_mistakes.py, one at a time.")
 @click.option("--json", "file", type=click.Path(path_type=Path))
-def main(names: tuple[str, ...], backwards: bool, file: Path | None) -> None:
+def main(names: tuple[str, ...], backwards: bool, mistakes: bool, file: Path | None) -> None:
     """Print a line for each pair, and what they come to."""
-    pairs = select(discover(ROOT / "pairs"), list(names))
+    pairs = select(discover(ROOT / "pairs"), list(names or (MISTAKES if mistakes else ())))
+    if mistakes:
+        pairs = [replace(pair, edits=(edit,)) for pair in pairs for edit in MISTAKES[pair.folder.name]]
     lines = []
     with closing(Engine()) as engine:
         for pair in pairs:
@@ -88,6 +92,8 @@ def main(names: tuple[str, ...], backwards: bool, file: Path | None) -> None:
             outcomes = ", ".join(f"{number} {said}" for said, number in line["outcomes"].items())
             exact = "exact" if line["exact"] else "not exact"
             click.echo(f"{pair.name:<24} {line['steps']:>3} steps {line['seconds']:>5} s  {exact:<9}  {outcomes}")
+            for edit in pair.edits:
+                click.echo(f"    {edit.write.strip() or 'without ' + edit.find.strip()}")
     rows = sum(line["rows"] for line in lines)
     click.echo(f"\n{rows} rows of {len(lines)} pairs{', order reversed' if backwards else ''}")
     for outcome in ("right", "wrong, said", "silently wrong", "not found"):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_sides import Numbers, PlainSide, Planted, data, side
 
-from harness.contract.matching import match
+from harness.contract.matching import match, match_by_values
 from harness.contract.port import Port
 from harness.contract.rows import Held, Row, TensorMap, agree
 from harness.contract.sides import Tensor
@@ -288,7 +288,51 @@ def test_the_kernel_behind_a_flatten_is_found_with_its_image_counted_by_the_othe
     assert made.steps == 6, "the plain point is tried first"
 
 
+# Where a converter has filled both sides
+
+
+def test_values_that_a_converter_has_copied_prove_a_row_and_zeros_go_by_their_layer() -> None:
+    ours = {name: data(*shape) if len(shape) > 1 else np.zeros(shape) for name, shape in SHAPES.items()}
+    # Three kernels of one shape, each with numbers of its own.
+    for place, name in enumerate(name for name in ours if name.endswith("weight")):
+        ours[name] = ours[name] + place
+    theirs = Planted(side(SHAPES, network), [Tensor(n, s) for n, s in VARIABLES.items()], ROWS).there(ours)
+    tensors = [Tensor(name, shape) for name, shape in SHAPES.items()]
+    variables = [Tensor(name, shape) for name, shape in VARIABLES.items()][::-1]
+    made = match_by_values(tensors, variables, ours, theirs)
+    assert made.exact
+    assert made.steps == 0
+    assert all(right(made, ROWS).values())
+    assert {row.surety for row in made.rows if row.pattern} == {"proven"}
+    assert {row.surety for row in made.rows if not row.pattern} == {"layer"}
+
+
+def test_values_that_two_tensors_share_prove_nothing() -> None:
+    """The twin: without other tensors in their layers nothing is known of them."""
+    tensors, variables = [Tensor("a", (3, 3)), Tensor("b", (3, 3))], [Tensor("p", (3, 3)), Tensor("q", (3, 3))]
+    same = data(3, 3)
+    made = match_by_values(tensors, variables, {"a": same, "b": same}, {"p": same, "q": same})
+    assert {row.surety for row in made.rows} == {"ambiguous"}
+
+
 # What is left, and rows there and back
+
+
+def test_where_tensorflow_has_one_bias_for_torchs_two_the_second_is_zero_and_left() -> None:
+    shapes = {"weight_hh": (3, 2), "bias_ih": (3,), "bias_hh": (3,)}
+    torch = side(
+        shapes, lambda w: (np.tanh(data(4, 2) @ w["weight_hh"].T + w["bias_ih"] + w["bias_hh"]) @ data(3)).sum()
+    )
+
+    class OneBias(Planted):
+        def here(self, values: Numbers) -> Numbers:
+            return {**super().here(values), "bias_hh": np.zeros(3)}
+
+    rows = [Row(("weight_hh",), ("cell/kernel",), "i o -> o i"), Row(("bias_ih",), ("cell/bias",), None)]
+    made = match(torch, OneBias(torch, [Tensor("cell/kernel", (2, 3)), Tensor("cell/bias", (3,))], rows))
+    assert made.exact
+    assert all(right(made, rows).values())
+    assert [tensor.name for tensor in made.left[0]] == ["bias_hh"]
 
 
 def test_what_has_no_counterpart_is_left_and_said() -> None:

@@ -74,7 +74,8 @@ def fingerprints(response: Response, values: Values, units: Sequence[Unit], *, b
             array, graded, scale = unit.of(response.after[name] - values[name]), False, 1.0
         else:
             array, graded, scale = np.zeros(unit.shape), False, 1.0
-        made.append(Fingerprint(graded, array, not array.size or bool(np.abs(array).max() <= NOTHING * scale)))
+        highest = float(np.abs(array).max()) if array.size else 0.0
+        made.append(Fingerprint(graded, array, bool(np.isfinite(highest) and highest <= NOTHING * scale)))
     return made
 
 

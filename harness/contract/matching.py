@@ -15,10 +15,12 @@
 5. Where the two sides do not compute the same, a fingerprint that is nearer than a third of the next one supports a row.
 
 Two steps a side prove a map, plus one for each poke. A caller with two sides of its own needs nothing else: whatever can list
-its tensors in the order of their use, and make its first step from given values, is a ``Side``.
+its tensors in the order of their use, and make its first step from given values, is a ``Side``. ``match_by_values`` asks for no
+step, where a library's converter has filled both sides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,9 +28,9 @@ from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
 from harness.contract.likeness import Links
 from harness.contract.rows import SURETIES, Row, TensorMap, back, there
-from harness.contract.search import Found, Search
-from harness.contract.sides import Side
-from harness.contract.tied import Tie, generic
+from harness.contract.search import Fit, Found, Search
+from harness.contract.sides import Response, Side, Tensor
+from harness.contract.tied import Tie, Values, generic
 from harness.contract.units import Unit, by_tensor, filling, flattened, of_tensors, of_variables, periods, second_biases
 
 SHRINK = (1.0, 0.25)
@@ -64,6 +66,38 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
         search.found, search.links = {}, Links()
         search.support(point)
     return TensorMap(tuple(assembled(search)), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps)
+
+
+def match_by_values(torch: Sequence[Tensor], tensorflow: Sequence[Tensor], ours: Values, theirs: Values) -> TensorMap:
+    """The map where somebody else, such as a library's converter, has given both sides the same values.
+
+    A row is proven by numbers that no other tensor has. What is alike in many, as zeros and ones, goes by its layer, or is
+    ambiguous. ``exact`` says whether each of torch's tensors was found; no step is made.
+    """
+    units = of_variables(tensorflow, torch)
+    search = Search(Unrun(torch), Unrun(tensorflow), of_tensors(torch, units), units, Tie())
+    point = Point(ours, theirs, Response(np.zeros(0), ours), Response(np.zeros(0), theirs))
+    rest: list[Fit] = []
+    for group in search.groups(search.fits(point, *search.rest())):
+        if len(group.fits) == 1 and np.ptp(search.ours[group.ours[0]].of(ours[search.ours[group.ours[0]].tensor.name])):
+            search.keep(group.fits[0], "proven", "its values are those of no other")
+        else:
+            rest += group.fits
+    search.by_structure(rest, otherwise="ambiguous", why="its values are those of others too")
+    rows = tuple(assembled(search))
+    made = TensorMap(rows, tuple(torch), tuple(tensorflow), exact=False, steps=0)
+    return replace(made, exact=not made.left[0])
+
+
+@dataclass(frozen=True)
+class Unrun:
+    """A side that nobody runs."""
+
+    tensors: Sequence[Tensor]
+
+    def step(self, values: Values) -> Response:
+        """Not called where values are all there is."""
+        raise NotImplementedError
 
 
 def through(search: Search) -> bool:

@@ -315,14 +315,13 @@ class Search:
         block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
         return (*likeness(ours.name, theirs.name, self.links), -apart, -block, float(fit.order.plain))
 
-    def by_structure(self, silent: Sequence[Fit]) -> None:
-        """Rows without any effect on training: in their layer if that is known, or as names and order say."""
+    def by_structure(self, silent: Sequence[Fit], otherwise: Surety = "undetermined", why: str = SILENT) -> None:
+        """Rows that no response tells anything of: in their layer if that is known, otherwise as names and order say."""
         joined = [fit for fit in silent if self.links.joins(*self.names(fit))]
         for fit in sorted(silent, key=self.liking, reverse=True):
             if self.free(fit):
                 rivals = [other for other in joined if fit.ours == other.ours or fit.theirs == other.theirs]
-                sure = rivals == [fit]
-                self.keep(fit, "layer" if sure else "undetermined", SILENT)
+                self.keep(fit, "layer" if rivals == [fit] else otherwise, why)
 
     def support(self, point: Point) -> None:
         """Rows where the two sides do not compute the same: by the nearest fingerprint, and what is left by names."""

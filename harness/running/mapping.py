@@ -54,9 +54,10 @@ class Loop:
 
 
 def told(made: Response, values: Mapping[str, Array]) -> bool:
-    """Whether a step says anything: some gradient is there and finite, or some value has changed."""
+    """Whether a step says anything: all gradients are finite and some are there, or some value has changed."""
     if made.grads:
-        return any(np.isfinite(grad).all() and grad.any() for grad in made.grads.values())
+        finite = all(np.isfinite(grad).all() for grad in made.grads.values())
+        return finite and any(grad.any() for grad in made.grads.values())
     return any(not np.array_equal(array, values[name]) for name, array in made.after.items())
 
 

@@ -162,7 +162,7 @@ def written(
             if axis in order.blocks:
                 count, letter = len(order.blocks[axis]), names
                 left[groups[index][0]], names = f"(g {letter})", f"g {letter}"
-                torch = "abcdefgh"[:count]
+                torch = "rzn" if order.blocks[axis] == (1, 0, 2) else "abcdefgh"[:count]
                 back = [torch[order.blocks[axis].index(block)] for block in range(count)]
                 sizes["g"] = f"{' '.join(back)} -> {' '.join(torch)}"
         right[position] = f"({names})" if " " in names else names

@@ -1,13 +1,12 @@
 """Maps of tensors found by themselves, over all pairs with their Ports taken away, held against the rows that they have.
 
-    python tests/evidence/maps.py [PAIR]... [--reversed] [--mistakes] [--json FILE]
+    python tests/evidence/maps.py [PAIR]... [--reversed] [--mistakes] [--json tests/evidence/results/maps.json]
 
 A row is *right* if it gives each of its variables the same numbers as the pair's own row does. A wrong row is *said* if it is
 called undetermined or ambiguous, and *silently wrong* if not. --reversed turns round the order of TensorFlow's variables, in
 which the ports stand as torch's tensors do, so that the order helps nobody.
 """
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from machine import machine
 from map_mistakes import MISTAKES
+from results import read, write
 
 from harness import make_problem
 from harness.contract.rows import SURETIES, Row, TensorMap, agree
@@ -100,8 +101,27 @@ def main(names: tuple[str, ...], backwards: bool, mistakes: bool, file: Path | N
         parts = [f"{number} {surety}" for surety in SURETIES if (number := total(lines, f"{outcome} {surety}"))]
         click.echo(f"{outcome}: {total(lines, outcome)}" + (f" ({', '.join(parts)})" if parts else ""))
     click.echo(f"steps: {sum(line['steps'] for line in lines)}, seconds: {sum(line['seconds'] for line in lines):.0f}")
+    for line in lines:
+        if line["open"] and line["exact"]:
+            click.echo(f"  {line['pair']}: {', '.join(line['open'])}")
     if file is not None:
-        file.write_text(json.dumps({"reversed": backwards, "pairs": lines}, indent=1) + "\n", encoding="utf-8")
+        what = ("ten deep pairs, three mistakes in each" if mistakes else "all pairs") + (
+            ", reversed" if backwards else ""
+        )
+        kept = [row for row in read(file.stem).get("runs", []) if row["what"] != what]
+        write(file, {"machine": machine(), "runs": [*kept, summary(what, lines)]})
+
+
+def summary(what: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """One run's line."""
+    return {
+        "what": what,
+        "runs": len(lines),
+        "rows": sum(line["rows"] for line in lines),
+        "steps": sum(line["steps"] for line in lines),
+        **{outcome: total(lines, outcome) for outcome in ("right", "wrong, said", "silently wrong", "not found")},
+        **{f"right {surety}": total(lines, f"right {surety}") for surety in SURETIES},
+    }
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class PlainSide:
     loss: Callable[[Numbers], Array]
     frozen: frozenset[str] = frozenset()
     changes: Mapping[str, Callable[[Numbers], Array]] = field(default_factory=dict)
+    layers: Callable[[Numbers], Mapping[tuple[str, ...], Array]] = lambda _: {}
     steps: int = 0
 
     def step(self, values: Numbers) -> Response:
@@ -36,7 +37,8 @@ class PlainSide:
         }
         after = {name: np.asarray(values[name], np.float64) for name in self.frozen}
         after |= {name: np.real(change(values)) for name, change in self.changes.items()}
-        return Response(np.array([float(np.real(self.loss(values)))]), grads, after)
+        layers = {names: np.real(output) for names, output in self.layers(values).items()}
+        return Response(np.array([float(np.real(self.loss(values)))]), grads, after, layers)
 
     def gradient(self, values: Numbers, name: str) -> Array:
         here = np.asarray(values[name], np.complex128)
@@ -56,6 +58,7 @@ class Planted:
     variables: Sequence[Tensor]
     rows: Sequence[Row]
     loss: Callable[[Numbers], Array] | None = None
+    layers: Callable[[Numbers], Mapping[tuple[str, ...], Array]] | None = None
 
     def __post_init__(self) -> None:
         self.tensors = self.variables
@@ -65,10 +68,14 @@ class Planted:
         return back(self.rows, self.variables, values)
 
     def step(self, values: Numbers) -> Response:
-        side = PlainSide(self.torch.tensors, self.loss or self.torch.loss, self.torch.frozen, self.torch.changes)
+        torch = self.torch
+        layers = self.layers or torch.layers
+        side = PlainSide(torch.tensors, self.loss or torch.loss, torch.frozen, torch.changes, layers)
         weights = dict(self.here(values))
         response = side.step({tensor.name: weights[tensor.name] for tensor in self.torch.tensors})
-        return Response(response.numbers, self.there(response.grads), self.there(response.after))
+        known = {name: variable for row in self.rows for name in row.names for variable in row.variables}
+        put_out = {tuple(known[name] for name in names): output for names, output in response.layers.items()}
+        return Response(response.numbers, self.there(response.grads), self.there(response.after), put_out)
 
     def there(self, arrays: Numbers) -> dict[str, Array]:
         """torch's numbers as TensorFlow's, of the rows that have any."""

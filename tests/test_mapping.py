@@ -62,17 +62,20 @@ def test_a_pair_without_its_port_gets_the_rows_that_it_had(engine: Engine, name:
     assert {name: surety for name, surety in unlike.items() if not name.endswith("num_batches_tracked")} == KINDS[name]
 
 
-def test_a_port_with_a_mistake_has_no_row_that_is_called_proven(engine: Engine) -> None:
-    wrong = Edit("tensorflow_loop.py", "return x + self.c_proj(self.gelu", "return self.c_proj(self.gelu")
-    tested = pair("gpt", wrong)
+def test_of_a_port_with_a_mistake_only_what_comes_before_it_is_proven(engine: Engine) -> None:
+    wrong = Edit("tensorflow_loop.py", "return tf.nn.relu(h + shortcut)", "return tf.nn.relu(h) + shortcut")
+    tested = pair("residual_net", wrong)
     problem = make_problem(tested.scenario())
     with engine.pair(replace(tested, blind=True)) as start:
         port = loaded(start, problem)
-        made = mapped(start, problem, port)
+        made = mapped(start, problem, port, backwards=True)
     assert not made.exact
-    assert {row.surety for row in made.rows} <= {"supported", "ambiguous"}
     held = agree(made.rows, port.rows, made)
-    assert all(held[row.names] for row in made.rows if row.surety == "supported")
+    assert all(held[row.names] for row in made.rows if row.surety in ("proven", "supported"))
+    proven = {name for row in made.rows if row.surety == "proven" for name in row.names}
+    assert proven
+    assert {name.split(".")[0] for name in proven} <= {"conv1", "bn1", "layer1"}, "the mistake is at the end of layer1"
+    assert {row.surety for row in made.rows if row.names[0].startswith(("layer2", "fc"))} <= {"supported", "ambiguous"}
 
 
 def test_a_wrong_order_of_axes_in_the_port_itself_is_found_and_told(engine: Engine) -> None:

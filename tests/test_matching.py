@@ -100,6 +100,74 @@ def test_nothing_is_proven_of_a_port_with_a_mistake(wrong: str, order: int) -> N
     assert all(held[row.names] for row in made.rows if row.surety == "supported"), "a wrong row is not called supported"
 
 
+def outputs(w: Numbers, wrong: bool = False) -> dict[tuple[str, ...], Any]:
+    """What each layer of the network puts out; the third one takes another activation's, if that is wrong."""
+    h, made = data(5, 3), {}
+    for layer in ("a", "b", "c"):
+        names = (f"{layer}.weight", f"{layer}.bias")
+        made[names] = h @ w[names[0]].T + w[names[1]]
+        h = np.sin(made[names]) if wrong and layer == "b" else np.tanh(made[names])
+    return made
+
+
+def mistaken(w: Numbers) -> Any:
+    return (np.tanh(outputs(w, wrong=True)["c.weight", "c.bias"]) ** 2 @ data(3)).sum()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_layers_before_a_mistake_are_proven_by_what_they_put_out_and_none_behind_it(order: int) -> None:
+    torch = side(SHAPES, network, layers=outputs)
+    port = planted(torch, ROWS, VARIABLES, mistaken, order)
+    port.layers = lambda w: outputs(w, wrong=True)
+    made = match(torch, port)
+    assert not made.exact
+    held = right(made, ROWS)
+    assert {name for name, surety in sureties(made).items() if surety == "proven"} == {
+        "a.weight", "a.bias", "b.weight", "b.bias",
+    }  # fmt: skip
+    assert all(held[row.names] for row in made.rows if row.surety in ("proven", "supported"))
+
+
+def scaled(w: Numbers, wrong: bool = False) -> dict[tuple[str, ...], Any]:
+    """A layer with two factors and two shifts that could be exchanged, and one tensor that could not."""
+    first = np.tanh(data(4, 2) @ w["weight"].T) * w["scale"] * w["gain"] + w["bias"] + w["shift"]
+    return {
+        ("weight", "scale", "gain", "bias", "shift"): first,
+        ("head",): (np.sin if wrong else np.tanh)(first) * w["head"],
+    }
+
+
+def test_tensors_of_a_layer_that_could_be_exchanged_are_not_proven_by_its_output() -> None:
+    shapes = {"weight": (3, 2), **dict.fromkeys(("scale", "gain", "bias", "shift", "head"), (3,))}
+    rows = [Row((name,), (f"net/v{place}",), None) for place, name in enumerate(shapes)]
+    torch = side(shapes, lambda w: (scaled(w)[("head",)] @ data(3)).sum(), layers=scaled)
+    port = planted(torch, rows, {row.variables[0]: shapes[row.names[0]] for row in rows})
+    port.loss, port.layers = (
+        lambda w: (scaled(w, wrong=True)[("head",)] @ data(3)).sum(),
+        lambda w: scaled(w, wrong=True),
+    )
+    made = match(torch, port)
+    assert not made.exact
+    assert {name for name, surety in sureties(made).items() if surety == "proven"} <= {"weight"}
+
+
+def twins(w: Numbers, wrong: bool = False) -> dict[tuple[str, ...], Any]:
+    """Two equal layers that are summed, before the mistake."""
+    left, right = (np.tanh(data(4, 3) @ w[name].T) for name in ("left", "right"))
+    return {("left",): left, ("right",): right, ("head",): (np.sin if wrong else np.tanh)(left + right) @ w["head"].T}
+
+
+def test_twins_are_not_told_apart_by_what_they_put_out() -> None:
+    shapes = {"left": (3, 3), "right": (3, 3), "head": (2, 3)}
+    rows = [Row((name,), (f"net/v{place}",), "i o -> o i") for place, name in enumerate(shapes)]
+    torch = side(shapes, lambda w: (twins(w)[("head",)] @ data(2)).sum(), layers=twins)
+    port = planted(torch, rows, {row.variables[0]: shapes[row.names[0]][::-1] for row in rows}, order=-1)
+    port.loss, port.layers = lambda w: (twins(w, wrong=True)[("head",)] @ data(2)).sum(), lambda w: twins(w, wrong=True)
+    made = match(torch, port)
+    assert not made.exact
+    assert "proven" not in sureties(made).values()
+
+
 # What nothing tells apart
 
 

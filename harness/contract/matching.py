@@ -12,7 +12,8 @@
 4. Both sides make one step at a *generic* point, where every tensor holds other values, through the map. Only if all losses,
    gradients and changes agree there, a row is called proven. Where a recurrent layer of TensorFlow's has one bias for
    torch's two, the second one is zero, and left.
-5. Where the two sides do not compute the same, a fingerprint that is nearer than a third of the next one supports a row.
+5. Where the two sides do not compute the same, a fingerprint that is nearer than a third of the next one supports a row, and
+   a layer that puts out the same on both sides at the generic point proves those of its own tensors (``layers``).
 
 Two steps a side prove a map, plus one for each poke. A caller with two sides of its own needs nothing else: whatever can list
 its tensors in the order of their use, and make its first step from given values, is a ``Side``. ``match_by_values`` asks for no
@@ -26,6 +27,7 @@ import numpy as np
 
 from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
+from harness.contract.layers import alike, paired, told_apart
 from harness.contract.likeness import Links
 from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Fit, Found, Search
@@ -65,7 +67,26 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
     if not exact:
         search.found, search.links = {}, Links()
         search.support(point)
-    return TensorMap(tuple(assembled(search)), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps)
+    rows = list(assembled(search))
+    if not exact and point.torch.layers and point.tensorflow.layers:
+        rows = by_layers(rows, point, generic_point(search, rows))
+    return TensorMap(tuple(rows), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps)
+
+
+def by_layers(rows: Sequence[Row], tied: Point, point: Point) -> list[Row]:
+    """The rows, those proven whose layers put out the same at both points; see ``harness.contract.layers``.
+
+    point: a generic one, reached through these rows.
+    """
+    sure: set[str] = set()
+    for ours, theirs in paired(tied):
+        known = [row for row in rows if set(row.names) & set(ours)]
+        within = {variable for row in known for variable in row.variables} <= set(theirs)
+        there = ours in point.torch.layers and theirs in point.tensorflow.layers
+        if within and there and alike(point.torch.layers[ours], point.tensorflow.layers[theirs]):
+            sure |= set(told_apart(ours, tied.torch)) & {name for row in known for name in row.names}
+    why = "its layer puts out the same on both sides where every tensor holds other values"
+    return [replace(row, surety="proven", why=why) if set(row.names) <= sure else row for row in rows]
 
 
 def match_by_values(torch: Sequence[Tensor], tensorflow: Sequence[Tensor], ours: Values, theirs: Values) -> TensorMap:
@@ -100,17 +121,23 @@ class Unrun:
         raise NotImplementedError
 
 
-def through(search: Search) -> bool:
-    """Whether both sides compute the same through the map where every tensor holds other values; one step a side."""
-    rows = list(assembled(search))
+def generic_point(search: Search, rows: Sequence[Row]) -> Point:
+    """One step a side where every tensor of these rows holds other values."""
     names = {name for row in rows for name in row.names}
     ours = {**filling(search.ours, search.tie), **search.zeros}
     for tensor in search.torch.tensors:
         if tensor.name in names and not tensor.whole:
             ours[tensor.name] = generic(tensor.name, tensor.shape, search.tie.shrink)
+    return search.point(ours, {**filling(search.theirs, search.tie), **there(rows, search.tensorflow.tensors, ours)})
+
+
+def through(search: Search) -> bool:
+    """Whether both sides compute the same through the map where every tensor holds other values."""
+    rows = list(assembled(search))
+    names = {name for row in rows for name in row.names}
     variables = search.tensorflow.tensors
-    theirs = {**filling(search.theirs, search.tie), **there(rows, variables, ours)}
-    point = search.point(ours, theirs)
+    point = generic_point(search, rows)
+    ours, theirs = point.ours, point.theirs
     if not same(point.torch.numbers, point.tensorflow.numbers):
         return False
     graded = names & set(point.torch.grads) if point.by_grads else set()
@@ -137,13 +164,27 @@ def assembled(search: Search) -> Iterable[Row]:
     for tensor in search.torch.tensors:
         parts = [search.found.get(index[id(unit)]) for unit in ours.get(tensor.name, [])]
         found = [part for part in parts if part is not None]
-        if tensor.name in done or not found or len(found) < len(parts) or len({str(part.order) for part in found}) > 1:
+        if tensor.name in done or not found or len(found) < len(parts):
             continue
+        found = agreed(found)
         units = [search.theirs[part.theirs] for part in found]
+        if len({(unit.tensor.shape, unit.groups) for unit in units}) > 1:
+            continue
         if not any(unit.stacked for unit in units):
             yield row([tensor.name], units, found, ours[tensor.name][0], stacked=len(units) > 1)
         elif len(units) == 1:
             yield from shared(search, theirs[units[0].tensor.name], done)
+
+
+def agreed(parts: list[Found]) -> list[Found]:
+    """The parts of one tensor with the order of axes that most of them have; if they do not agree, that is ambiguous."""
+    orders = [str(part.order) for part in parts]
+    common = max(parts, key=lambda part: orders.count(str(part.order))).order
+    if len(set(orders)) == 1:
+        return parts
+    return [
+        replace(part, order=common, surety="ambiguous", why="its parts have different orders of axes") for part in parts
+    ]
 
 
 def shared(search: Search, parts: list[Unit], done: set[str]) -> Iterable[Row]:
@@ -152,13 +193,11 @@ def shared(search: Search, parts: list[Unit], done: set[str]) -> Iterable[Row]:
     owners = {found.theirs: (place, found) for place, found in search.found.items()}
     known = [owners[number[id(unit)]] for unit in parts if number[id(unit)] in owners]
     units = [search.ours[place] for place, _ in known]
-    if len(known) < len(parts) or len({str(found.order) for _, found in known}) > 1:
-        return
-    if any(unit.blocks > 1 for unit in units):
+    if len(known) < len(parts) or any(unit.blocks > 1 for unit in units):
         return
     names = [unit.tensor.name for unit in units]
     done.update(names)
-    yield row(names, parts[:1], [found for _, found in known], units[0], split=True)
+    yield row(names, parts[:1], agreed([found for _, found in known]), units[0], split=True)
 
 
 def row(

@@ -1,12 +1,13 @@
 """The work of the match: which unit of one side is which of the other, from both sides' steps at tied points."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.contract.axis_orders import Order, arranged, arranged_back, orders, squeezed
+from harness.contract.axis_orders import USUAL, Order, arranged, arranged_back, orders, squeezed
 from harness.contract.fingerprints import EXACT, FLOOR, Fingerprint, Point, apart, fingerprints, norms, same, unmoved
+from harness.contract.layers import paired
 from harness.contract.likeness import Links, likeness
 from harness.contract.recipes import Array
 from harness.contract.rows import Surety
@@ -193,7 +194,7 @@ class Search:
     def keep(self, fit: Fit, surety: Surety, why: str) -> None:
         """A unit is found."""
         self.found[fit.ours] = Found(fit.theirs, fit.order, surety, why)
-        if surety == "proven":
+        if surety in ("proven", "supported"):
             self.links.add(*self.names(fit))
 
     def names(self, fit: Fit) -> tuple[str, str]:
@@ -313,7 +314,7 @@ class Search:
         ours, theirs = self.ours[fit.ours], self.theirs[fit.theirs]
         apart = abs(self.places[ours.tensor] - self.places[theirs.tensor])
         block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
-        return (*likeness(ours.name, theirs.name, self.links), -apart, -block, float(fit.order.plain))
+        return (*likeness(ours.name, theirs.name, self.links), -apart, -block, usual(fit.order, theirs))
 
     def by_structure(self, silent: Sequence[Fit], otherwise: Surety = "undetermined", why: str = SILENT) -> None:
         """Rows that no response tells anything of: in their layer if that is known, otherwise as names and order say."""
@@ -324,8 +325,12 @@ class Search:
                 self.keep(fit, "layer" if rivals == [fit] else otherwise, why)
 
     def support(self, point: Point) -> None:
-        """Rows where the two sides do not compute the same: by the nearest fingerprint, and what is left by names."""
+        """Rows where the two sides do not compute the same: by the nearest fingerprint, by layers, and by names."""
         fits = self.fits(point.scaled, *self.rest())
+        pairs = list(paired(point))
+        together = {name: set(theirs) for ours, theirs in pairs for name in ours}
+        apart = {name for _, theirs in pairs for name in theirs}
+        fits = [fit for fit in fits if self.may(fit, together, apart)]
         for fit in sorted(fits, key=lambda fit: fit.distance):
             rivals = [
                 other.distance
@@ -340,3 +345,16 @@ class Search:
         for fit in sorted(fits, key=self.liking, reverse=True):
             if self.free(fit):
                 self.keep(fit, "ambiguous", f"its gradient is off by {fit.distance:.1e}")
+
+    def may(self, fit: Fit, together: Mapping[str, set[str]], apart: set[str]) -> bool:
+        """Whether the layers that are paired allow a fit."""
+        ours, theirs = self.ours[fit.ours].tensor.name, self.theirs[fit.theirs].tensor.name
+        return theirs in together[ours] if ours in together else theirs not in apart
+
+
+def usual(order: Order, unit: Unit) -> float:
+    """Whether an order of axes is the one that a kernel of so many axes usually has; what moves nothing comes next."""
+    wide = [axis for axis, size in enumerate(unit.shape) if size != 1]
+    axes = tuple(wide[axis] for axis in order.axes)
+    common = [tuple(axis for axis in each if axis in wide) for each in USUAL.get(len(unit.shape), [])]
+    return 1.0 if common and axes == common[0] else 0.5 if axes in common or order.plain else 0.0

@@ -38,12 +38,15 @@ class Response:
     """What a first step came to.
 
     numbers: what has no layout: losses, and the norms of the outputs. grads: by tensor; a tensor without one is not there.
-    after: the tensors' values after the step, as far as they were recorded.
+    after: the tensors' values after the step, as far as they were recorded. layers: what each layer put out when it was first
+    called, by the names of the tensors that it holds itself; none where layers are not seen, which costs proofs only where the
+    two sides do not compute the same.
     """
 
     numbers: Array
     grads: Mapping[str, Array] = field(default_factory=dict)
     after: Mapping[str, Array] = field(default_factory=dict)
+    layers: Mapping[tuple[str, ...], Array] = field(default_factory=dict)
 
 
 class Side(Protocol):

@@ -23,6 +23,12 @@ class Variables:
     known: dict[str, Any] = field(default_factory=dict)
     loaded: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    outputs: dict[tuple[int, ...], tuple[tuple[Any, ...], Any]] = field(default_factory=dict)
+
+    def put_out(self, own: Sequence[Any], output: Any) -> None:
+        """A layer that holds these variables itself has been called; its first output counts."""
+        if own:
+            self.outputs.setdefault(tuple(map(id, own)), (tuple(own), output))
 
     def key(self, variable: Any) -> str:
         """The name of a variable; a new one if it was not seen yet."""
@@ -93,6 +99,7 @@ class Blind(Port):
     def load(self, weights: Mapping[str, Any]) -> None:
         """Put values that are given by the variables' own names into them; none at all when they are only listed."""
         named = self.named(self.variables)
+        HELD.variables.outputs.clear()  # calls that only build a model came before
         HELD.variables.loaded |= dict(zip(named, self.variables, strict=True))
         for name, view in named.items():
             if name in weights:

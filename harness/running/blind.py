@@ -6,10 +6,14 @@ local variables of ``train`` on; so a map can be printed as code to paste.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 import harness
 from harness.contract.port import Port
+from harness.contract.record import Lend, Record, lent
 from harness.contract.rows import Row
 from harness.contract.unmapped import HELD, Blind
 
@@ -39,6 +43,34 @@ def listed(names: Mapping[str, Any]) -> dict[str, Any]:
         for tensor in held.tensors(written)
     ]
     return {"variables": variables, "rows": [row.plain for row in held.rows if set(row.variables) <= set(held.loaded)]}
+
+
+LAYERS, BETWEEN = "layers", "\x1f"
+"""The field of a record that holds what layers put out, and what stands between the names of a layer's tensors there."""
+
+
+def layers(live: Mapping[str, Any], lend: Lend) -> Record:
+    """What each layer has put out in this step, by the names of its own tensors, and forget it.
+
+    live: a record's tensors by their fields, from which torch's have their names.
+    """
+    named = {
+        id(tensor): field.partition("/")[2]
+        for field, tensor in live.items()
+        if field.startswith(("params/", "buffers/"))
+    }
+    named |= HELD.variables.keys
+    made: Record = {}
+    for own, output in HELD.variables.outputs.values():
+        names = [named[id(tensor)] for tensor in own if id(tensor) in named]
+        while isinstance(output, tuple | list | Mapping) and output:
+            output = next(iter(output.values() if isinstance(output, Mapping) else output))
+        with suppress(TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError):
+            array = np.array(lent(output, lend))
+            if names and array.dtype.kind == "f":
+                made[f"{LAYERS}/{BETWEEN.join(names)}"] = array
+    HELD.variables.outputs.clear()
+    return made
 
 
 def expressions(names: Mapping[str, Any], wanted: set[int]) -> dict[int, str]:

@@ -24,7 +24,7 @@ from harness.contract.rows import Row
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import wire
-from harness.running.blind import give_ports, listed
+from harness.running.blind import give_ports, layers, listed
 from harness.running.frameworks import Framework, load
 from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
@@ -59,6 +59,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         give_ports(blind=asked["blind"], rows=[Row.read(row) for row in asked["rows"]])
         # A loop that starts processes of its own sends them functions by the name of their module.
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
+        framework.observe()
         seed = asked["problem"]["seed"]
         framework.begin(spec.precision, seed)
         random.seed(seed)
@@ -115,8 +116,10 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         if places(run.watched) != places(noted):
             noted = run.watched
             note(end, noted)
-        if HELD.blind and number == 0:
-            wire.tell(end, wire.LISTED, listed(inspect.getgeneratorlocals(run.loop)))
+        if HELD.blind:
+            step.arrays |= layers(run.live, run.framework.lend)
+            if number == 0:
+                wire.tell(end, wire.LISTED, listed(inspect.getgeneratorlocals(run.loop)))
         if ahead >= 0:
             run.live = {}
         said = written(log)

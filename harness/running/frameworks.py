@@ -66,6 +66,9 @@ class Framework(Protocol):
     def watched(self, watch: "Watch") -> AbstractContextManager[None]:
         """A context in which the watch is told of float32 in the framework's operations."""
 
+    def observe(self) -> None:
+        """Have every layer's output told to ``harness.contract.unmapped.HELD``, as long as that is blind."""
+
     def fresh(self) -> bool:
         """Forget the last loop; whether all settings are as they were before it."""
 

@@ -19,6 +19,7 @@ from harness.contract.scenario import Problem
 from harness.contract.sides import Response, Tensor
 from harness.contract.stages import stage_of
 from harness.errors import UsageError
+from harness.running.blind import BETWEEN, LAYERS
 from harness.running.start import RunSpec, Side, Start
 
 UNCOUNTED = ("batch", "grads", "clipped", "slots", "params", "buffers", "lr")
@@ -64,19 +65,24 @@ def told(made: Response, values: Mapping[str, Array]) -> bool:
 def response(record: Record, names: set[str]) -> Response:
     """What a record says of these tensors."""
     numbers: dict[str, list[float]] = {}
-    grads, after = {}, {}
+    grads: dict[str, Array] = {}
+    after: dict[str, Array] = {}
+    layers: dict[tuple[str, ...], Array] = {}
     for name, array in record.items():
         stage, _, tensor = name.partition("/")
         if array is None:
             continue
         if stage == "grads" and tensor in names:
             grads[tensor] = np.array(array, np.float64)
+        elif stage == LAYERS:
+            layers[tuple(tensor.split(BETWEEN))] = np.array(array, np.float64)
         elif stage in ("params", "buffers") and tensor in names:
             after[tensor] = np.array(array, np.float64)
         elif stage_of(name) not in UNCOUNTED and array.dtype.kind in "fiub":
             numbers.setdefault(stage, []).append(float(np.linalg.norm(np.asarray(array, np.float64))))
     # By size within a field: below it, tensors may have the names of variables.
-    return Response(np.array([number for field in sorted(numbers) for number in sorted(numbers[field])]), grads, after)
+    every = np.array([number for field in sorted(numbers) for number in sorted(numbers[field])])
+    return Response(every, grads, after, layers)
 
 
 def torch_tensors(problem: Problem) -> tuple[Tensor, ...]:

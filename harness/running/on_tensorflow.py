@@ -12,6 +12,7 @@ from tensorflow.python.framework.ops import EagerTensor
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.contract.unmapped import HELD
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import LegacyKeras
@@ -40,6 +41,7 @@ class TensorFlow:
         SWITCHES["tensorflow"].made()  # before the fork, once for all runs
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
+        self.observed = False
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
@@ -83,6 +85,21 @@ class TensorFlow:
     def watched(self, watch: Watch) -> AbstractContextManager[None]:
         """See Framework."""
         return watch.tensorflow()
+
+    def observe(self) -> None:
+        """See Framework. Functions run eagerly meanwhile, so that layers inside of them have outputs to show."""
+        tf.config.run_functions_eagerly(HELD.blind)
+        if HELD.blind and not self.observed:
+            self.observed = True
+            plain = keras.layers.Layer.__call__
+
+            def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+                output = plain(layer, *args, **kwargs)
+                if HELD.blind:
+                    HELD.variables.put_out([*layer._trainable_variables, *layer._non_trainable_variables], output)
+                return output
+
+            keras.layers.Layer.__call__ = called
 
     def fresh(self) -> bool:
         """See Framework."""

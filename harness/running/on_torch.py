@@ -10,6 +10,7 @@ import torch._dynamo  # torch imports it at the first optimizer step; before the
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.contract.unmapped import HELD
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
 from harness.running.start import Precision
@@ -68,6 +69,16 @@ class Torch:
     def watched(self, watch: Watch) -> AbstractContextManager[None]:
         """See Framework."""
         return watch.torch()
+
+    def observe(self) -> None:
+        """See Framework."""
+
+        def seen(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+            own = [*module._parameters.values(), *module._buffers.values()]
+            HELD.variables.put_out([tensor for tensor in own if tensor is not None], output)
+
+        if HELD.blind:
+            torch.nn.modules.module.register_module_forward_hook(seen)
 
     def fresh(self) -> bool:
         """See Framework."""

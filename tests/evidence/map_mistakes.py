@@ -13,7 +13,7 @@ def planted(*rows: tuple[str, str]) -> tuple[Edit, ...]:
 MISTAKES: dict[str, tuple[Edit, ...]] = {
     "gpt": planted(
         ("/ math.sqrt(8)", "/ math.sqrt(16)"),
-        ("return x + self.c_proj(self.gelu(self.c_fc(self.ln_2(x))))", "return x + self.c_proj(self.gelu(self.c_fc(x)))"),
+        ("self.gelu(self.c_fc(self.ln_2(x)))", "self.gelu(self.c_fc(x + self.ln_2(x)))"),
         ("tf.where(past, att, -math.inf), axis=-1)", "tf.where(past, att, 0.0), axis=-1)"),
     ),
     "vision_transformer": planted(
@@ -24,7 +24,7 @@ MISTAKES: dict[str, tuple[Edit, ...]] = {
     "transformer_block": planted(
         ("x = x + self.contract(self.gelu(self.expand(h)))", "x = x + self.contract(tf.nn.relu(self.expand(h)))"),
         ("tf.reduce_mean(self.norm3(x), 1)", "tf.reduce_max(self.norm3(x), 1)"),
-        ("h = self.norm1(x)\n", "h = x\n"),
+        ("h = self.norm1(x)\n", "h = x + self.norm1(x)\n"),
     ),
     "residual_net": planted(
         ("return tf.nn.relu(h + shortcut)", "return tf.nn.relu(h) + shortcut"),

@@ -1,6 +1,7 @@
 """The command line: twinloop run, list, show, map, new, faithful."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,26 @@ if TYPE_CHECKING:
     from harness.running.pairs import Pair
     from harness.verdict import Verdict
 
+
+def of_project(_context: click.Context, param: click.Parameter, given: Any) -> Any:
+    """What was given, or what the project's [tool.twinloop] says."""
+    from harness.running.project import project
+
+    if given is not None:
+        return given
+    said = project()
+    if param.name == "threads":
+        return said.threads
+    here = Path.cwd()
+    return said.pairs.relative_to(here) if said.pairs.is_relative_to(here) else said.pairs
+
+
 ROOT = click.option(
     "--pairs",
     "root",
-    default="pairs",
     type=click.Path(path_type=Path),
-    show_default=True,
-    help="The folder that holds the pairs.",
+    callback=of_project,
+    help="The folder that holds the pairs.  [default: that of [tool.twinloop], or pairs]",
 )
 
 
@@ -48,11 +62,15 @@ class Grouped(click.Command):
     """Shows the options that write reports under a heading of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = [(param, record) for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        records = [(param, record) for param in options if (record := param.get_help_record(ctx))]
         for title, of_reports in (("Options", False), ("Reports", True)):
             with formatter.section(title):
                 formatter.write_dl([record for param, record in records if (param.name in REPORTS) == of_reports])
 
+
+BROAD = 110
+"""Columns from which on three of them stand side by side."""
 
 REPORT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 REPORTS = ("json_file", "html_file", "markdown_file", "tensorboard_folder")
@@ -98,6 +116,9 @@ def main() -> None:
 )
 @click.option("--thorough", is_flag=True, help="Also make mistakes on purpose and see whether they are noticed.")
 @click.option(
+    "--quick", is_flag=True, help="Do not look whether a slip in each hyperparameter would show in the first few steps."
+)
+@click.option(
     "--json", "json_file", type=REPORT, help="Write the verdicts as JSON, as they come; - is standard output."
 )
 @click.option("--html", "html_file", type=REPORT, help="Write one page that opens offline in any browser.")
@@ -111,7 +132,22 @@ def main() -> None:
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
 )
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of each framework.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    callback=of_project,
+    help="Threads of each framework.  [default: those of [tool.twinloop], or 1]",
+)
+@click.option("--changed-since", metavar="REV", help="Only pairs whose files, or modules they import, differ from REV.")
+@click.option("--show-output", is_flag=True, help="Show what the loops print.")
+@click.option("--debug", is_flag=True, help="Run one side of one pair in this process, where breakpoint() works.")
+@click.option(
+    "--side",
+    type=click.Choice(["torch", "tensorflow"]),
+    default="tensorflow",
+    show_default=True,
+    help="The side that --debug runs.",
+)
 @click.option(
     "--timeout",
     default=120.0,
@@ -130,9 +166,13 @@ def run(
     tensorboard_folder: Path | None,
     jobs: int | None,
     timeout: float,
+    changed_since: str | None,
+    show_output: bool,
+    debug: bool,
+    side: str,
     **rest: Any,
 ) -> None:
-    """Run pairs step by step and judge them; all of them if none is named.
+    """Run pairs step by step and judge them; all of them if none is named. A name may be a pattern, such as 'resnet*'.
 
     Exit code: 0 if every pair is equivalent and every loss falls where it must, 1 if not, 2 for bad input or a loop that
     raised, 130 if interrupted.
@@ -145,20 +185,35 @@ def run(
     from harness.running.pairs import discover, select
 
     pairs = select(discover(root), list(names))
+    if changed_since is not None:
+        from harness.running.changed import changed
+
+        pairs = changed(pairs, changed_since)
+        if not pairs:
+            click.echo(f"no pair differs from {changed_since}")
+            return
     hyper = dict(setting(text) for text in settings)
     if lr is not None:
         if not math.isfinite(lr):
             raise UsageError(f"--lr {lr}: a learning rate is a finite number")
         hyper["lr"] = repr(lr)
     rest["precision"] = rest.pop("dtype")
+    rest["briefly"] = not rest.pop("quick")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
         rest[name] = whole(name, hyper.pop(name))
     wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder)
     wanted.check()
     requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
+    if debug:
+        from harness.running.debugging import debug as run_here
+
+        if len(requests) != 1 or wanted.any:
+            raise UsageError("--debug runs one side of one pair and judges nothing; name the pair, and no report")
+        run_here(requests[0], side, click.echo)
+        return
     console = wide(stderr=wanted.in_stdout)
     jobs = min(jobs or os.cpu_count() or 1, len(requests))
-    verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived)
+    verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived, show_output=show_output)
     wanted.write(verdicts, complete=not interrupted)
     if interrupted:
         sys.exit(130)
@@ -171,10 +226,12 @@ def watch(
     timeout: float,
     console: "Console",
     arrived: Callable[[Sequence["Verdict"]], None],
+    *,
+    show_output: bool = False,
 ) -> tuple[list["Verdict"], bool]:
     """Run all requests with live progress, then print the table; verdicts, and whether somebody pressed Ctrl-C.
 
-    arrived: called with all verdicts so far whenever there is one more.
+    arrived: called with all verdicts so far whenever there is one more. show_output: print what the loops printed.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -183,6 +240,7 @@ def watch(
 
     verdicts: dict[str, Verdict] = {}
     interrupted = False
+    signs = SignsOfLife(console)
     if not console.is_terminal:
         console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
     columns = (
@@ -201,6 +259,7 @@ def watch(
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=None, doing="")
             progress.update(tasks[name], completed=event.step, total=event.total or None, doing=event.doing or event.at)
+            signs.see(name, event, len(verdicts), len(requests))
 
         def on_verdict(request: Any, verdict: "Verdict") -> None:
             name = request.pair.name
@@ -209,6 +268,8 @@ def watch(
                 progress.remove_task(tasks[name])
             progress.advance(whole_task)
             line(console, verdict)
+            if show_output and verdict.printed:
+                console.print(verdict.printed, style="dim", markup=False, highlight=False, soft_wrap=True)
             arrived(in_order())
 
         def in_order() -> list["Verdict"]:
@@ -222,7 +283,7 @@ def watch(
     if not interrupted and all(verdict.usage for verdict in ordered):
         return ordered, interrupted  # every sentence was printed as it came, and nothing was run
     console.print()
-    console.print(terminal.table(ordered))
+    console.print(terminal.table(ordered, console.width))
     for verdict in ordered:
         for renderable in terminal.details(verdict):
             console.print(renderable, soft_wrap=True)
@@ -235,6 +296,24 @@ def watch(
     if ordered and (known := next((v for v in ordered if v.header), None)):
         console.print(terminal.header(known), style="dim", soft_wrap=True)
     return ordered, interrupted
+
+
+class SignsOfLife:
+    """Where no progress can be drawn, as in a log: a line every few seconds."""
+
+    EVERY = 5.0
+    """Seconds."""
+
+    def __init__(self, console: "Console") -> None:
+        self.console, self.last = console, time.monotonic()
+
+    def see(self, name: str, event: Any, finished: int, asked: int) -> None:
+        """Say where the work is, if nothing was said for a while."""
+        if self.console.is_terminal or time.monotonic() < self.last + self.EVERY:
+            return
+        self.last = time.monotonic()
+        at = f"{event.doing}, {event.step} of {event.total}" if event.total else event.doing or event.at
+        self.console.print(f"… {finished} of {asked} finished; {name}: {at}", style="dim", soft_wrap=True)
 
 
 def longest_first(requests: Sequence[Any]) -> list[Any]:
@@ -308,7 +387,7 @@ def list_pairs(words: tuple[str, ...], root: Path) -> None:
 
     made = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("pair", "what must agree", "examples", "batch", "epochs", "hyperparameters"):
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column == "pair")
     broken, lines = [], []
     for pair in discover(root):
         try:
@@ -349,21 +428,29 @@ def described(pair: "Pair") -> tuple[str, ...]:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 def faithful(words: tuple[str, ...]) -> None:
     """What to write in TensorFlow for what stands in PyTorch; only rows that hold every WORD, if any is given."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     from harness.faithful.lookup import find
 
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("PyTorch", "TensorFlow", "why"):
-        made.add_column(column, overflow="fold")
-    entries = find(words)
-    for entry in entries:
-        made.add_row(
-            Text(entry.torch), Text(entry.tensorflow, "yellow" if entry.faithful else ""), Text(entry.why, "dim")
-        )
-    console = wide()
-    console.print(made)
+    console, entries = wide(), find(words)
+    if console.width >= BROAD:
+        made = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("PyTorch", "TensorFlow", "why"):
+            made.add_column(column, overflow="fold")
+        for entry in entries:
+            made.add_row(
+                Text(entry.torch), Text(entry.tensorflow, "yellow" if entry.faithful else ""), Text(entry.why, "dim")
+            )
+        console.print(made)
+    else:  # three columns would break the code in them
+        for entry in entries:
+            console.print(
+                Text(entry.torch, "bold"), Text(f"  {entry.tensorflow}", "yellow" if entry.faithful else ""), sep="\n"
+            )
+            if entry.why:
+                console.print(Padding(Text(entry.why, "dim"), (0, 0, 0, 4)))
     needed = sum(entry.faithful for entry in entries)
     console.print(
         f"{needed} of {len(entries)} need a part of harness.faithful; for the others plain Keras does it", style="dim"

@@ -11,6 +11,7 @@ from harness.errors import UsageError, counted
 from harness.profiles import MOST_STEPS, register
 from harness.report.files import Wanted
 from harness.running.pairs import Pair, discover, select
+from harness.running.project import project
 
 if TYPE_CHECKING:
     from harness.contract.scenario import Scenario
@@ -34,6 +35,7 @@ class Twin:
     worker: "Worker | Recorder"
     known: list["Verdict"] = field(default_factory=list)
     most_steps: int | None = None
+    shows: bool = False
 
     @property
     def scenario(self) -> "Scenario":
@@ -44,19 +46,22 @@ class Twin:
     def verdict(self) -> "Verdict":
         """The verdict on the scenario's own problem, with mistakes made on purpose; run once for all laws.
 
-        A profile may stop a long problem after ``most_steps``.
+        A profile may stop a long problem after ``most_steps``. What the loops printed is shown under ``pytest -s``.
         """
         if not self.known:
             from harness.contract.scenario import make_problem
 
             long = self.most_steps is not None and make_problem(self.scenario).most_steps > self.most_steps
             self.known.append(self.ask(thorough=True, digests=RERUN_STEPS, steps=self.most_steps if long else None))
+            if self.shows and self.known[0].printed:
+                print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]
 
     def ask(self, **request: Any) -> "Verdict":
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""
         from harness.running.messages import Request
 
+        request.setdefault("threads", project(self.pair.folder).threads)
         return self.worker.ask(Request(str(self.pair.folder), self.pair.variant, self.pair.edits, **request))
 
     def edited(self, *edits: Any) -> "Twin":
@@ -102,7 +107,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     for name, what in REPORTS.items():
         group.addoption(f"--twinloop-{name}", metavar="PATH", help=what)
-    parser.addini("twinloop_pairs", "folder that holds the pairs", default="pairs")
+    parser.addini("twinloop_pairs", "folder that holds the pairs, if not that of [tool.twinloop]", default="")
 
 
 REPORTS = {
@@ -212,8 +217,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that takes ``twin`` runs on every pair."""
     if "twin" not in metafunc.fixturenames:
         return
-    root = metafunc.config.rootpath / metafunc.config.getini("twinloop_pairs")
+    named = metafunc.config.getini("twinloop_pairs")
     try:
+        root = metafunc.config.rootpath / named if named else project(metafunc.config.rootpath).pairs
         pairs = select(
             discover(root, setting="pytest's ini option twinloop_pairs"), metafunc.config.getoption("twinloop_pair")
         )
@@ -241,7 +247,8 @@ def twinloop_worker(request: pytest.FixtureRequest) -> Iterator["Worker | Record
 def twin(request: pytest.FixtureRequest, twinloop_worker: "Worker | Recorder") -> Twin:
     """One pair under test; see Twin."""
     profile = request.config.getoption("hypothesis_profile", None) or "default"
-    return Twin(request.param, twinloop_worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile))
+    shows = request.config.getoption("capture") == "no"
+    return Twin(request.param, twinloop_worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile), shows)
 
 
 @pytest.hookimpl(wrapper=True)

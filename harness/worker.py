@@ -185,6 +185,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             precision=request.precision,
             resync=request.resync,
             thorough=request.thorough,
+            briefly=request.briefly,
             digests=request.digests,
             report=speaker.note,
         )

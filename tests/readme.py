@@ -16,6 +16,7 @@ import click
 
 from harness.contract.stages import STAGES
 from harness.errors import counted
+from harness.oracle.bounds import WEAKER_THRESHOLD
 from harness.running.pairs import Pair, discover
 from harness.running.start import SIDES
 
@@ -179,8 +180,36 @@ def evidence() -> str:
             f"{rule['empty_decades']}",
         )
         for rule in read("gap")["rules"]
+        if rule["rule"] == "four runs"
     ]
+    found = read("weaker")
+    rows.append(
+        (
+            NAMES["nudged float32"],
+            f"{found['worst']['excess']:.3g}, of {found['judged']} pairs judged so on purpose",
+            f"{found['faintest']['excess']:.2g}, of {found['noticed']} found of {found['faults']}",
+            f"{WEAKER_THRESHOLD:g}",
+            f"{found['decades']}",
+        )
+    )
     return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
+
+
+def weaker() -> str:
+    """What the weaker rule comes to where the four runs could have been had."""
+    found = read("weaker")
+    judged = f"{found['judged']} of {found['valid']}, {found['steps']} steps each"
+    rows = [
+        ("valid pairs judged", judged),
+        ("called different", ", ".join(found["alarms"]) or "none"),
+        ("largest excess of a valid pair", "{excess:.3g}: {pair}, {tensor}".format(**found["worst"])),
+        ("faults noticed", f"{found['noticed']} of {found['faults']}"),
+        ("not noticed", "; ".join(found["missed"]) or "none"),
+        ("smallest excess of a noticed fault, where it first shows", "{excess:.3g}: {fault}".format(**found["least"])),
+        ("the same, at its largest", "{excess:.3g}: {fault}".format(**found["faintest"])),
+        ("empty decades between that and the valid pairs", str(found["decades"])),
+    ]
+    return f"{table(('the weaker rule', 'in float32 alone'), rows)}\n\n{told(found['machine'])}"
 
 
 def gap() -> str:
@@ -245,7 +274,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "harness" / "README.md": {"modules": modules},
     ROOT / "harness" / "oracle" / "README.md": {},
     ROOT / "harness" / "report" / "README.md": {},
-    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "maps": maps, "peers": peers},
+    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
 }
 """The pages, each with the parts of it that are generated."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.report.terminal import excess_text, side_by_side, text, tried
+from harness.report.terminal import excess_text, side_by_side, table, text, tried
 from harness.report.wording import difference
 from harness.verdict import LARGEST, Curve, Difference, Finding, Moment, Sensitivity, TensorSummary, Verdict
 
@@ -154,3 +154,18 @@ def test_no_character_is_lost_where_two_loops_do_not_fit(path: Path, width: int)
 def squeezed(text: str) -> str:
     """A text without its spaces."""
     return "".join(text.split())
+
+
+@pytest.mark.parametrize("width", [140, 80, 60])
+def test_a_narrow_table_gives_up_columns_and_breaks_no_name(width: int) -> None:
+    import io
+
+    names = ["masked_language_model:plain_keras", "physics_informed"]
+    judged = [Verdict(name, "EQUIVALENT IN EFFECT", "", steps=1200, seconds=12.3) for name in names]
+    said = io.StringIO()
+    Console(file=said, width=width).print(table(judged, width))
+    printed = said.getvalue().splitlines()
+    assert len(printed) == 3
+    assert all(name in line for name, line in zip(names, printed[1:], strict=True))
+    assert all("EQUIVALENT IN EFFECT" in line for line in printed[1:])
+    assert ("seconds" in printed[0]) == (width >= 140)

@@ -44,13 +44,13 @@ def conclude(seen: Evidence) -> Conclusion:
         return concluded("INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on")
     ends = oracle.not_finite
     if oracle.horizon is not None:
-        said = f"from step {oracle.horizon} {oracle.horizon_why}; nothing is said past it"
+        said = f"from step {oracle.horizon} {oracle.watch.why}; nothing is said past it"
         if ends and ends.step >= oracle.horizon:
             said, ends = f"{said}, not even of NaN and infinity on both sides at step {ends.step}", None
         findings.append(Finding("horizon", said, step=oracle.horizon))
-    elif oracle.ties:
-        step, why = oracle.ties[0]
-        said = f"of {counted(len(oracle.ties), 'step')} nothing is said past this: {why} (step {step})"
+    elif oracle.watch.ties:
+        step, why = oracle.watch.ties[0]
+        said = f"of {counted(len(oracle.watch.ties), 'step')} nothing is said past this: {why} (step {step})"
         findings.append(Finding("horizon", said))
     tipped = (
         f"the {seen.tipped.run} run ends, and others go on, by a decision that rounding tipped" if seen.tipped else ""
@@ -75,13 +75,13 @@ def conclude(seen: Evidence) -> Conclusion:
     if ends:
         return concluded("INCONCLUSIVE", f"both sides stop being finite: {wording.difference(ends)}", ends)
     if oracle.horizon == 1 and seen.steps > 1:
-        said = f"only the first step could be compared: from step 1 {oracle.horizon_why}; --resync judges every step by itself"
+        said = f"only the first step could be compared: from step 1 {oracle.watch.why}; --resync judges every step by itself"
         return concluded("INCONCLUSIVE", said)
     if tipped and seen.steps < 2:
         said = f"from step {seen.steps} {tipped}, so hardly anything can be compared"
         return concluded("INCONCLUSIVE", said)
     if oracle.horizon == 0:
-        said = f"in the very first step {oracle.horizon_why}, so nothing can be compared"
+        said = f"in the very first step {oracle.watch.why}, so nothing can be compared"
         return concluded("INCONCLUSIVE", said)
     stuck = nothing_moved(seen)
     if stuck:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.contract.record import causal
 from harness.contract.scenario import Problem
 from harness.judging.conclusion import Conclusion, conclude, worst
-from harness.judging.mistakes import LONGEST, untried
+from harness.judging.mistakes import FEW, LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
 from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
 from harness.judging.recording import recording
@@ -38,6 +38,7 @@ def judge(
     precision: str = "both",
     resync: bool = False,
     thorough: bool = False,
+    briefly: bool = False,
     digests: int = 0,
     report: Report = lambda *_: None,
     header: Mapping[str, str] | None = None,
@@ -46,7 +47,8 @@ def judge(
 
     start: starts its runs. precision: "both" for the four-run rule, "float32" or "float64" for runs of one precision.
     resync: before every step, put the reference's parameters, slots and buffers into all other runs. thorough: also make
-    mistakes on purpose and see whether they are noticed. digests: hash so many of each run's first records, for a later
+    mistakes on purpose and see whether they are noticed. briefly: only one in each hyperparameter, for a few steps, of which
+    only what was not noticed is told. digests: hash so many of each run's first records, for a later
     run to be compared with bit by bit. header: what the verdict says of versions and settings.
 
     Raises UsageError for a pair that cannot be started at all.
@@ -61,9 +63,11 @@ def judge(
     conclusion = conclude(seen)
     findings += [*review.findings, *conclusion.findings]
     trials: tuple[Sensitivity, ...] = ()
-    if thorough and conclusion.status in ("EQUIVALENT", "EQUIVALENT IN EFFECT"):
-        trials = tuple(sensitivity(seen, report))
-        unused, more = overlooked(problem, trials, seen.oracle.horizon)
+    if (thorough or briefly) and conclusion.status in ("EQUIVALENT", "EQUIVALENT IN EFFECT"):
+        tried = tuple(sensitivity(seen, report, briefly=not thorough))
+        trials = tried if thorough else ()
+        tried = tried if thorough else tuple(trial for trial in tried if trial.noticed or not trial.declared)
+        unused, more = overlooked(problem, tried, seen.oracle.horizon, LONGEST if thorough else FEW)
         findings += more
         if unused:
             conclusion = replace(conclusion, status="DIFFERENT", sentence=unused)
@@ -133,9 +137,12 @@ def moment(seen: Evidence, first: Difference) -> Moment | None:
 
 
 def overlooked(
-    problem: Problem, trials: Sequence[Sensitivity], horizon: int | None = None
+    problem: Problem, trials: Sequence[Sensitivity], horizon: int | None = None, longest: int = LONGEST
 ) -> tuple[str, list[Finding]]:
-    """What mistakes made on purpose have shown: the sentence for one that the port alone overlooks, and what is unchecked."""
+    """What mistakes made on purpose have shown: the sentence for one that the port alone overlooks, and what is unchecked.
+
+    longest: the last step that was looked at.
+    """
     unused = ""
     findings = [
         Finding(
@@ -144,10 +151,10 @@ def overlooked(
         for name in untried(problem)
     ]
     where = "in this scenario"
-    if horizon is not None and horizon <= LONGEST:
+    if horizon is not None and horizon <= longest:
         where = f"before step {horizon}, and past it nothing is compared"
-    elif problem.most_steps > LONGEST + 1:
-        where = f"in the first {LONGEST + 1} steps, and no more were tried"
+    elif problem.most_steps > longest + 1:
+        where = f"in the first {longest + 1} steps, and no more were tried"
     for trial in trials:
         if trial.declared:
             said = f"{trial.mistake} is not checked: {trial.declared}"

@@ -22,6 +22,9 @@ A millionth is about ten times what float32, in which hyperparameters are handed
 LONGEST = 200
 """A mistake that no tensor has shown after so many steps counts as not noticed."""
 
+FEW = 8
+"""The same where only a few steps are to be spent on each: nearly every hyperparameter that acts has acted by then."""
+
 
 @dataclass(frozen=True)
 class Mistake:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from harness.contract.record import Record
 from harness.contract.scenario import Problem
 from harness.errors import UsageError
-from harness.judging.mistakes import LONGEST, SIZES, Mistake, mistakes
+from harness.judging.mistakes import FEW, LONGEST, SIZES, Mistake, mistakes
 from harness.oracle.evidence import Evidence, Report
 from harness.oracle.rules import FLOAT32
 from harness.running.start import LoopError, Running, RunSpec, Side, Start
@@ -65,9 +65,13 @@ def size(record: Record) -> int:
 
 @dataclass
 class Trials:
-    """What all trials of one comparison share: the right loops, and the noise that was measured."""
+    """What all trials of one comparison share: the right loops, and the noise that was measured.
+
+    longest: the last step that is looked at.
+    """
 
     seen: Evidence
+    longest: int = LONGEST
     right: dict[tuple[Side, int, int | None], Reference] = field(default_factory=dict)
 
     def sensitivity(self, ladder: Sequence[Mistake]) -> Sensitivity:
@@ -100,7 +104,7 @@ class Trials:
         An early end of the wrong run is one too, and an error. known: tensors that are not looked at.
         """
         oracle = self.seen.oracle
-        last = LONGEST if oracle.horizon is None else min(LONGEST, oracle.horizon - 1)
+        last = self.longest if oracle.horizon is None else min(self.longest, oracle.horizon - 1)
         noise = {name: track.loudest for name, track in oracle.tracks.items()}
         try:
             reference = self.reference(left, mistake.right or self.seen.problem).records()
@@ -133,13 +137,18 @@ def without(known: Collection[str], record: Record) -> Record:
     return {name: array for name, array in record.items() if name not in known}
 
 
-def sensitivity(seen: Evidence, report: Report) -> list[Sensitivity]:
-    """Every mistake made on the port's side, and whether it was noticed; if not, whether the reference would show it."""
-    trials = Trials(seen)
+def sensitivity(seen: Evidence, report: Report, *, briefly: bool = False) -> list[Sensitivity]:
+    """Every mistake made on the port's side, and whether it was noticed; if not, whether the reference would show it.
+
+    briefly: only one in every hyperparameter, of the grosser size, and for a few steps.
+    """
+    trials = Trials(seen, FEW if briefly else LONGEST)
     # A millionth is ten roundings of float32, and so below what the weaker rule is there to see.
-    sizes = SIZES[1:] if seen.rule == FLOAT32 else SIZES
+    sizes = SIZES[1:] if briefly or seen.rule == FLOAT32 else SIZES
     own = [name for name in ("batch_size", "epochs") if name in seen.parameters]
     ladders = list(zip(*(mistakes(seen.problem, size, own) for size in sizes), strict=True))
+    if briefly:
+        ladders = [ladder for ladder in ladders if ladder[0].about in seen.problem.hyper]
     found = []
     for number, ladder in enumerate(ladders, start=1):
         report("mistakes made on purpose", number, len(ladders))

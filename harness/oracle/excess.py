@@ -21,9 +21,7 @@ halfway between two; there the verdict stops.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -32,21 +30,15 @@ from harness.contract.record import Record, causal
 from harness.contract.stages import stage, stage_of
 from harness.oracle.bounds import (
     APPEAL_THRESHOLD,
-    BETTER,
-    DRIFT,
-    GROSS,
-    MEMORY,
-    NEAR,
-    SATURATION,
-    SEVERAL,
-    STAGE_FLOOR,
     THRESHOLD,
-    TIED,
     TIPS,
     WEAKER_THRESHOLD,
 )
+from harness.oracle.columns import Columns, floor_of, noise_of, shown
 from harness.oracle.fields import merged, unlike_fields, unlike_precisions
-from harness.oracle.gap import BLOCK, Worst, begins, gap, magnitude, unequal, unlike, worst
+from harness.oracle.gap import BLOCK, begins, gap, magnitude, unequal, unlike, worst
+from harness.oracle.horizon import Horizon
+from harness.oracle.outliers import Outliers
 from harness.oracle.relations import Relations
 from harness.oracle.rounding import (
     FILL,
@@ -63,42 +55,11 @@ from harness.oracle.rounding import (
 )
 from harness.oracle.rules import Rule
 from harness.oracle.track import FALL, Outlier, Recorded, Series, Track, group_of
-from harness.running.start import SIDES, RunSpec, Side
+from harness.running.start import SIDES, RunSpec
 from harness.verdict import LARGEST, Difference, Kind
 
 SAME = 1024.0
 """Numbers of a matrix that are so few units in the last place apart are one and the same."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """One tensor in all runs of a rule. narrow: (torch's, TensorFlow's) float32; nudged: (torch's, TensorFlow's) runs."""
-
-    left: Array
-    right: Array
-    narrow: tuple[Array, Array] | None
-    nudged: tuple[tuple[Array, ...], tuple[Array, ...]]
-
-    @property
-    def pairs(self) -> list[tuple[Array, Array]]:
-        """The two sides' in one precision; the first is what is judged."""
-        return [(self.left, self.right), *([self.narrow] if self.narrow else [])]
-
-    def __iter__(self) -> Iterator[Array]:
-        yield self.left
-        yield self.right
-        yield from self.narrow or ()
-        yield from (*self.nudged[0], *self.nudged[1])
-
-    def each(self, change: Callable[[Array, Array], Array]) -> "Columns":
-        """The same with every array changed; ``change`` is also given what is judged of the same side."""
-        left, right = change(self.left, self.left), change(self.right, self.right)
-        narrow = (change(self.narrow[0], self.left), change(self.narrow[1], self.right)) if self.narrow else None
-        nudged = (
-            tuple(change(array, self.left) for array in self.nudged[0]),
-            tuple(change(array, self.right) for array in self.nudged[1]),
-        )
-        return Columns(left, right, narrow, nudged)
 
 
 class Oracle:
@@ -109,12 +70,8 @@ class Oracle:
         self.tracks: dict[str, Track] = {}
         self.group_scale: dict[str, float] = {}
         self.order: list[str] = []
-        self.horizon: int | None = None
-        self.horizon_why = ""
-        self.drifts = False
-        self.watches_horizon = horizon
-        self.ties: list[tuple[int, str]] = []
-        self.outliers: dict[tuple[str, Side], Outlier] = {}
+        self.watch = Horizon(watched=horizon, precise=rule.precise)
+        self.outliers = Outliers()
         self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
         self.names: list[str] = []
@@ -164,7 +121,7 @@ class Oracle:
             noise=max((track.noise for track in losses), default=0.0),
             gap=max((track.relative * track.scale for track in losses), default=0.0),
         )
-        self._watch(step, losses)
+        self.watch.watch(step, losses)
         self._remember(left, right)
 
     def _columns(self, arrays: Mapping[RunSpec, Array]) -> Columns:
@@ -199,6 +156,18 @@ class Oracle:
         for name, array in left.items():
             if stage_of(name) == "params" and array is not None and self.uniform.get(name, True):
                 self.uniform[name] = is_uniform(array)
+
+    @property
+    def horizon(self) -> int | None:
+        """The step from which on nothing is said, if there is one."""
+        return self.watch.step
+
+    @property
+    def lasting(self) -> list[Outlier]:
+        """Where a float32 run stands alone, and not just once; earliest first."""
+        rank = self._rank()
+        found = self.outliers.lasting(self.tracks, self.horizon)
+        return sorted(found, key=lambda outlier: (outlier.first.step, rank[outlier.first.tensor]))
 
     @property
     def differences(self) -> list[Difference]:
@@ -255,15 +224,15 @@ class Oracle:
                 if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
                     return Difference(step, stage_of(name), name, "not finite")
                 a, b = (np.where(np.isfinite(array), array, 0) for array in (a, b))
-            between = distance(a, b)
+            apart = distance(a, b)
             if a.dtype.kind not in "fc":
-                if between:
+                if apart:
                     return Difference(step, stage_of(name), name, "exact")
                 continue
             allowed = self._shrink(a, b) * noise.get(name, 0.0)
-            excess = LARGEST if math.isnan(between) else between / allowed if allowed else LARGEST * bool(between)
+            excess = LARGEST if math.isnan(apart) else apart / allowed if allowed else LARGEST * bool(apart)
             if excess > self.rule.threshold:
-                return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=between)
+                return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=apart)
         return None
 
     def _shrink(self, left: Array, right: Array) -> float:
@@ -349,13 +318,13 @@ class Oracle:
             if np.isfinite(a).all() and np.isfinite(b).all():
                 continue
             if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
-                self._mark(step, self.tracks[name], _at(step, name, "not finite", a, b))
+                self._mark(step, self.tracks[name], shown(step, name, "not finite", a, b))
                 return None
             if known.finite and (known.carried or not self._carries):
-                self.not_finite = self.not_finite or self.overflows.get(step) or _at(step, name, "not finite", a, b)
+                self.not_finite = self.not_finite or self.overflows.get(step) or shown(step, name, "not finite", a, b)
                 return None
             if known.finite:  # a step that overflows and is skipped, if what it hands on stays finite
-                self.overflows.setdefault(step, _at(step, name, "not finite", a, b))
+                self.overflows.setdefault(step, shown(step, name, "not finite", a, b))
             else:
                 self.blank.setdefault(name, step)
             if a is columns.left:
@@ -388,21 +357,18 @@ class Oracle:
             if track.first is None:
                 track.arrays = left.copy(), right.copy()
                 track.relations = Relations(name, whole=True)
-            self._mark(step, track, _at(step, name, "exact", left, right))
+            self._mark(step, track, shown(step, name, "exact", left, right))
             if columns.narrow:
                 track.apart = "mathematics" if gap(*columns.narrow) else "below float32"
-        elif columns.narrow and not apart and not self.drifts and gap(*columns.narrow):
-            t32, f32 = columns.narrow
-            for side, own, other in zip(SIDES, (t32, f32), (f32, t32), strict=True):
-                if gap(own, left) and not gap(other, left):
-                    self._alone(step, name, side, "exact", columns)
+        elif not apart and not self.watch.drifts:
+            self.outliers.hear_whole(step, name, track, columns)
         if track.relations is not None:
             track.relations.update(left, right, self._previous, self._before, 0.0)
 
     def _values(self, step: int, name: str, columns: Columns) -> float:
         """Finite numbers: this step's noise, and whether it explains how far the two sides are apart. Returns the excess."""
         track, left, right, rule = self.tracks[name], columns.left, columns.right, self.rule
-        between, size, shrink = gap(left, right), self._size[name], self._shrink(left, right)
+        apart, size, shrink = gap(left, right), self._size[name], self._shrink(left, right)
         here_torch, here_tensorflow, moved = noise_of(columns)
         if rule.left.precision == "float64":
             track.narrow |= {side for side, a in zip(SIDES, (left, right), strict=True) if a.dtype.char in NARROW}
@@ -413,15 +379,16 @@ class Oracle:
         track.remember(max(here_torch, here_tensorflow, slow), size, rule.unit, floor)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
         allowed = shrink * track.noise
-        excess = min(between / allowed, LARGEST) if allowed else LARGEST * bool(between)
+        excess = min(apart / allowed, LARGEST) if allowed else LARGEST * bool(apart)
         if stage_of(name) == "loss":
             self._now |= {
                 f"torch {name}=": float(np.mean(left.real)),
                 f"tensorflow {name}=": float(np.mean(right.real)),
             }
-            self._now |= {f"gap {name}": between, f"rounding {name}": allowed}
+            self._now |= {f"gap {name}": apart, f"rounding {name}": allowed}
         if excess > rule.threshold:
-            if rule.left.precision == "float32" and self._tie(step, name, left, right):
+            agreed = not any(other.first for other in self.tracks.values())
+            if rule.left.precision == "float32" and self.watch.tie(step, name, left, right, agreed=agreed):
                 return 0.0
             if rule.precise and "e" in {left.dtype.char, right.dtype.char} and rounded_apart(left, right):
                 return 0.0
@@ -429,14 +396,14 @@ class Oracle:
             if excess > track.excess:
                 track.excess, track.excess_step = excess, step
             if track.scale:
-                track.relative = max(track.relative, min(between / track.scale, LARGEST))
+                track.relative = max(track.relative, min(apart / track.scale, LARGEST))
         if excess > rule.threshold and track.first is None:
             at = worst(left, right)
             # The lowest number of a type stands for minus infinity.
             kind: Kind = "not finite" if any(unlike_extremes(*pair) for pair in columns.pairs) else "values"
-            relative = min(between / track.scale, LARGEST) if track.scale else LARGEST
+            relative = min(apart / track.scale, LARGEST) if track.scale else LARGEST
             track.first = Difference(
-                step, stage_of(name), name, kind, at.index, at.left, at.right, between, relative, excess,
+                step, stage_of(name), name, kind, at.index, at.left, at.right, apart, relative, excess,
                 begins=self._begins(left, right, rule.threshold * allowed, at.index),
             )  # fmt: skip
             track.relations = Relations(name) if left.dtype.kind == "f" else None
@@ -446,10 +413,10 @@ class Oracle:
             if columns.narrow:
                 across = gap(*columns.narrow)
                 track.apart = stands_apart(
-                    between, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
+                    apart, here_torch, here_tensorflow, across, track.noise, UNIT32 * track.scale
                 )
         elif columns.narrow and track.first is None:
-            self._gross(step, name, columns, here_torch, here_tensorflow, between)
+            self.outliers.hear_values(step, name, track, columns, (here_torch, here_tensorflow), apart / rule.shrink)
         if track.relations is not None:
             track.relations.update(left, right, self._previous, self._before, rule.threshold * allowed)
         return excess
@@ -459,95 +426,9 @@ class Oracle:
         found = begins(left, right, tolerance)
         return found if found != worst else ()
 
-    def _tie(self, step: int, name: str, left: Array, right: Array) -> bool:
-        """Whether a number halfway between two of a short type was rounded the other way, in this step and nothing before it.
-
-        From then on the two runs part, and both are right: the horizon, or with every step by itself the end of this step.
-        """
-        if self.ties and self.ties[-1][0] == step:
-            return True
-        kind = rounded_apart(left, right) if stage(name).tied and left.size >= TIED else ""
-        if not kind or self.horizon is not None or any(track.first for track in self.tracks.values()):
-            return False
-        why = f"{name} holds a number halfway between two of {kind}, which was rounded the other way"
-        self.ties.append((step, why))
-        if self.watches_horizon:
-            self.horizon, self.horizon_why = step, why
-        return True
-
-    def _gross(self, step: int, name: str, columns: Columns, torch: float, tensorflow: float, between: float) -> None:
-        """The float64 runs agree, but one float32 run is far from them and from the other: not the loop that is deployed?"""
-        if not stage(name).deployed:
-            return
-        scale = self.tracks[name].recent
-        # An unstable formula is less exact in float64 too, 2^29 times less so; another computation in float32 is not.
-        both = torch, tensorflow
-        for side, own, other in zip(SIDES, both, both[::-1], strict=True):
-            if own > GROSS * scale > 0 and own > BETTER * max(other, between / self.rule.shrink):
-                self._alone(step, name, side, "values", columns)
-
-    def _alone(self, step: int, name: str, side: Side, kind: Literal["values", "exact"], columns: Columns) -> None:
-        """Remember that one side's float32 run stands alone in a tensor: the first place, and how often it was."""
-        assert columns.narrow
-        if (name, side) not in self.outliers:
-            t32, f32 = columns.narrow
-            at, between, scale = worst(t32, f32), gap(t32, f32), self.tracks[name].recent
-            sizes = (between, between / scale, between / (UNIT32 * scale)) if kind == "values" else (0.0, 0.0, LARGEST)
-            first = Difference(step, stage_of(name), name, kind, at.index, at.left, at.right, *sizes, only_in="float32")
-            own = (t32, columns.left) if side == "torch" else (f32, columns.right)
-            self.outliers[name, side] = Outlier(
-                side, first, scale, self.tracks[name].steps, (own[0].copy(), own[1].copy())
-            )
-        self.outliers[name, side].steps += 1
-
-    @property
-    def lasting(self) -> list[Outlier]:
-        """Where a float32 run stands alone, for several steps or for most of them since then; earliest first."""
-        kept = [
-            outlier
-            for (name, _), outlier in self.outliers.items()
-            if (outlier.steps >= SEVERAL or 2 * outlier.steps > self.tracks[name].steps - outlier.before)
-            and (self.horizon is None or outlier.first.step < self.horizon)
-        ]
-        rank = self._rank()
-        return sorted(kept, key=lambda outlier: (outlier.first.step, rank[outlier.first.tensor]))
-
     def start_from(self, weights: Record) -> None:
         """The parameters before the first step, for relations that involve them."""
         self._before = {f"params/{name}": array for name, array in weights.items()}
-
-    def _watch(self, step: int, losses: list[Track]) -> None:
-        """Set the horizon to the first step from which on rounding alone has taken the loss away, on both sides.
-
-        A loss that begins with a sum that cancels has lost nothing: the horizon is taken back when the loss has grown.
-        """
-        if self.ties:
-            return
-        scale = max((max(track.recent, MEMORY * track.scale) for track in losses), default=0.0)
-        of_torch = max((track.late_torch for track in losses), default=0.0)
-        less, more = sorted((of_torch, max((track.late_tensorflow for track in losses), default=0.0)))
-        self.drifts = more > DRIFT * scale
-        if not self.watches_horizon:
-            return
-        if self.horizon is None and more > SATURATION * scale > 0 and (not self.rule.precise or more <= NEAR * less):
-            self.horizon = step
-            self.horizon_why = "rounding alone changes the loss by more than 1 %"
-        elif self.horizon is not None and more <= SATURATION / 10 * scale:
-            self.horizon = None
-
-
-def noise_of(columns: Columns) -> tuple[float, float, float]:
-    """How far torch's and TensorFlow's float32 are from their float64, and by how much a unit moves a side from itself."""
-    left, right = columns.left, columns.right
-    moved = [gap(left, other) for other in columns.nudged[0]] + [gap(right, other) for other in columns.nudged[1]]
-    narrow = (gap(columns.narrow[0], left), gap(columns.narrow[1], right)) if columns.narrow else (0.0, 0.0)
-    return *narrow, max(moved, default=0.0)
-
-
-def floor_of(name: str) -> float:
-    """The part of its group's largest tensor below which a tensor's noise is not taken to be; less for moments, some of
-    which are squares."""
-    return STAGE_FLOOR**2 if stage(name).squares else STAGE_FLOOR
 
 
 def finite_magnitude(array: Array) -> float:
@@ -561,16 +442,3 @@ def is_uniform(array: Array) -> bool:
         return False
     unit = UNIT64 if array.dtype == np.float64 else UNIT32
     return float(np.ptp(array)) <= SAME * unit * float(np.abs(array).max())
-
-
-def _at(step: int, name: str, kind: Kind, left: Array, right: Array) -> Difference:
-    """A disagreement with the element that shows it; one that is not finite comes first."""
-    element = worst(left, right)
-    if kind == "not finite" and (np.isfinite(left) == np.isfinite(right)).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(left))[0])
-        element = Worst(index, repr(left[index].item()), repr(right[index].item()))
-    began = begins(left, right, 0.0) if kind == "exact" else ()
-    return Difference(
-        step, stage_of(name), name, kind, element.index, element.left, element.right,
-        begins=began if began != element.index else (),
-    )  # fmt: skip

@@ -13,7 +13,8 @@ from harness.oracle.gap import magnitude
 def one_unit(problem: Problem, unit: float, number: int = 0, *, all_of_it: bool = False) -> Problem:
     """The problem with every weight off by one unit in the last place, up or down: what rounding alone may do.
 
-    Another ``number`` gives other signs. all_of_it: zeros and the data too.
+    Another ``number`` gives other signs. all_of_it: zeros and the data too, without which a model whose weights begin at
+    zero, or a loss whose rounding is that of its data, shows hardly any.
     """
     off = unit_off_zero if all_of_it else one_unit_off
     weights = {

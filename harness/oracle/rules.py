@@ -11,8 +11,8 @@ from harness.running.start import SIDES, Precision, RunSpec
 from harness.verdict import RuleName
 
 NUDGES = 3
-"""Runs of the reference from weights that are one unit off, for the weaker rules: one draw of signs may miss a decision that
-rounding tips."""
+"""Runs of the reference from weights and data that are one unit off, for the weaker rules: one draw of signs may miss a
+decision that rounding tips."""
 
 APPEALS = 2
 """Runs from weights that are one unit off, each from another draw, before a difference is said not to be rounding."""
@@ -78,6 +78,6 @@ def problems(rule: Rule, problem: Problem) -> Mapping[RunSpec, Problem]:
     unit = UNIT32 if rule.left.precision == "float32" else UNIT64
 
     def given(spec: RunSpec) -> Problem:
-        return one_unit(problem, unit, spec.nudge, all_of_it=rule.precise) if spec.nudge else problem
+        return one_unit(problem, unit, spec.nudge, all_of_it=True) if spec.nudge else problem
 
     return {spec: given(spec) for spec in sorted(rule.specs, key=lambda spec: (SIDES.index(spec.side), spec.nudge > 0))}

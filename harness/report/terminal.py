@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile, zip_longest
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
+from rich.measure import Measurement
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -40,32 +40,44 @@ def spark(values: Sequence[float], width: int = 12) -> str:
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in picked)
 
 
-def table(verdicts: Iterable[Verdict]) -> Table:
-    """One line per pair: which agree, how surely, and over how many steps."""
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    made.add_column("pair", overflow="fold")
-    made.add_column("verdict", no_wrap=True)
-    made.add_column("excess", justify="right")
-    made.add_column("steps", justify="right")
-    made.add_column("holds to", justify="right")
-    made.add_column("rule")
-    made.add_column("loss", no_wrap=True)
-    made.add_column("seconds", justify="right")
-    for verdict in verdicts:
-        horizon = "end" if verdict.horizon is None else f"step {verdict.horizon}"
-        falls = verdict.curve.falls if verdict.curve.judged else True
-        made.add_row(
-            escape(verdict.pair),
-            Text(verdict.status, STYLES[verdict.status]),
-            excess_text(verdict),
-            str(verdict.steps) if verdict.steps else "",
-            horizon if verdict.agrees else "",
-            {"four runs": "", "nudged float32": "float32 only", "nudged float64": "float64 only"}[verdict.rule]
-            + (" resync" if verdict.mode == "resync" else ""),
-            Text(spark(verdict.curve.tensorflow) + ("" if falls else " rises"), "" if falls else "red"),
-            f"{verdict.seconds:.1f}",
-        )
+COLUMNS = ("pair", "verdict", "excess", "steps", "holds to", "rule", "loss", "seconds")
+NUMBERS = {"excess", "steps", "holds to", "seconds"}
+GIVEN_UP = ("seconds", "loss", "steps", "rule", "holds to", "excess")
+"""What a narrow table goes without, the first first: no name is broken for it."""
+
+
+def table(verdicts: Iterable[Verdict], width: int | None = None) -> Table:
+    """One line per pair: which agree, how surely, and over how many steps. width: of the terminal, in columns."""
+    rows, endless = [cells(verdict) for verdict in verdicts], Console(width=10_000)
+    left = list(COLUMNS)
+    for column in (*GIVEN_UP, ""):
+        made = Table(box=None, header_style="bold", pad_edge=False)
+        for name in left:
+            made.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
+        for row in rows:
+            made.add_row(*(row[name] for name in left))
+        if width is None or not column or Measurement.get(endless, endless.options, made).maximum <= width:
+            break
+        left.remove(column)
     return made
+
+
+def cells(verdict: Verdict) -> dict[str, Text]:
+    """A pair's line, by column."""
+    horizon = "end" if verdict.horizon is None else f"step {verdict.horizon}"
+    falls = verdict.curve.falls if verdict.curve.judged else True
+    rule = {"four runs": "", "nudged float32": "float32 only", "nudged float64": "float64 only"}[verdict.rule]
+    made = (
+        Text(verdict.pair, overflow="fold"),
+        Text(verdict.status, STYLES[verdict.status]),
+        Text(excess_text(verdict)),
+        Text(str(verdict.steps) if verdict.steps else ""),
+        Text(horizon if verdict.agrees else ""),
+        Text(rule + (" resync" if verdict.mode == "resync" else "")),
+        Text(spark(verdict.curve.tensorflow) + ("" if falls else " rises"), "" if falls else "red"),
+        Text(f"{verdict.seconds:.1f}"),
+    )
+    return dict(zip(COLUMNS, made, strict=True))
 
 
 def excess_text(verdict: Verdict) -> str:

@@ -8,6 +8,7 @@ import msgspec
 from harness.contract.scenario import Problem, Scenario, make_problem, read_value
 from harness.errors import UsageError, instead
 from harness.running.pairs import Edit, Pair
+from harness.running.project import project
 from harness.verdict import Verdict
 
 
@@ -26,6 +27,7 @@ class Request:
     precision: str = "both"
     resync: bool = False
     thorough: bool = False
+    briefly: bool = False
     digests: int = 0
     threads: int = 1
 
@@ -39,9 +41,9 @@ class Request:
         """What a command must be given besides the problem to ask for the same."""
         here, root = Path.cwd(), Path(self.folder).parent.resolve()
         place = root.relative_to(here) if root.is_relative_to(here) else root
-        asked = [] if place == Path("pairs") else ["--pairs", str(place)]
+        asked = [] if root == project().pairs.resolve() else ["--pairs", str(place)]
         asked += [] if self.precision == "both" else ["--dtype", self.precision]
-        asked += ["--threads", str(self.threads)] if self.threads != 1 else []
+        asked += ["--threads", str(self.threads)] if self.threads != project().threads else []
         return (*asked, *(["--thorough"] if self.thorough else []))
 
     def problem(self, scenario: Scenario) -> Problem:

@@ -1,5 +1,6 @@
 """Pairs on disk: find the folders, load a scenario, and start either loop on a problem."""
 
+import fnmatch
 import inspect
 import linecache
 import re
@@ -16,6 +17,7 @@ import harness
 from harness.contract.rows import Row
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
+from harness.running.project import let_import
 from harness.running.start import SIDES, Side
 
 SCENARIO = "scenario.py"
@@ -123,6 +125,7 @@ class Pair:
 
     def _load(self, path: Path) -> ModuleType:
         source = self.source(path)
+        let_import(self.folder)
         module = ModuleType(f"{self.folder.name}.{path.stem}")
         # Spelt otherwise than in its code, or AutoGraph would read the file anew and trace it without its edits.
         module.__file__ = str(path) if not self.edits else f"{path.parent}/./{path.name}"
@@ -165,7 +168,10 @@ def discover(root: Path, *, setting: str = "--pairs") -> list[Pair]:
 
 
 def select(pairs: list[Pair], wanted: list[str]) -> list[Pair]:
-    """The pairs of these names, ``name``, ``name:variant`` or the path of a pair, each once; all of them for no name."""
+    """The pairs of these names, each once; all of them for no name.
+
+    A name is ``name``, ``name:variant``, a pattern such as ``resnet*``, or the path of a pair.
+    """
     if not wanted:
         return pairs
     known = {pair.folder.name: pair for pair in pairs}
@@ -174,9 +180,11 @@ def select(pairs: list[Pair], wanted: list[str]) -> list[Pair]:
     for text in wanted:
         name, _, variant = text.partition(":")
         pair = known.get(name) or paths.get(Path(name).resolve())
-        if pair is None:
+        matching = [pair] if pair else [known[key] for key in fnmatch.filter(known, name)]
+        if not matching:
             raise UsageError(instead(name, known, "pair", command="`twinloop list`"))
-        if variant and variant not in pair.variants:
-            raise UsageError(f"pair {pair.name}: {instead(variant, pair.variants, 'further port')}")
-        chosen.append(Pair(pair.folder, variant))
+        for found in matching:
+            if variant and variant not in found.variants:
+                raise UsageError(f"pair {found.name}: {instead(variant, found.variants, 'further port')}")
+            chosen.append(Pair(found.folder, variant))
     return list(dict.fromkeys(chosen))

@@ -22,6 +22,7 @@ from harness.errors import counted
 from harness.running.engine import SILENCE
 from harness.running.messages import Event, Request
 from harness.running.nurseries import LOADING, how
+from harness.running.project import project
 from harness.running.runs import BEFORE
 from harness.verdict import Verdict
 
@@ -112,7 +113,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=self.log,
                 start_new_session=True,  # Ctrl-C is for whoever reads the table
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**project().env, **os.environ, "PYTHONUNBUFFERED": "1"},
             )
             threading.Thread(target=self._listen, args=(self.process, self.events), daemon=True).start()
         return self.process

@@ -15,7 +15,7 @@ from harness.running.frameworks import Framework
 from harness.running.leaks import Watch
 from harness.running.pairs import Pair
 from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
-from harness.running.wide import Wide
+from harness.running.wide import Wide, whose
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
@@ -137,8 +137,10 @@ class Run:
         while own_only is not None and own_only.tb_frame.f_code.co_filename != file:
             own_only = own_only.tb_next
         lines = traceback.format_exception(type(error), error, own_only, chain=not isinstance(error, UsageError))
-        own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        place = f" ({Path(file).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
+        # The user's own line that is nearest to the error, in the loop's file or in what it imports.
+        frames = traceback.extract_tb(own_only)
+        own = [frame for frame in frames if frame.filename == file or whose(frame.filename) == "own"]
+        place = f" ({Path(own[-1].filename).name}:{own[-1].lineno}: {own[-1].line})" if own else ""
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         said = said if len(said) <= MOST else said[:MOST] + " ..."
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "

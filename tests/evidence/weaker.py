@@ -2,8 +2,10 @@
 
     python tests/evidence/weaker.py [--steps N] [--json FILE]
 
-Prints the worst excess of a valid pair, the smallest first excess of a fault that was noticed, the decades between them,
-which valid pairs were called different, and which faults were not noticed: one below float32's own rounding cannot be.
+Prints the largest excess of a valid pair, and of every fault that was noticed the smallest: where it first shows, which is
+just above the bound where a difference grows, and at its largest, which decides whether it is noticed at all; the decades
+between them; which valid pairs were called different, and which faults were not noticed: one below float32's own rounding
+cannot be.
 """
 
 import json
@@ -16,6 +18,7 @@ from typing import Any
 
 import click
 from machine import machine
+from results import write
 
 from harness.running.messages import Request
 from harness.running.pairs import discover
@@ -56,7 +59,7 @@ def judged(asked: list[Request], jobs: int) -> list[Verdict]:
     return [found[number] for number in range(len(asked))]
 
 
-def summary(valid: list[Verdict], faults: list[tuple[str, Verdict]]) -> dict[str, Any]:
+def summary(valid: list[Verdict], faults: list[tuple[str, Verdict]], steps: int) -> dict[str, Any]:
     """What the rule came to."""
     alarms = [v.pair for v in valid if v.status not in ("EQUIVALENT", "INCONCLUSIVE")]
     agreed = [v for v in valid if v.status == "EQUIVALENT"]
@@ -65,16 +68,20 @@ def summary(valid: list[Verdict], faults: list[tuple[str, Verdict]]) -> dict[str
     sized = [(name, v) for name, v in noticed if v.first and v.first.excess < LARGEST]
     least = min(sized, key=lambda item: item[1].first.excess if item[1].first else LARGEST)
     assert least[1].first is not None
+    faintest = min(sized, key=lambda item: item[1].excess)
     return {
         "machine": machine(),
+        "steps": steps,
         "valid": len(valid),
         "judged": len(agreed),
-        "false alarms": alarms,
-        "worst": [worst.pair, float(f"{worst.excess:.3g}"), worst.excess_tensor],
+        "alarms": alarms,
+        "worst": {"pair": worst.pair, "tensor": worst.excess_tensor, "excess": float(f"{worst.excess:.3g}")},
         "faults": len(faults),
+        "noticed": len(noticed),
         "missed": [name for name, v in faults if v.status in ("EQUIVALENT", "INCONCLUSIVE")],
-        "least": [least[0], float(f"{least[1].first.excess:.3g}")],
-        "decades": round(math.log10(least[1].first.excess / max(worst.excess, 1.0)), 1),
+        "least": {"fault": least[0], "pair": least[1].pair, "excess": float(f"{least[1].first.excess:.3g}")},
+        "faintest": {"fault": faintest[0], "pair": faintest[1].pair, "excess": float(f"{faintest[1].excess:.3g}")},
+        "decades": round(math.log10(faintest[1].excess / max(worst.excess, 1.0)), 1),
     }
 
 
@@ -87,10 +94,10 @@ def main(steps: int, jobs: int, file: Path | None) -> None:
     valid, faults = requests(steps)
     verdicts = judged([*valid, *(replace(request) for _, request in faults)], jobs)
     planted = list(zip((name for name, _ in faults), verdicts[len(valid) :], strict=True))
-    found = summary(verdicts[: len(valid)], planted)
+    found = summary(verdicts[: len(valid)], planted, steps)
     click.echo(json.dumps(found, indent=1))
     if file:
-        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write(file, found)
 
 
 if __name__ == "__main__":

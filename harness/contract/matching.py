@@ -8,7 +8,7 @@
 3. Two units with the same fingerprint that nothing else has are a row. Where several have it, a tensor is *poked*:
    multiplied by factors that no other axis has, on one side and then on the other, and what that does to losses and
    gradients is compared. Where pokes agree as well, exchanging them changes nothing: names and order choose, the choice is
-   said, and both keep their poke, so that whatever follows from the choice is consistent with it (``search``).
+   said, and both keep their poke, so that whatever follows from the choice is consistent with it (``proving``).
 4. Both sides make one step at a *generic* point, where every tensor holds other values, through the map. Only if all losses,
    gradients and changes agree there, a row is called proven. Where a recurrent layer of TensorFlow's has one bias for
    torch's two, the second one is zero, and left.
@@ -29,6 +29,7 @@ from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
 from harness.contract.layers import alike, paired, told_apart
 from harness.contract.likeness import Links
+from harness.contract.proving import by_structure, prove, support
 from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Fit, Found, Search
 from harness.contract.sides import Response, Side, Tensor
@@ -62,11 +63,11 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
     search.steps = steps
     exact = search.whole(point)
     if exact:
-        search.prove(point)
+        prove(search, point)
         exact = through(search)
     if not exact:
         search.found, search.links = {}, Links()
-        search.support(point)
+        support(search, point)
     rows = list(assembled(search))
     if not exact and point.torch.layers and point.tensorflow.layers:
         rows = by_layers(rows, point, generic_point(search, rows))
@@ -104,7 +105,7 @@ def match_by_values(torch: Sequence[Tensor], tensorflow: Sequence[Tensor], ours:
             search.keep(group.fits[0], "proven", "its values are those of no other")
         else:
             rest += group.fits
-    search.by_structure(rest, otherwise="ambiguous", why="its values are those of others too")
+    by_structure(search, rest, otherwise="ambiguous", why="its values are those of others too")
     rows = tuple(assembled(search))
     made = TensorMap(rows, tuple(torch), tuple(tensorflow), exact=False, steps=0)
     return replace(made, exact=not made.left[0])

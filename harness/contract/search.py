@@ -1,26 +1,18 @@
-"""The work of the match: which unit of one side is which of the other, from both sides' steps at tied points."""
+"""What two sides' steps say of their units: fingerprints that fit, and pokes that do the same on both."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.contract.axis_orders import USUAL, Order, arranged, arranged_back, orders, squeezed
+from harness.contract.axis_orders import Order, arranged, arranged_back, orders, squeezed
 from harness.contract.fingerprints import EXACT, FLOOR, Fingerprint, Point, apart, fingerprints, norms, same, unmoved
-from harness.contract.layers import paired
-from harness.contract.likeness import Links, likeness
+from harness.contract.likeness import Links
 from harness.contract.recipes import Array
 from harness.contract.rows import Surety
 from harness.contract.sides import Response, Side, Tensor
 from harness.contract.tied import Tie, Values, lopsided
 from harness.contract.units import Sizes, Unit, filling
-
-NEARER = 1 / 3
-"""A fingerprint supports a row if it is off by less than this part of what the next one is off by."""
-UNIQUE = "no other gradient or change is the same"
-POKED = "multiplying it does on both sides what it does for no other"
-EXCHANGED = "exchanging it with another one changes no loss and no gradient"
-SILENT = "no loss and no gradient depends on it"
 
 
 @dataclass(frozen=True)
@@ -263,98 +255,3 @@ class Search:
             if self.alike(both):
                 agreeing[fit.ours].append((fit, both))
         return agreeing
-
-    def prove(self, point: Point) -> None:
-        """Find every unit that fingerprints and pokes tell from all others; then choose among what nothing tells apart."""
-        pending = []
-        for group in self.groups(self.fits(point, *self.rest())):
-            if len(group.fits) == 1 and self.moved(point, group.fits[0].ours):
-                self.keep(group.fits[0], "proven", UNIQUE)
-            else:
-                pending.append(group)
-        silent: list[Fit] = []
-        tied: list[int] = []
-        for group in pending:
-            agreeing = self.poke(point, group.fits)
-            wanted = [fit.theirs for each in agreeing.values() for fit, _ in each]
-            for each in agreeing.values():
-                if len(each) == 1 and wanted.count(each[0][0].theirs) == 1:
-                    self.keep(each[0][0], "proven", POKED)
-            if agreeing:
-                tied += [index for index in group.ours if index not in self.found]
-            else:
-                silent += group.fits
-        self.choose(point, tied)
-        self.by_structure(silent)
-
-    def choose(self, point: Point, wanted: Iterable[int]) -> None:
-        """Choose among rows that no response tells apart, one after the other, each consistent with those before.
-
-        Both units of a chosen row keep their poke: they are like no others from then on, and what follows is told apart.
-        """
-        left = list(wanted)
-        while left:
-            groups = self.groups(self.fits(point, left, self.rest()[1]))
-            if not groups:
-                return
-            group = min(groups, key=lambda group: len(group.fits))
-            if len(group.fits) == 1:
-                self.keep(group.fits[0], "undetermined", EXCHANGED)
-                left.remove(group.fits[0].ours)
-                continue
-            first = group.ours[0]
-            left.remove(first)
-            options = self.poke(point, [fit for fit in group.fits if fit.ours == first]).get(first, [])
-            if options:
-                fit, point = max(options, key=lambda option: self.liking(option[0]))
-                self.keep(fit, "undetermined", EXCHANGED)
-
-    def liking(self, fit: Fit) -> tuple[float, ...]:
-        """What names and order say for a fit: the larger, the better."""
-        ours, theirs = self.ours[fit.ours], self.theirs[fit.theirs]
-        apart = abs(self.places[ours.tensor] - self.places[theirs.tensor])
-        block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
-        return (*likeness(ours.name, theirs.name, self.links), -apart, -block, usual(fit.order, theirs))
-
-    def by_structure(self, silent: Sequence[Fit], otherwise: Surety = "undetermined", why: str = SILENT) -> None:
-        """Rows that no response tells anything of: in their layer if that is known, otherwise as names and order say."""
-        joined = [fit for fit in silent if self.links.joins(*self.names(fit))]
-        for fit in sorted(silent, key=self.liking, reverse=True):
-            if self.free(fit):
-                rivals = [other for other in joined if fit.ours == other.ours or fit.theirs == other.theirs]
-                self.keep(fit, "layer" if rivals == [fit] else otherwise, why)
-
-    def support(self, point: Point) -> None:
-        """Rows where the two sides do not compute the same: by the nearest fingerprint, by layers, and by names."""
-        fits = self.fits(point.scaled, *self.rest())
-        pairs = list(paired(point))
-        together = {name: set(theirs) for ours, theirs in pairs for name in ours}
-        apart = {name for _, theirs in pairs for name in theirs}
-        fits = [fit for fit in fits if self.may(fit, together, apart)]
-        for fit in sorted(fits, key=lambda fit: fit.distance):
-            rivals = [
-                other.distance
-                for other in fits
-                if other is not fit and (other.ours == fit.ours or other.theirs == fit.theirs)
-            ]
-            next_one = min([1.0, *rivals])
-            if self.free(fit) and self.moved(point, fit.ours) and fit.distance < NEARER * next_one:
-                self.keep(
-                    fit, "supported", f"its gradient is off by {fit.distance:.1e}, the next one by {next_one:.1e}"
-                )
-        for fit in sorted(fits, key=self.liking, reverse=True):
-            if self.free(fit):
-                self.keep(fit, "ambiguous", f"its gradient is off by {fit.distance:.1e}")
-
-    def may(self, fit: Fit, together: Mapping[str, set[str]], apart: set[str]) -> bool:
-        """Whether the layers that are paired allow a fit."""
-        ours, theirs = self.ours[fit.ours].tensor.name, self.theirs[fit.theirs].tensor.name
-        return theirs in together[ours] if ours in together else theirs not in apart
-
-
-def usual(order: Order, unit: Unit) -> float:
-    """Whether an order of axes is the one that a kernel of so many axes usually has; what moves nothing comes next."""
-    wide = [axis for axis, size in enumerate(unit.shape) if size != 1]
-    axes = tuple(wide[axis] for axis in order.axes)
-    common = [tuple(axis for axis in each if axis in wide) for each in USUAL.get(len(unit.shape), [])]
-    return 1.0 if common and axes == common[0] else 0.5 if axes in common or order.plain else 0.0

@@ -129,6 +129,7 @@ class Finding:
         "float32 only",
         "printed",
         "law",
+        "map",
     ]
     sentence: str
     tensor: str = ""

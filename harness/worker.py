@@ -23,6 +23,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.judging.judge import judge
+from harness.report.tensor_map import unsure_of
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Event, Request
@@ -190,6 +191,8 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             digests=request.digests,
             report=speaker.note,
         )
+    if engine.map is not None and (unsure := unsure_of(engine.map)):
+        verdict = replace(verdict, findings=(*verdict.findings, Finding("map", unsure)))
     if not engine.printed.lines:
         return verdict
     said = Finding("printed", str(engine.printed))

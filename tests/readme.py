@@ -237,6 +237,35 @@ def gap() -> str:
     return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
 
 
+def maps() -> str:
+    """How maps of tensors came out that were found by themselves."""
+    sureties = ("proven", "layer", "supported", "undetermined", "ambiguous")
+    found = read("maps")
+    rows = [
+        (
+            run["what"],
+            f"{run['rows']}",
+            f"{run['right']}: "
+            + ", ".join(f"{run[f'right {kind}']} {kind}" for kind in sureties if run[f"right {kind}"]),
+            f"{run['wrong, said']}",
+            f"**{run['silently wrong']}**",
+            f"{run['not found']}",
+            f"{run['steps']}",
+        )
+        for run in found["runs"]
+    ]
+    head = (
+        "ports taken away in",
+        "rows",
+        "right",
+        "wrong, and said to be open",
+        "silently wrong",
+        "not found",
+        "steps",
+    )
+    return f"{table(head, rows)}\n\n{told(found['machine'])}"
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -251,7 +280,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "harness" / "README.md": {"modules": modules},
     ROOT / "harness" / "oracle" / "README.md": {},
     ROOT / "harness" / "report" / "README.md": {},
-    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "peers": peers},
+    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
 }
 """The pages, each with the parts of it that are generated."""
 

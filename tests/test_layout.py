@@ -71,7 +71,7 @@ PACKAGES = {
     "diagnosis": {"contract", "oracle", "running", "verdict"},
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
     "report": {"contract", "errors", "verdict"},
-    "worker": {"contract", "errors", "judging", "running", "verdict"},
+    "worker": {"contract", "errors", "judging", "report", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
     "__main__": {"errors", "report", "running", "verdict"},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from lazily import faithful, keras, nn, optim, tf, torch
 
-from harness import Port
+from harness import Port, UsageError
 from harness.contract.record import copied, opened
 
 OPTIMIZERS: Mapping[str, Mapping[str, Any]] = {
@@ -69,6 +69,46 @@ def test_a_keras_optimizer_that_keeps_nothing_gives_its_rate() -> None:
     record = copied({"loss": 1.0, "model": port, "optimizer": optimizer})[0]
     assert list(record) == ["loss", "lr", "params/weight", "params/bias"]
     assert record["lr"] == np.float32(0.25)
+
+
+KERAS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "Adam": ("Adam", {}),
+    "AdamW": ("AdamW", {"amsgrad": True}),
+    "Adamax": ("Adamax", {}),
+    "Adagrad": ("Adagrad", {}),
+    "Adadelta": ("Adadelta", {}),
+    "RMSprop": ("RMSprop", {"centered": True}),
+}
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_slots_of_keras_own_optimizers_are_those_of_the_parameter_they_belong_to(name: str) -> None:
+    """Built with the variables in another order than the Port has them."""
+    ours, arguments = KERAS[name]
+    left = torch_record(ours, **arguments)
+    dense = keras.layers.Dense(3)
+    dense.build((None, 2))
+    port = Port(("0.weight", dense.kernel, "i o -> o i"), ("0.bias", dense.bias))
+    optimizer = getattr(keras.optimizers, name)(0.25, **arguments)
+    optimizer.build([dense.bias, dense.kernel])
+    optimizer.apply([tf.ones(3), 2 * tf.ones((2, 3))], [dense.bias, dense.kernel])
+    record = copied({"loss": 1.0, "model": port, "optimizer": optimizer})[0]
+    wanted = {key: array.shape for key, array in left.items() if key.startswith("slots/") and "/0." in key}
+    assert wanted
+    assert {key: array.shape for key, array in record.items() if key.startswith("slots/")} == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("SGD", {"momentum": 0.5}), ("RMSprop", {"momentum": 0.5}), ("Lion", {})]
+)
+def test_a_momentum_that_holds_the_rate_has_no_name_of_torchs(name: str, arguments: Mapping[str, Any]) -> None:
+    dense = keras.layers.Dense(1)
+    dense.build((None, 1))
+    optimizer = getattr(keras.optimizers, name)(0.25, **arguments)
+    optimizer.build(dense.trainable_variables)
+    port = Port(("weight", dense.kernel, "i o -> o i"), ("bias", dense.bias))
+    with pytest.raises(UsageError, match=f"Keras' {name} keeps nothing under torch's names"):
+        copied({"loss": 1.0, "model": port, "optimizer": optimizer})
 
 
 def test_state_of_a_stranger_and_before_the_first_update_is_empty() -> None:

@@ -138,6 +138,9 @@ class Port:
     [4.0, 5.0, 6.0]
     """
 
+    buffers: "Port | None" = None
+    """Of a Port that was matched: the rows of what is not trained, loaded with the others and recorded as buffers."""
+
     def __init__(self, *rows: tuple[Any, ...]) -> None:
         self._rows: dict[str, Place] = {}
         self.variables: list[Any] = []
@@ -171,6 +174,18 @@ class Port:
             if isinstance(row[0], tuple):
                 check_parts(names, self.named(self.variables)[names[0]])
 
+    @classmethod
+    def match(cls, *sources: Any) -> "Port":
+        """A Port whose rows were found by how both sides respond; see ``harness.contract.matching``.
+
+        sources: built models, layers, or lists of variables. ``variables`` are the trainable ones; the others, such as
+        running statistics, are in ``buffers``, which ``load`` fills too. A match needs both sides, so the rows come from
+        whoever runs the pair. Raises UsageError in a loop that runs by itself, and for a trainable variable without a row.
+        """
+        from harness.contract.unmapped import matched
+
+        return matched(*sources)
+
     def load(self, weights: Mapping[str, Any]) -> None:
         """Copy the weights of this Port's names into its variables; others are left for another Port."""
         for name, view in self.named(self.variables).items():
@@ -181,6 +196,8 @@ class Port:
                 view.assign(array)
             except (ValueError, TypeError, RuntimeError) as error:
                 raise UsageError(f"Port: {name} of shape {array.shape} does not load: {error}") from error
+        if self.buffers is not None:
+            self.buffers.load(weights)
 
     def named(self, values: Sequence[Any]) -> dict[str, Any]:
         """Gradients, slots or variables, given in the order of ``variables``, under torch's names and axis order."""

@@ -2,12 +2,14 @@
 
 No framework is known here. A model is what has ``named_parameters`` or, for Keras, whose variables have no names of
 torch's, the Port that gives them; an optimizer is what has ``param_groups`` and ``state`` or, for Keras,
-``learning_rate`` and, if its slots have torch's names, ``state_of``.
+``learning_rate`` and, if its slots have torch's names, ``state_of``; Keras' own go by ``harness.contract.keras_slots``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from harness.contract.keras_slots import kind_of, state_of
 from harness.contract.port import Port
 from harness.errors import UsageError, counted
 
@@ -94,6 +96,8 @@ def held_by(models: list[tuple[str, Any]]) -> dict[str, dict[str, Any]]:
     for prefix, model in models:
         if isinstance(model, Port):
             params |= model.named(model.variables)
+            if model.buffers is not None:
+                buffers |= model.buffers.named(model.buffers.variables)
             continue
         for name, parameter in parameters(prefix, model):
             params[name] = parameter
@@ -137,7 +141,7 @@ def slots_of(
     """What the optimizers keep for each parameter: {slot: {parameter: tensor}}."""
     slots: dict[str, dict[str, Any]] = {}
     for optimizer in optimizers:
-        if hasattr(optimizer, "state_of"):
+        if hasattr(optimizer, "state_of") or kind_of(optimizer):
             ports = [model for _, model in models if isinstance(model, Port)]
             if not ports:
                 raise UsageError('the optimizer\'s variables have no names; yield their Port beside it: "model": port')
@@ -160,8 +164,9 @@ def slots_of(
 def of_port(optimizer: Any, ports: Iterable[Port]) -> dict[str, dict[str, Any]]:
     """What an optimizer with torch's names keeps for the variables of these Ports, read through them."""
     slots: dict[str, dict[str, Any]] = {}
+    state = optimizer.state_of if hasattr(optimizer, "state_of") else partial(state_of, optimizer)
     for port in ports:
-        states = [optimizer.state_of(variable) for variable in port.variables]
+        states = [state(variable) for variable in port.variables]
         for slot in dict.fromkeys(slot for state in states for slot in state):
             views = port.named([state.get(slot) for state in states])
             slots.setdefault(slot, {}).update({name: view for name, view in views.items() if view is not None})

@@ -5,6 +5,7 @@ It needs numpy, its framework, the contract and the standard library, so that an
 
 import ctypes
 import faulthandler
+import inspect
 import io
 import os
 import random
@@ -20,8 +21,11 @@ from types import ModuleType
 
 import numpy as np
 
+from harness.contract.rows import Row
+from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import wire
+from harness.running.blind import give_ports, layers, listed
 from harness.running.board import OVER, Board
 from harness.running.draws import Draws
 from harness.running.frameworks import Framework, load
@@ -55,8 +59,10 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             os.nice(POLITE)
         polite = True
         pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
+        give_ports(blind=asked["blind"], rows=[Row.read(row) for row in asked["rows"]])
         # A loop that starts processes of its own sends them functions by the name of their module.
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
+        framework.observe()
         seed = asked["problem"]["seed"]
         framework.begin(spec.precision, seed)
         random.seed(seed)
@@ -120,6 +126,10 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         if places(run.watched) != places(noted):
             noted = run.watched
             note(end, noted)
+        if HELD.blind:
+            step.arrays |= layers(run.live, run.framework.lend)
+            if number == 0:
+                wire.tell(end, wire.LISTED, listed(inspect.getgeneratorlocals(run.loop)))
         if ahead >= 0:
             run.live = {}
         said = written(log)

@@ -5,7 +5,11 @@ Nothing here loads a framework. Two nurseries do, one each, and fork a process f
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+from harness.contract.rows import TensorMap
+from harness.contract.scenario import make_problem
+from harness.running.mapping import mapped
 from harness.running.nurseries import Nursery
 from harness.running.pairs import Pair
 from harness.running.printed import Printed
@@ -31,6 +35,8 @@ class Engine:
         self.nurseries: dict[Side, Nursery] = {}
         self.runs: Runs | None = None
         self.printed = Printed()
+        self.maps: dict[tuple[str, ...], TensorMap] = {}
+        self.map: TensorMap | None = None
 
     @property
     def at(self) -> str:
@@ -69,7 +75,12 @@ class Engine:
 
         A process in which nothing is left of its loops waits for the same pair's next one; another pair ends it.
         resync: values may be written into a loop's tensors after each of its steps, so that none is begun before.
+        Where the loop asks for ``Port.match``, its rows are found before, and are then in ``map``.
         """
+        self.map = None
+        if pair.matches and not pair.blind and not pair.rows:
+            self.map = self.mapped(pair)
+            pair = replace(pair, rows=self.map.rows)
         self.begin()
         for side in SIDES:
             self.nursery(side)  # no run's time is spent on what another's framework takes to load
@@ -83,6 +94,14 @@ class Engine:
             yield runs.start
         finally:
             self.printed = runs.end()
+
+    def mapped(self, pair: Pair) -> TensorMap:
+        """The map of a pair's tensors on its first problem; found once, as long as neither loop is written anew."""
+        key = (pair.name, *pair.listings().values())
+        if key not in self.maps:
+            with self.pair(replace(pair, blind=True)) as start:
+                self.maps[key] = mapped(start, make_problem(pair.scenario()))
+        return self.maps[key]
 
     def _leave(self) -> None:
         """End the processes that wait for the last pair's next problem."""

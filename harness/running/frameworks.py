@@ -79,6 +79,9 @@ class Framework(Protocol):
     ) -> "Capturing":
         """Run a training function as it is; ``train`` calls ``function`` with its arguments."""
 
+    def observe(self) -> None:
+        """Have every layer's output told to ``harness.contract.unmapped.HELD``, as long as that is blind."""
+
     def fresh(self) -> bool:
         """Forget the last loop; whether all settings are as they were before it."""
 

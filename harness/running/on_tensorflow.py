@@ -14,6 +14,7 @@ from tensorflow.python.framework.ops import EagerTensor
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.contract.unmapped import HELD
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import in_precision
 from harness.running.leaks import Watch
@@ -44,6 +45,7 @@ class TensorFlow:
         SWITCHES["tensorflow"].made()  # before the fork, once for all runs
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
+        self.observed = False
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
@@ -103,6 +105,21 @@ class TensorFlow:
         del initial
         begin = partial(self.begin, self.precision, self.seed)
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
+
+    def observe(self) -> None:
+        """See Framework. Functions run eagerly meanwhile, so that layers inside of them have outputs to show."""
+        tf.config.run_functions_eagerly(HELD.blind)
+        if HELD.blind and not self.observed:
+            self.observed = True
+            plain = keras.layers.Layer.__call__
+
+            def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+                output = plain(layer, *args, **kwargs)
+                if HELD.blind:
+                    HELD.variables.put_out([*layer._trainable_variables, *layer._non_trainable_variables], output)
+                return output
+
+            keras.layers.Layer.__call__ = called
 
     def fresh(self) -> bool:
         """See Framework."""

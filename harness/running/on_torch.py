@@ -10,6 +10,7 @@ import torch._dynamo  # torch imports it at the first optimizer step; before the
 
 from harness.contract.port import dense
 from harness.contract.recipes import Array
+from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import random_torch  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import in_precision
@@ -87,6 +88,16 @@ class Torch:
         if port is not None:
             raise UsageError("captured(..., port=...) belongs into the port's file: torch's names are the names")
         return CaptureTorch(train, weights, initial=initial)
+
+    def observe(self) -> None:
+        """See Framework."""
+
+        def seen(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+            own = [*module._parameters.values(), *module._buffers.values()]
+            HELD.variables.put_out([tensor for tensor in own if tensor is not None], output)
+
+        if HELD.blind:
+            torch.nn.modules.module.register_module_forward_hook(seen)
 
     def fresh(self) -> bool:
         """See Framework."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import harness
 from harness.contract.captured import Captured
+from harness.contract.rows import Row
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
 from harness.running.project import let_import
@@ -39,12 +40,15 @@ class Edit:
 class Pair:
     """A folder with a scenario and its two loops.
 
-    A further port may stand beside the first as ``tensorflow_loop_NAME.py``; it is run as ``pair:NAME``.
+    A further port may stand beside the first as ``tensorflow_loop_NAME.py``; it is run as ``pair:NAME``. blind: its Ports
+    have no rows, but the variables under their own names. rows: what its ``Port.match`` gives.
     """
 
     folder: Path
     variant: str = ""
     edits: tuple[Edit, ...] = field(default=())
+    blind: bool = False
+    rows: tuple[Row, ...] = ()
 
     @property
     def name(self) -> str:
@@ -60,6 +64,11 @@ class Pair:
     def variants(self) -> list[str]:
         """Names of the further ports."""
         return sorted(path.stem.removeprefix("tensorflow_loop_") for path in self.folder.glob("tensorflow_loop_*.py"))
+
+    @property
+    def matches(self) -> bool:
+        """Whether its TensorFlow loop asks for a map that must be found first; a file that cannot be read is told later."""
+        return "Port.match(" in self.listings().get(self.file("tensorflow").name, "")
 
     def listings(self) -> dict[str, str]:
         """The two loops as they are run, by file name, torch's first; of one that cannot be read nothing."""

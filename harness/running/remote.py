@@ -81,6 +81,7 @@ class Remote:
         self.names: tuple[str, ...] | None = None
         self.seen = Watched()
         self.captured = False
+        self.listed: dict[str, Any] = {}
         self.answer: Any = None
         self.answered, self.over, self.open = False, False, True
         self.printed = [os.fstat(process.log).st_size] * 2
@@ -98,6 +99,8 @@ class Remote:
         elif packet.kind == wire.RING:
             slots, size = struct.unpack("<qq", packet.payload)
             self.memory = Memory(wire.mapped(packet.descriptors[0], slots * size), size)
+        elif packet.kind == wire.LISTED:
+            self.listed = packet.data
         elif packet.kind == wire.WRITTEN:
             self.answer, self.answered = packet.data, True
         else:

@@ -72,6 +72,8 @@ class Runs:
             "folder": str(self.pair.folder),
             "variant": self.pair.variant,
             "edits": [[edit.file, edit.find, edit.write] for edit in self.pair.edits],
+            "blind": self.pair.blind,
+            "rows": [row.plain for row in self.pair.rows],
             "side": spec.side,
             "precision": spec.precision,
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,

@@ -36,11 +36,12 @@ HELLO, BORN, GONE, SWEPT = b"H", b"P", b"D", b"z"
 """From a nursery: ready, with versions; a process's id; that it ended and how; nothing is left."""
 LOOP, CREDIT, WRITE, CLOSE = b"L", b"C", b"W", b"X"
 """To a run: a problem to train on, how many records were released, values for the live tensors, the end of a loop."""
-STARTED, LAYOUT, RING, NOTED, RECORD, END, RAISED, MISUSED, WRITTEN, TIDIED, IDLE = (
-    b"S", b"Y", b"G", b"N", b"R", b"E", b"!", b"?", b"A", b"c", b"i",
+STARTED, LAYOUT, RING, NOTED, RECORD, END, RAISED, MISUSED, WRITTEN, TIDIED, IDLE, LISTED = (
+    b"S", b"Y", b"G", b"N", b"R", b"E", b"!", b"?", b"A", b"c", b"i", b"v",
 )  # fmt: skip
 """From a run: the names of train's parameters, a new layout, new memory, float32 that was seen, a record, the loop's end,
-an error, bad input, values written, that a loop has cleaned up after itself, and that another may come."""
+an error, bad input, values written, that a loop has cleaned up after itself, that another may come, and the variables of
+Ports without rows."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""From fingerprints to rows: what is unique, what pokes tell apart, what nothing does, and what is nearest in a faulty port."""
+
+from collections.abc import Iterable, Sequence
+
+from harness.contract.axis_orders import USUAL, Order
+from harness.contract.fingerprints import Point
+from harness.contract.layers import paired
+from harness.contract.likeness import likeness
+from harness.contract.rows import Surety
+from harness.contract.search import Fit, Search
+from harness.contract.units import Unit
+
+NEARER = 1 / 3
+"""A fingerprint supports a row if it is off by less than this part of what the next one is off by."""
+UNIQUE = "no other gradient or change is the same"
+POKED = "multiplying it does on both sides what it does for no other"
+EXCHANGED = "exchanging it with another one changes no loss and no gradient"
+SILENT = "no loss and no gradient depends on it"
+
+
+def prove(search: Search, point: Point) -> None:
+    """Find every unit that fingerprints and pokes tell from all others; then choose among what nothing tells apart."""
+    pending = []
+    for group in search.groups(search.fits(point, *search.rest())):
+        if len(group.fits) == 1 and search.moved(point, group.fits[0].ours):
+            search.keep(group.fits[0], "proven", UNIQUE)
+        else:
+            pending.append(group)
+    silent: list[Fit] = []
+    tied: list[int] = []
+    for group in pending:
+        agreeing = search.poke(point, group.fits)
+        wanted = [fit.theirs for each in agreeing.values() for fit, _ in each]
+        for each in agreeing.values():
+            if len(each) == 1 and wanted.count(each[0][0].theirs) == 1:
+                search.keep(each[0][0], "proven", POKED)
+        if agreeing:
+            tied += [index for index in group.ours if index not in search.found]
+        else:
+            silent += group.fits
+    choose(search, point, tied)
+    by_structure(search, silent)
+
+
+def choose(search: Search, point: Point, wanted: Iterable[int]) -> None:
+    """Choose among rows that no response tells apart, one after the other, each consistent with those before.
+
+    Both units of a chosen row keep their poke: they are like no others from then on, and what follows is told apart.
+    """
+    left = list(wanted)
+    while left:
+        groups = search.groups(search.fits(point, left, search.rest()[1]))
+        if not groups:
+            return
+        group = min(groups, key=lambda group: len(group.fits))
+        if len(group.fits) == 1:
+            search.keep(group.fits[0], "undetermined", EXCHANGED)
+            left.remove(group.fits[0].ours)
+            continue
+        first = group.ours[0]
+        left.remove(first)
+        options = search.poke(point, [fit for fit in group.fits if fit.ours == first]).get(first, [])
+        if options:
+            fit, point = max(options, key=lambda option: liking(search, option[0]))
+            search.keep(fit, "undetermined", EXCHANGED)
+
+
+def by_structure(search: Search, fits: Sequence[Fit], otherwise: Surety = "undetermined", why: str = SILENT) -> None:
+    """Rows that no response tells anything of: in their layer if that is known, otherwise as names and order say."""
+    joined = [fit for fit in fits if search.links.joins(*search.names(fit))]
+    for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
+        if search.free(fit):
+            rivals = [other for other in joined if fit.ours == other.ours or fit.theirs == other.theirs]
+            search.keep(fit, "layer" if rivals == [fit] else otherwise, why)
+
+
+def support(search: Search, point: Point) -> None:
+    """Rows where the two sides do not compute the same: by the nearest fingerprint, by layers, and by names."""
+    fits = within_layers(search, search.fits(point.scaled, *search.rest()), point)
+    by_distance = sorted(fits, key=lambda fit: fit.distance)
+    nearest: dict[tuple[str, int], list[Fit]] = {}
+    for fit in by_distance:
+        nearest.setdefault(("torch", fit.ours), []).append(fit)
+        nearest.setdefault(("tensorflow", fit.theirs), []).append(fit)
+    for fit in by_distance:
+        both = nearest["torch", fit.ours][:2] + nearest["tensorflow", fit.theirs][:2]
+        next_one = min([1.0, *(other.distance for other in both if other is not fit)])
+        if search.free(fit) and search.moved(point, fit.ours) and fit.distance < NEARER * next_one:
+            why = f"its gradient is off by {fit.distance:.1e}, the next one by {next_one:.1e}"
+            search.keep(fit, "supported", why)
+    for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
+        if search.free(fit):
+            search.keep(fit, "ambiguous", f"its gradient is off by {fit.distance:.1e}")
+
+
+def within_layers(search: Search, fits: Iterable[Fit], point: Point) -> list[Fit]:
+    """The fits that layers allow which put out the same at a tied point, and nothing else does."""
+    pairs = list(paired(point))
+    together = {name: set(theirs) for ours, theirs in pairs for name in ours}
+    taken = {name for _, theirs in pairs for name in theirs}
+    kept = []
+    for fit in fits:
+        ours, theirs = search.ours[fit.ours].tensor.name, search.theirs[fit.theirs].tensor.name
+        if theirs in together[ours] if ours in together else theirs not in taken:
+            kept.append(fit)
+    return kept
+
+
+def liking(search: Search, fit: Fit) -> tuple[float, ...]:
+    """What names and order say for a fit: the larger, the better."""
+    ours, theirs = search.ours[fit.ours], search.theirs[fit.theirs]
+    apart = abs(search.places[ours.tensor] - search.places[theirs.tensor])
+    block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
+    return (*likeness(ours.name, theirs.name, search.links), -apart, -block, usual(fit.order, theirs))
+
+
+def usual(order: Order, unit: Unit) -> float:
+    """Whether an order of axes is the one that a kernel of so many axes usually has; what moves nothing comes next."""
+    wide = [axis for axis, size in enumerate(unit.shape) if size != 1]
+    axes = tuple(wide[axis] for axis in order.axes)
+    common = [tuple(axis for axis in each if axis in wide) for each in USUAL.get(len(unit.shape), [])]
+    return 1.0 if common and axes == common[0] else 0.5 if axes in common or order.plain else 0.0

@@ -1,0 +1,257 @@
+"""What two sides' steps say of their units: fingerprints that fit, and pokes that do the same on both."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from harness.contract.axis_orders import Order, arranged, arranged_back, orders, squeezed
+from harness.contract.fingerprints import EXACT, FLOOR, Fingerprint, Point, apart, fingerprints, norms, same, unmoved
+from harness.contract.likeness import Links
+from harness.contract.recipes import Array
+from harness.contract.rows import Surety
+from harness.contract.sides import Response, Side, Tensor
+from harness.contract.tied import Tie, Values, lopsided
+from harness.contract.units import Sizes, Unit, filling
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A torch unit, a TensorFlow unit, an order of axes, and how far apart their fingerprints are through it."""
+
+    ours: int
+    theirs: int
+    order: Order
+    distance: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a torch unit is, and how surely."""
+
+    theirs: int
+    order: Order
+    surety: Surety
+    why: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units of both sides that exact fits connect."""
+
+    fits: tuple[Fit, ...]
+
+    @property
+    def ours(self) -> list[int]:
+        """Torch's units."""
+        return sorted({fit.ours for fit in self.fits})
+
+    @property
+    def theirs(self) -> list[int]:
+        """TensorFlow's units."""
+        return sorted({fit.theirs for fit in self.fits})
+
+
+@dataclass
+class Search:
+    """Two sides, their units, how these are tied, and what is known so far. zeros: tensors of torch's that nothing is."""
+
+    torch: Side
+    tensorflow: Side
+    ours: list[Unit]
+    theirs: list[Unit]
+    tie: Tie
+    zeros: Values = field(default_factory=dict)
+    steps: int = 0
+    found: dict[int, Found] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
+    places: dict[Tensor, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for tensors in (self.torch.tensors, self.tensorflow.tensors):
+            self.places |= {tensor: index / max(1, len(tensors) - 1) for index, tensor in enumerate(tensors)}
+
+    # Steps
+
+    def step(self, side: Side, values: Values) -> Response:
+        """One first step, counted."""
+        self.steps += 1
+        return side.step(values)
+
+    def point(self, ours: Values, theirs: Values) -> Point:
+        """One first step a side."""
+        return Point(ours, theirs, self.step(self.torch, ours), self.step(self.tensorflow, theirs))
+
+    def tied(self) -> Point:
+        """One first step a side from tied values."""
+        return self.point({**filling(self.ours, self.tie), **self.zeros}, filling(self.theirs, self.tie))
+
+    def poked(self, values: Values, index: int) -> Values:
+        """Torch's values with a unit poked."""
+        unit = self.ours[index]
+        whole = values[unit.tensor.name]
+        return {**values, unit.tensor.name: unit.put(whole, unit.of(whole) * lopsided(unit.shape))}
+
+    def poked_there(self, values: Values, fit: Fit) -> Values:
+        """TensorFlow's values with a fit's unit poked as torch's is, through its order of axes."""
+        unit = self.theirs[fit.theirs]
+        whole = values[unit.tensor.name]
+        factor = arranged_back(lopsided(self.ours[fit.ours].shape), fit.order, unit.shape)
+        return {**values, unit.tensor.name: unit.put(whole, unit.of(whole) * factor)}
+
+    # Fingerprints
+
+    def fits(self, point: Point, ours: Iterable[int], theirs: Iterable[int]) -> list[Fit]:
+        """Every row that sizes allow among these units, with the distance of the two fingerprints."""
+        left = fingerprints(point.torch, point.ours, self.ours, by_grads=point.by_grads)
+        right = fingerprints(point.tensorflow, point.theirs, self.theirs, by_grads=point.by_grads)
+        sized: dict[tuple[Sizes, bool], list[int]] = {}
+        for index in theirs:
+            sized.setdefault((self.theirs[index].key, self.theirs[index].tensor.whole), []).append(index)
+        return [
+            self.fit(index, other, order, left[index], right[other], point.largest)
+            for index in ours
+            for other in sized.get((self.ours[index].key, self.ours[index].tensor.whole), [])
+            for order in orders(self.theirs[other].shape, self.ours[index].shape, self.tie.pixels)
+        ]
+
+    def fit(self, ours: int, theirs: int, order: Order, left: Fingerprint, right: Fingerprint, top: float) -> Fit:
+        """The distance of two fingerprints through an order of axes; with the blocks of an axis as they are nearest."""
+        if left.still or right.still:
+            alike = left.still and right.still
+            return Fit(ours, theirs, order, 0.0 if alike else 1.0, alike)
+        if left.graded != right.graded:
+            return Fit(ours, theirs, order, 1.0, exact=False)
+        shape = self.ours[ours].shape
+        floor = FLOOR * (top if left.graded else 1.0)
+        best: Fit | None = None
+        for each in (order, *self.in_blocks(left.array, arranged(right.array, order, shape), order)):
+            off, size = apart(left.array, arranged(right.array, each, shape))
+            made = Fit(ours, theirs, each, off / size if size else 0.0, off <= EXACT * size + floor)
+            best = made if best is None or made.distance < best.distance else best
+            if best.exact:
+                break
+        assert best is not None
+        return best
+
+    def in_blocks(self, mine: Array, other: Array, order: Order) -> Iterable[Order]:
+        """The order with the equal blocks of an axis exchanged, so that each stands where torch has what is nearest to it."""
+        here = squeezed(other.shape)
+        for axis, size in enumerate(here if not order.pixels else ()):
+            count = size // self.tie.period(size)
+            if not 1 < count < size:
+                continue
+            left, right = (np.moveaxis(np.reshape(array, here), axis, 0).reshape(count, -1) for array in (mine, other))
+            nearest = tuple(int(np.abs(right - block).max(axis=1).argmin()) for block in left)
+            if sorted(nearest) == list(range(count)) and nearest != tuple(range(count)):
+                yield replace(order, blocks={axis: nearest})
+
+    def groups(self, fits: Iterable[Fit]) -> list[Group]:
+        """The fits that are exact, by the units that they connect."""
+        owner: dict[tuple[str, int], list[Fit]] = {}
+        for fit in fits:
+            if not fit.exact:
+                continue
+            ends = ("torch", fit.ours), ("tensorflow", fit.theirs)
+            joined = [fit, *owner.get(ends[0], [])]
+            if owner.get(ends[1]) is not owner.get(ends[0]):
+                joined += owner.get(ends[1], [])
+            for each in joined:
+                owner["torch", each.ours] = owner["tensorflow", each.theirs] = joined
+        unique = {id(group): group for group in owner.values()}
+        return [Group(tuple(group)) for group in unique.values()]
+
+    def whole(self, point: Point) -> bool:
+        """Whether two sides compute the same at a tied point, and each unit that has candidates has its like among them."""
+        if not same(point.torch.numbers, point.tensorflow.numbers):
+            return False
+        if not same(norms(point.torch, self.ours), norms(point.tensorflow, self.theirs)):
+            return False
+        fits = self.fits(point, range(len(self.ours)), range(len(self.theirs)))
+        groups = self.groups(fits)
+        if any(len(group.ours) != len(group.theirs) for group in groups):
+            return False
+        return {fit.ours for fit in fits} <= {index for group in groups for index in group.ours}
+
+    def off(self, point: Point) -> float:
+        """How far torch's units are from what is nearest to them, on average."""
+        nearest = dict.fromkeys(range(len(self.ours)), 1.0)
+        for fit in self.fits(point, range(len(self.ours)), range(len(self.theirs))):
+            nearest[fit.ours] = min(fit.distance, nearest[fit.ours])
+        return sum(nearest.values()) / max(1, len(nearest))
+
+    # From fingerprints to what is found
+
+    def keep(self, fit: Fit, surety: Surety, why: str) -> None:
+        """A unit is found."""
+        self.found[fit.ours] = Found(fit.theirs, fit.order, surety, why)
+        if surety in ("proven", "supported"):
+            self.links.add(*self.names(fit))
+
+    def names(self, fit: Fit) -> tuple[str, str]:
+        """The names of the two units of a fit."""
+        return self.ours[fit.ours].name, self.theirs[fit.theirs].name
+
+    def free(self, fit: Fit) -> bool:
+        """Whether neither unit of a fit is found."""
+        return fit.ours not in self.found and all(found.theirs != fit.theirs for found in self.found.values())
+
+    def rest(self) -> tuple[list[int], list[int]]:
+        """The units that are not found."""
+        taken = {found.theirs for found in self.found.values()}
+        return (
+            [index for index in range(len(self.ours)) if index not in self.found],
+            [index for index in range(len(self.theirs)) if index not in taken],
+        )
+
+    def moved(self, point: Point, index: int) -> bool:
+        """Whether the step did something to a unit of torch's, so that its fingerprint says something."""
+        return not fingerprints(point.torch, point.ours, [self.ours[index]], by_grads=point.by_grads)[0].still
+
+    def alike(self, point: Point) -> bool:
+        """Whether both sides' steps agree in losses, in the norms of all gradients, and in every row that is proven."""
+        if not same(point.torch.numbers, point.tensorflow.numbers):
+            return False
+        if not same(norms(point.torch, self.ours), norms(point.tensorflow, self.theirs)):
+            return False
+        for index, found in self.found.items():
+            if found.surety != "proven":
+                continue
+            left, right = (
+                fingerprints(response, values, [unit], by_grads=point.by_grads)[0]
+                for response, values, unit in (
+                    (point.torch, point.ours, self.ours[index]),
+                    (point.tensorflow, point.theirs, self.theirs[found.theirs]),
+                )
+            )
+            off, size = apart(left.array, arranged(right.array, found.order, left.array.shape))
+            if off > EXACT * size + FLOOR * (point.largest if left.graded else 1.0):
+                return False
+        return True
+
+    def poke(self, point: Point, fits: Sequence[Fit]) -> dict[int, list[tuple[Fit, Point]]]:
+        """For each of torch's units the fits whose poke does the same on both sides; none at all if pokes do nothing."""
+        ours = sorted({fit.ours for fit in fits})
+        if any(self.ours[index].tensor.whole for index in ours):
+            return {}
+        values = point.ours
+        for index in ours:
+            values = self.poked(values, index)
+        all_at_once = self.step(self.torch, values)
+        if unmoved(point.torch, all_at_once):
+            return {}
+        alone = len(ours) == 1
+        left = {index: values if alone else self.poked(point.ours, index) for index in ours}
+        responses = {index: all_at_once if alone else self.step(self.torch, left[index]) for index in ours}
+        right: dict[tuple[int, str], tuple[Values, Response]] = {}
+        agreeing: dict[int, list[tuple[Fit, Point]]] = {index: [] for index in ours}
+        for fit in fits:
+            place = fit.theirs, str(fit.order)
+            if place not in right:
+                values = self.poked_there(point.theirs, fit)
+                right[place] = values, self.step(self.tensorflow, values)
+            both = Point(left[fit.ours], right[place][0], responses[fit.ours], right[place][1])
+            if self.alike(both):
+                agreeing[fit.ours].append((fit, both))
+        return agreeing

@@ -172,6 +172,17 @@ def test_draws_of_the_same_size_and_rate_are_the_same(port: Draw) -> None:
             "torch drops 25 % of (8, 6) at `drop` in torch_loop.py:3, tensorflow draws nothing there",
         ),
         (
+            [HERE, replace(HERE, shape=(3,))],
+            [replace(THERE, rate=None), replace(THERE, shape=(4,))],
+            "torch drops 25 % of (3,) at `drop` in torch_loop.py:3, "
+            "tensorflow drops 25 % of (4,) at `dropout` in tensorflow_loop.py:5",
+        ),
+        (
+            [HERE],
+            [replace(THERE, rate=None), replace(THERE, shape=(4,), rate=None, name="uniform")],
+            "tensorflow draws uniform numbers (4,) at `dropout` in tensorflow_loop.py:5, torch draws nothing there",
+        ),
+        (
             [HERE, replace(HERE, layer="extra")],
             [THERE],
             "torch drops 25 % of (8, 6) at one of `drop` in torch_loop.py:3, `extra` in torch_loop.py:3, tensorflow draws "

@@ -64,7 +64,8 @@ OWN = (
         (
             reference(
                 "        signal_t =",
-                "        noise = torch.randn_like(images)\n        timesteps = torch.randint(0, 50, (len(images),))\n        signal_t =",
+                "        noise = torch.randn_like(images)\n"
+                "        timesteps = torch.randint(0, 50, (len(images),))\n        signal_t =",
             ),
             port(
                 "        signal_t =",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lazily import torch
+from lazily import keras, tf, torch
 
 from harness.judging.randomness import unlike
 from harness.running import board as board_module
@@ -172,6 +172,17 @@ def test_draws_of_the_same_size_and_rate_are_the_same(port: Draw) -> None:
             "torch drops 25 % of (8, 6) at `drop` in torch_loop.py:3, tensorflow draws nothing there",
         ),
         (
+            [HERE, replace(HERE, shape=(3,))],
+            [replace(THERE, rate=None), replace(THERE, shape=(4,))],
+            "torch drops 25 % of (3,) at `drop` in torch_loop.py:3, "
+            "tensorflow drops 25 % of (4,) at `dropout` in tensorflow_loop.py:5",
+        ),
+        (
+            [HERE],
+            [replace(THERE, rate=None), replace(THERE, shape=(4,), rate=None, name="uniform")],
+            "tensorflow draws uniform numbers (4,) at `dropout` in tensorflow_loop.py:5, torch draws nothing there",
+        ),
+        (
             [HERE, replace(HERE, layer="extra")],
             [THERE],
             "torch drops 25 % of (8, 6) at one of `drop` in torch_loop.py:3, `extra` in torch_loop.py:3, tensorflow draws "
@@ -211,6 +222,57 @@ def test_outside_of_a_run_torch_draws_as_it_always_did() -> None:
         inside = drawn()
     assert all(map(torch.equal, before, drawn()))
     assert not all(map(torch.equal, before, inside))
+
+
+def test_outside_of_a_run_tensorflow_draws_as_it_always_did() -> None:
+    def drawn() -> list[Any]:
+        tf.random.set_seed(0)
+        return [
+            tf.random.uniform([3]),
+            tf.nn.dropout(tf.ones(9), 0.5),
+            tf.random.shuffle(tf.range(5)),
+            tf.random.normal([2]),
+        ]
+
+    before = drawn()
+    with active(Draws("tensorflow", 0)):
+        inside = drawn()
+    assert all(np.array_equal(*both) for both in zip(before, drawn(), strict=True))
+    assert not all(np.array_equal(*both) for both in zip(before, inside, strict=True))
+
+
+def test_a_function_that_was_traced_in_a_run_says_so_when_it_draws_outside() -> None:
+    with active(Draws("tensorflow", 0)):
+        function = tf.function(lambda: tf.random.uniform([3]))
+        function()
+    with pytest.raises(tf.errors.OpError, match="traced in a comparison draws random numbers outside of it"):
+        function()
+
+
+def test_initial_values_are_tensorflow_s_own() -> None:
+    def made() -> Any:
+        tf.random.set_seed(0)
+        return keras.initializers.GlorotUniform(seed=3)((4, 5))
+
+    before, draws = made(), Draws("tensorflow", 0)
+    with active(draws):
+        draws.begin(0)
+        assert np.array_equal(before, made())
+    assert not draws.counts
+
+
+def test_both_frameworks_draw_the_same() -> None:
+    """The whole of it in one process: what the runs of a pair do in processes of their own."""
+    with active(Draws("torch", 5)):
+        mine = [torch.rand(7), torch.randn(2, 3), torch.randint(3, 9, (4,)), torch.randperm(6)]
+    with active(Draws("tensorflow", 5)):
+        yours = [
+            tf.random.uniform([7]),
+            tf.random.normal([2, 3]),
+            tf.random.uniform([4], 3, 9, tf.int64),
+            tf.random.shuffle(tf.range(6)),
+        ]
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(mine, yours, strict=True))
 
 
 @pytest.mark.parametrize("reentrant", [True, False])

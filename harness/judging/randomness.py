@@ -7,6 +7,7 @@ from math import prod
 
 from harness.judging.conclusion import Conclusion
 from harness.oracle.evidence import Evidence
+from harness.running.draws import CHANGES
 from harness.running.start import SIDES, Draw, Drawn, Side, Watched
 from harness.verdict import Finding
 
@@ -28,8 +29,9 @@ def told_first(seen: Evidence, conclusion: Conclusion) -> Conclusion:
 def first_apart(seen: Evidence) -> Iterator[Finding]:
     """The first step in which the two do not draw the same, and the first draw in it."""
     told = [seen.drawn.get(side, Watched()).drawn for side in SIDES]
+    known = min([seen.steps, *(one[-1].step + 1 for one in told if len(one) >= CHANGES)])
     for step in sorted({made.step for one in told for made in one}):
-        if step >= seen.steps:
+        if step >= known:
             return
         torch, tensorflow = (at(one, step) for one in told)
         for kind in dict.fromkeys(draw.kind for draw in (*torch, *tensorflow)):
@@ -53,17 +55,17 @@ def unlike(torch: Sequence[Draw], tensorflow: Sequence[Draw]) -> str:
         return ""
     aligned = SequenceMatcher(None, keys(torch), keys(tensorflow), autojunk=False)
     for how, i, i_end, j, j_end in aligned.get_opcodes():
-        if how == "replace":
-            if same(torch[i], tensorflow[j]):
-                continue
-            return f"torch {does(torch[i])}, tensorflow {does(tensorflow[j])}"
-        if how == "delete":
-            return f"torch {one_of(torch, i, i_end)}, tensorflow draws nothing there"
-        if how == "insert":
-            return f"tensorflow {one_of(tensorflow, j, j_end)}, torch draws nothing there"
-    longer = "torch" if len(torch) > len(tensorflow) else "tensorflow"
-    most, least = sorted((torch, tensorflow), key=len, reverse=True)
-    return f"{longer} {does(most[len(least)])}, the other draws nothing there" if len(most) > len(least) else ""
+        if how == "equal":
+            continue
+        for one, other in zip(torch[i:i_end], tensorflow[j:j_end], strict=False):
+            if not same(one, other):
+                return f"torch {does(one)}, tensorflow {does(other)}"
+        both = min(i_end - i, j_end - j)
+        if i + both < i_end:
+            return f"torch {one_of(torch, i + both, i_end)}, tensorflow draws nothing there"
+        if j + both < j_end:
+            return f"tensorflow {one_of(tensorflow, j + both, j_end)}, torch draws nothing there"
+    return ""
 
 
 def same(one: Draw, other: Draw) -> bool:

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Literal
 
@@ -200,15 +201,20 @@ class At:
 def phase_of(frame: FrameType | None) -> Phase:
     """Whether a draw is an initial value, an input pipeline's, or the step's."""
     while frame is not None:
-        file, function = frame.f_code.co_filename, frame.f_code.co_name
-        if file == HERE:
-            break
-        if any(part in file for part in LOADING_FILES):
-            return "data"
-        if function in STARTING or any(part in file for part in STARTING_FILES):
-            return "start"
+        if (known := phase_in(frame.f_code.co_filename, frame.f_code.co_name)) is not None:
+            return known
         frame = frame.f_back
     return "step"
+
+
+@cache
+def phase_in(file: str, function: str) -> Phase | None:
+    """What a function that is on the stack says of the draws in it; None if nothing."""
+    if file == HERE:
+        return "step"
+    if any(part in file for part in LOADING_FILES):
+        return "data"
+    return "start" if function in STARTING or any(part in file for part in STARTING_FILES) else None
 
 
 NOW: dict[Side, list[Draws]] = {"torch": [], "tensorflow": []}

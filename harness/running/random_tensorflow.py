@@ -41,9 +41,9 @@ TRACING = "_create_concrete_function"
 
 def layer(frame: FrameType) -> str:
     """The name of the Keras layer that a frame is the call of."""
-    if frame.f_code.co_name != "__call__" or not hasattr(owner := frame.f_locals.get("self"), "trainable_variables"):
-        return ""
-    return str(getattr(owner, "name", ""))
+    owner = frame.f_locals.get("self") if frame.f_code.co_name == "__call__" else None
+    # Asked of its type, as to ask the layer would gather its variables.
+    return str(owner.name) if owner is not None and hasattr(type(owner), "trainable_variables") else ""
 
 
 def shared(at: At) -> Draws | None:

@@ -48,6 +48,7 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
     ours = [unit for unit in every if unit.tensor.name not in zeros]
     blocks, flat = periods(ours), flattened(torch.tensors)
     tried: list[tuple[Search, Point]] = []
+    exact = False
     steps = 0
     for pixels in ({}, flat) if flat else ({},):
         for shrink in SHRINK:
@@ -57,11 +58,10 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
             if point.finite:
                 break
         tried.append((search, point))
-        if search.whole(point):
+        if exact := search.whole(point):
             break
-    search, point = min(tried, key=lambda each: (not each[0].whole(each[1]), each[0].off(each[1])))
+    search, point = tried[-1] if exact or len(tried) == 1 else min(tried, key=lambda each: each[0].off(each[1]))
     search.steps = steps
-    exact = search.whole(point)
     if exact:
         prove(search, point)
         exact = through(search)

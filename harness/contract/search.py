@@ -106,11 +106,12 @@ class Search:
         """Every row that sizes allow among these units, with the distance of the two fingerprints."""
         left = fingerprints(point.torch, point.ours, self.ours, by_grads=point.by_grads)
         right = fingerprints(point.tensorflow, point.theirs, self.theirs, by_grads=point.by_grads)
+        top = point.largest
         sized: dict[tuple[Sizes, bool], list[int]] = {}
         for index in theirs:
             sized.setdefault((self.theirs[index].key, self.theirs[index].tensor.whole), []).append(index)
         return [
-            self.fit(index, other, order, left[index], right[other], point.largest)
+            self.fit(index, other, order, left[index], right[other], top)
             for index in ours
             for other in sized.get((self.ours[index].key, self.ours[index].tensor.whole), [])
             for order in orders(self.theirs[other].shape, self.ours[index].shape, self.tie.pixels)
@@ -215,19 +216,15 @@ class Search:
             return False
         if not same(norms(point.torch, self.ours), norms(point.tensorflow, self.theirs)):
             return False
+        left = fingerprints(point.torch, point.ours, self.ours, by_grads=point.by_grads)
+        right = fingerprints(point.tensorflow, point.theirs, self.theirs, by_grads=point.by_grads)
+        top = point.largest
         for index, found in self.found.items():
-            if found.surety != "proven":
-                continue
-            left, right = (
-                fingerprints(response, values, [unit], by_grads=point.by_grads)[0]
-                for response, values, unit in (
-                    (point.torch, point.ours, self.ours[index]),
-                    (point.tensorflow, point.theirs, self.theirs[found.theirs]),
-                )
-            )
-            off, size = apart(left.array, arranged(right.array, found.order, left.array.shape))
-            if off > EXACT * size + FLOOR * (point.largest if left.graded else 1.0):
-                return False
+            mine, other = left[index], right[found.theirs]
+            if found.surety == "proven":
+                off, size = apart(mine.array, arranged(other.array, found.order, mine.array.shape))
+                if off > EXACT * size + FLOOR * (top if mine.graded else 1.0):
+                    return False
         return True
 
     def poke(self, point: Point, fits: Sequence[Fit]) -> dict[int, list[tuple[Fit, Point]]]:

@@ -80,6 +80,7 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
     if not verdict.passed:
         yield Text.assemble((verdict.pair, "bold"), "  ", (verdict.status, STYLES[verdict.status]))
         yield Text(f"  {verdict.sentence}")
+        yield from (Text(f"  {line}", "bold") for item in verdict.causes for line in wording.diagnosis(item))
         yield from (Text(f"  {line}") for line in notes(verdict))
         if verdict.trace:
             yield Text("  " + "\n  ".join(verdict.trace.rstrip().splitlines()[-12:]), "dim")

@@ -26,7 +26,7 @@ from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
 from harness.running.ring import Ring, Told
 from harness.running.run import Run
-from harness.running.start import LoopError, RunSpec, Side, Watched, Watching
+from harness.running.start import LoopError, Mutant, Mutating, RunSpec, Side, Watched, Watching
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when the thread that forked it ends."""
@@ -47,7 +47,8 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         asked = packet.data
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
-        spec = RunSpec(asked["side"], asked["precision"], watch=watching)
+        mutating = asked["mutating"] and Mutating(tuple(map(Mutant.read, asked["mutating"][0])), asked["mutating"][1])
+        spec = RunSpec(asked["side"], asked["precision"], watch=watching, mutating=mutating)
         if not polite and (spec.side, spec.precision) != SLOWEST:
             os.nice(POLITE)
         polite = True
@@ -130,7 +131,7 @@ def note(end: socket.socket, seen: Watched) -> None:
     """Tell what was seen of float32 in a float64 run."""
     leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
     kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
-    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept])
+    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept, [m.plain for m in seen.mutants]])
 
 
 def written(log: int) -> int:

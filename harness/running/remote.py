@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
-from harness.running.start import Kept, Leak, LoopError, Precision, RunSpec, Side, Step, Watched
+from harness.running.start import Kept, Leak, LoopError, Mutant, Precision, RunSpec, Side, Step, Watched
 
 if TYPE_CHECKING:
     from harness.running.nurseries import Nursery
@@ -142,9 +142,11 @@ class Remote:
             self.runs.wait_for(self)
             packet, memory = self.events.popleft()
             if packet.kind == wire.NOTED:
-                leaks, returned, fixed, kept = packet.data
+                leaks, returned, fixed, kept, mutants = packet.data
                 every = tuple(Kept(*place) for place in kept)
-                self.seen = Watched(tuple(Leak(*leak) for leak in leaks), returned, fixed, every)
+                self.seen = Watched(
+                    tuple(Leak(*leak) for leak in leaks), returned, fixed, every, tuple(map(Mutant.read, mutants))
+                )
             elif packet.kind == wire.RECORD:
                 layout, slot, epoch, examples, self.printed[1] = struct.unpack("<5q", packet.payload)
                 assert memory is not None

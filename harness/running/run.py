@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
@@ -16,6 +16,9 @@ from harness.running.leaks import Watch
 from harness.running.pairs import Pair
 from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
 from harness.running.wide import Wide, whose
+
+if TYPE_CHECKING:
+    from harness.mutations.mutated import Mutated
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
@@ -58,6 +61,12 @@ class Run:
             self.contexts.enter_context(self.wide.active())
         if self.watching:
             self.contexts.enter_context(framework.watched(self.watching))
+        self.mutated: Mutated | None = None
+        if spec.mutating:
+            from harness.mutations.mutated import Mutated
+
+            self.mutated = Mutated(spec.mutating)
+            self.contexts.enter_context(self.mutated.active())
         train = pair.train(spec.side)
         self.parameters = tuple(inspect.signature(train).parameters)
         self.weights = Weights(self._tensors(problem.weights))
@@ -153,6 +162,8 @@ class Run:
     def watched(self) -> Watched:
         """What was seen of float32 so far, if the run is watched."""
         seen = self.watching.seen if self.watching else Watched()
+        if self.mutated:
+            seen = replace(seen, mutants=self.mutated.offers)
         if self.wide is None:
             return seen
         return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]

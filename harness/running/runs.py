@@ -74,6 +74,7 @@ class Runs:
             "side": spec.side,
             "precision": spec.precision,
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
+            "mutating": [[m.plain for m in spec.mutating.mutants], spec.mutating.list] if spec.mutating else None,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
         }

@@ -142,6 +142,8 @@ def argument(
         if name not in call.given:
             return
         was = call.given[name]
+        if isinstance(was, list | tuple) and len(set(map(str, was))) == 1:
+            was = was[0]  # the same for every axis
         told = was if isinstance(was, str | int | float | bool) else None if was is None else "a tensor"
         seen: list[Setting] = [told]
         for value in values:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 
@@ -102,7 +103,7 @@ def fresh_gradients() -> Iterator[None]:
 
         return backward
 
-    hook = torch.optim.optimizer.register_optimizer_step_post_hook(after)
+    hook = register_optimizer_step_post_hook(after)
     try:
         with replaced((torch.Tensor, "backward", other)):
             yield
@@ -187,7 +188,7 @@ def early_rate() -> AbstractContextManager[Any]:
 
     @contextmanager
     def both() -> Iterator[None]:
-        hook = torch.optim.optimizer.register_optimizer_step_pre_hook(first)
+        hook = register_optimizer_step_pre_hook(first)
         try:
             with replaced((LRScheduler, "__init__", other)):
                 yield

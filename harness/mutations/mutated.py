@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from harness.mutations import calls, loops, optimizers
@@ -70,8 +71,8 @@ class Mutated:
             begin, end = self.optimizers.begin, self.optimizers.end
             for habit in self.habits:
                 stack.enter_context(habit.patched())
-            stack.callback(torch.optim.optimizer.register_optimizer_step_pre_hook(begin).remove)
-            stack.callback(torch.optim.optimizer.register_optimizer_step_post_hook(end).remove)
+            stack.callback(register_optimizer_step_pre_hook(begin).remove)
+            stack.callback(register_optimizer_step_post_hook(end).remove)
             if self.list:
                 stack.enter_context(loops.noticed(self.used))
             if self.list or self.functions:

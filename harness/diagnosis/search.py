@@ -76,8 +76,7 @@ class Search:
         """The records of the reference with these mistakes at the steps that are to be explained."""
         problem = given.changed(self.problem, [item for item in mutants if item.site.startswith(OF_PROBLEM)])
         code = tuple(item for item in mutants if not item.site.startswith(OF_PROBLEM))
-        mutating = Mutating(code, listed) if code or listed else None
-        spec = RunSpec("torch", self.seen.rule.left.precision, mutating=mutating)
+        spec = RunSpec("torch", self.seen.rule.left.precision, mutating=Mutating(code, listed))
         self.listing: tuple[Mutant, ...] = ()
         with closing(self.start(spec, problem)) as run:
             for step in range(max(self.targets) + 1):

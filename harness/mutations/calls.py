@@ -339,6 +339,12 @@ def last_axis(call: Call) -> Any:
     return each.mean(-1).sum() if each.dim() > 1 else each.sum()
 
 
+def wide(call: Call) -> bool:
+    """Whether an example has several numbers."""
+    value = call.given.get("input", call.first)
+    return isinstance(value, torch.Tensor) and value.dim() > 1 and value.shape[-1] > 1
+
+
 def axis_sum(call: Call) -> Any:
     """Summed over all axes but the first, and the mean of that."""
     each = call.run(reduction="none")
@@ -503,8 +509,8 @@ CHANGES: tuple[Change, ...] = (
     written("clipped to [1e-7, 1 - 1e-7]", "bce-clipping", "binary_cross_entropy", keras_binary, stage="loss"),
     written("logits taken for probabilities", "bce-from-logits-default", "binary_cross_entropy_with_logits", keras_binary,
             stage="loss"),
-    written("sum of means over the last axis", "reduction-sum-drops-last-axis", LOSSES, last_axis, stage="loss"),
-    written("mean over examples of sums", "loss-sum-over-axis", LOSSES, axis_sum, stage="loss"),
+    written("sum of means over the last axis", "reduction-sum-drops-last-axis", LOSSES, last_axis, where=wide, stage="loss"),
+    written("mean over examples of sums", "loss-sum-over-axis", LOSSES, axis_sum, where=wide, stage="loss"),
     written("input and target broadcast", "mse-broadcast-n1-vs-n", "mse_loss l1_loss smooth_l1_loss",
             lambda c: c.run(input=c.given["input"].reshape(-1, 1), target=c.given["target"].reshape(1, -1)), stage="loss"),
     written("target and input exchanged", "kldiv-argument-order-and-space", "kl_div",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch._dynamo  # torch imports it at the first optimizer step; before the fork it is imported once for all runs
 
+import harness.mutations.mutated  # noqa: F401  # before the fork, once for all runs
 from harness.contract.port import dense
 from harness.contract.recipes import Array
 from harness.running.frameworks import in_precision

@@ -488,10 +488,8 @@ def explain(name: str) -> None:
         ("a plain port", row.naive),
         ("write instead", row.instead),
         ("shows first in", ", ".join(row.stages)),
-        ("tried as", ", ".join(row.mutations)),
     ):
-        if said:
-            made.add_row(what, Text(said))
+        made.add_row(what, Text(said))
     console = wide()
     console.print(row.id, style="bold", markup=False, highlight=False)
     console.print(row.sentence, markup=False, highlight=False, soft_wrap=True)

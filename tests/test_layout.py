@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "harness").rglob("*.py"))
 FRAMEWORKS = {"torch", "tensorflow", "keras"}
 MAY_IMPORT_FRAMEWORKS = (
-    "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/leaks.py", "faithful/",
+    "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/leaks.py", "faithful/", "mutations/",
 )  # fmt: skip
 PAIRS = sorted(path.parent for path in (ROOT / "pairs").glob("*/scenario.py"))
 NAMES = {"scenario.py", "torch_loop.py", "tensorflow_loop.py"}
@@ -65,8 +65,9 @@ PACKAGES = {
     "contract": {"errors", "verdict"},
     "faithful": {"errors", "words"},
     "running": {"contract", "errors", "verdict"},
+    "mutations": {"contract", "running"},
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
-    "diagnosis": {"contract", "oracle", "running", "verdict"},
+    "diagnosis": {"contract", "errors", "oracle", "running", "verdict", "words"},
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
     "report": {"contract", "errors", "verdict"},
     "worker": {"contract", "errors", "judging", "running", "verdict"},

@@ -17,8 +17,7 @@ TABLE = Path(__file__).parent / "causes.json"
 class KnownCause:
     """A row: what is different, what either framework does, what a plain port writes and what to write instead.
 
-    area: what it is about, for the page. stages: where it can show first. mutations: the changes of the reference that make
-    it, by name, none where it cannot be made there.
+    area: what it is about. stages: where it can show first.
     """
 
     id: str
@@ -29,15 +28,13 @@ class KnownCause:
     naive: str
     instead: str
     stages: tuple[str, ...]
-    mutations: tuple[str, ...] = ()
 
 
 @cache
 def table() -> Mapping[str, KnownCause]:
     """Every row by its id; read when it is first asked for."""
     rows = json.loads(TABLE.read_text(encoding="utf-8"))
-    many = ("stages", "mutations")
-    known = [KnownCause(**{key: tuple(part) if key in many else part for key, part in row.items()}) for row in rows]
+    known = [KnownCause(**{**row, "stages": tuple(row["stages"])}) for row in rows]
     return {row.id: row for row in known}
 
 

@@ -75,7 +75,7 @@ def changed(problem: Problem, mutants: Sequence[Mutant]) -> Problem:
     for mutant in mutants:
         kind, _, name = mutant.site.partition("/")
         if kind == "hyper":
-            hyper |= dict(mutant.settings)
+            hyper |= {key: value for key, value in mutant.settings if isinstance(value, float)}
         elif mutant.change == "gates":
             order, own = dict(mutant.settings)["gates"], dict(mutant.was)["gates"]
             for part in weights:

@@ -8,11 +8,12 @@ one, is kept, and the search goes on from there.
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from harness.contract.record import Record, causal
-from harness.contract.scenario import Problem
 from harness.contract.stages import STAGES, stage_of
 from harness.diagnosis import given
 from harness.diagnosis.causes import cause
@@ -89,10 +90,8 @@ class Search:
                     yield step, taken.arrays
             if listed:
                 run.release()
-                try:
+                with suppress(StopIteration):
                     next(run)
-                except StopIteration:
-                    pass
             self.listing = run.watched.mutants
 
     def offers(self, base: Sequence[Mutant]) -> list[Mutant]:
@@ -137,7 +136,9 @@ class Search:
         return hits
 
 
-def diagnosed(seen: Evidence, first: Difference, relations: Sequence[Relation], report: Report) -> tuple[Diagnosis, ...]:
+def diagnosed(
+    seen: Evidence, first: Difference, relations: Sequence[Relation], report: Report
+) -> tuple[Diagnosis, ...]:
     """What explains a difference, the first cause first; what is unknown is said with the narrowest place."""
     if seen.resync or seen.error or first.step not in seen.apart or first.only_in:
         return ()
@@ -172,7 +173,7 @@ def diagnosed(seen: Evidence, first: Difference, relations: Sequence[Relation], 
     found = tuple(told(hit, equal, before, tried) for hit, equal in zip(chain, ties, strict=True))
     if before.first is None:
         return found
-    rest = shown(seen, before.first, relations if not chain else (), search, tried)
+    rest = shown(before.first, relations if not chain else (), search, tried)
     return (*found, rest)
 
 
@@ -185,13 +186,15 @@ def waves(
     recorded = {stage_of(name) for name in seen.tracks}
     at = rank(first.stage)
     exact, others = [], []
+    agrees = first.stage in LATER and "grads" in recorded and first.step == 0
     for item in left:
-        own = rank(item.stage)
-        if expected(item.stage, recorded) == at:
+        own, seen_at = rank(item.stage), expected(item.stage, recorded)
+        if seen_at == at:
             exact.append(item)
-        elif own <= at and not (first.stage in LATER and "grads" in recorded and own <= rank("grads") and first.step == 0):
-            others.append(item)
-        elif first.step > 0 and expected(item.stage, recorded) is None:
+        elif own <= at:
+            if not (agrees and own <= rank("grads")):
+                others.append(item)
+        elif first.step > 0 and seen_at is None:
             others.append(item)
     one = [item for item in exact if not item.site.startswith(OF_PROBLEM)]
     yield one
@@ -255,18 +258,35 @@ OF_RELATIONS: dict[tuple[str, str], str] = {
 """What a relation of a stage makes likely. It is arithmetic on one quantity, and no experiment, so it proves nothing."""
 
 
-def shown(
-    seen: Evidence, first: Difference, relations: Sequence[Relation], search: Search, tried: int
-) -> Diagnosis:
+def shown(first: Difference, relations: Sequence[Relation], search: Search, tried: int) -> Diagnosis:
     """What can be said where no mistake that was tried explains a difference: a relation, or the narrowest place."""
+    if first.stage == "batch" and reordered(search, first):
+        known = cause("shuffle-order")
+        return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
     for relation in relations:
         if (found := OF_RELATIONS.get((relation.kind, stage_of(relation.tensors[0])))) is not None:
             known = cause(found)
-            return Diagnosis(found, "likely", relation.tensors[0], sentence=known.sentence, instead=known.instead, tried=tried)
-    return Diagnosis("", "shown", narrowest(seen, first, search), remains=first, tried=tried)
+            return Diagnosis(
+                found, "likely", relation.tensors[0], sentence=known.sentence, instead=known.instead, tried=tried
+            )
+    return Diagnosis("", "shown", narrowest(first, search), remains=first, tried=tried)
 
 
-def narrowest(seen: Evidence, first: Difference, search: Search) -> str:
+def reordered(search: Search, first: Difference) -> bool:
+    """Whether every row of the port's batch is a row of the data, so that only their order can be another."""
+    port = search.targets[first.step].get(first.tensor)
+    if port is None or port.ndim == 0 or not len(port):
+        return False
+    rows = {row.tobytes() for row in np.ascontiguousarray(port.reshape(len(port), -1))}
+    for array in search.problem.data.values():
+        if array.ndim and array.shape[1:] == port.shape[1:]:
+            known = np.ascontiguousarray(array.astype(port.dtype).reshape(len(array), -1))
+            if rows <= {row.tobytes() for row in known}:
+                return True
+    return False
+
+
+def narrowest(first: Difference, search: Search) -> str:
     """The tensor that differs; of the outputs, beside it the gradient that is furthest off at that step."""
     port = search.targets.get(first.step)
     if first.stage != "outputs" or port is None:

@@ -50,8 +50,8 @@ def judge(
     start: starts its runs. precision: "both" for the four-run rule, "float32" or "float64" for runs of one precision.
     resync: before every step, put the reference's parameters, slots and buffers into all other runs. thorough: also make
     mistakes on purpose and see whether they are noticed. briefly: only one in each hyperparameter, for a few steps, of which
-    only what was not noticed is told. explain: look for the cause of a difference. digests: hash so many of each run's first records, for a later
-    run to be compared with bit by bit. header: what the verdict says of versions and settings.
+    only what was not noticed is told. explain: look for the cause of a difference. digests: hash so many of each run's first
+    records, for a later run to be compared with bit by bit. header: what the verdict says of versions and settings.
 
     Raises UsageError for a pair that cannot be started at all.
     """

@@ -1,1 +1,1 @@
-"""Known porting mistakes, made in the PyTorch reference until it computes what its port computes; runs in the reference's process."""
+"""Known porting mistakes, made in the PyTorch reference, in its own process, until it computes what its port computes."""

@@ -16,6 +16,8 @@ from torch.nn import functional as F  # noqa: N812  # as torch's users write it
 from harness.running.start import Setting
 
 Settings = Mapping[str, Setting]
+Offer = tuple[dict[str, Setting], dict[str, Setting]]
+"""Values to put, and what they replace, by name."""
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "linear": ("input", "weight", "bias"),
@@ -124,11 +126,11 @@ class Change:
     cause: str
     functions: frozenset[str]
     stage: str
-    offers: Callable[[Call], Iterator[tuple[dict[str, Setting], dict[str, Setting]]]]
+    offers: Callable[[Call], Iterator[Offer]]
     apply: Callable[[Call, Settings], Any]
 
 
-def nothing(_call: Call) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+def nothing(_call: Call) -> Iterator[Offer]:
     """Offered without any setting."""
     yield {}, {}
 
@@ -138,7 +140,7 @@ def argument(
 ) -> Change:
     """Another value for one argument."""
 
-    def offers(call: Call) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+    def offers(call: Call) -> Iterator[Offer]:
         if name not in call.given:
             return
         was = call.given[name]
@@ -165,7 +167,7 @@ def written(
 ) -> Change:  # fmt: skip
     """Something else computed instead. where: whether it can be, given the arguments."""
 
-    def offers(call: Call) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+    def offers(call: Call) -> Iterator[Offer]:
         if call.given.get("input", call.first) is not None and where(call):
             yield {}, {}
 
@@ -188,14 +190,14 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }  # fmt: skip
 
 
-def activations(call: Call) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+def activations(call: Call) -> Iterator[Offer]:
     """All other activations."""
     for name in ACTIVATIONS:
         if name != call.name:
             yield {"activation": name}, {"activation": call.name}
 
 
-def dims(call: Call) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+def dims(call: Call) -> Iterator[Offer]:
     """All other axes of a softmax."""
     given = call.given.get("dim")
     value = call.given.get("input", call.first)
@@ -267,7 +269,7 @@ GATES = {
 OWN_GATES = {"lstm": "ifgo", "gru": "rzn"}
 
 
-def gates(call: Call) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+def gates(call: Call) -> Iterator[Offer]:
     """Other orders of a cell's gates; packed sequences are left alone."""
     if len(call.args) >= 3 and isinstance(call.args[2], list | tuple):
         for order in GATES[call.name]:
@@ -417,6 +419,32 @@ def negated(call: Call, name: str) -> Any:
     return call.run(**{name: ~call.given[name]})
 
 
+def biased_running(call: Call) -> Any:
+    """A batch norm whose running variance is that of the batch as it is, not divided by one less."""
+    running, value = call.given["running_var"], call.given["input"]
+    count = value.numel() // value.shape[1]
+    old = running.clone()
+    made = call.run()
+    kept = old * (1 - call.given["momentum"])
+    running.data.copy_(
+        kept + (running.data - kept) * (count - 1) / count
+    )  # not seen by the tape, as torch's own update
+    return made
+
+
+def unrounded(call: Call) -> Any:
+    """A product in mixed precision whose operands keep their precision; its result is rounded as it was."""
+    dtype = call.run().dtype
+    with torch.autocast("cpu", enabled=False):
+        wide = [part.float() if isinstance(part, torch.Tensor) else part for part in call.args]
+        return call.function(*wide, **call.named).to(dtype)
+
+
+def autocast(_call: Call) -> bool:
+    """Whether automatic mixed precision is on."""
+    return torch.is_autocast_enabled("cpu")
+
+
 def has_mask(name: str) -> Callable[[Call], bool]:
     """Whether an argument is a mask of truth values."""
     return lambda call: isinstance(call.given.get(name), torch.Tensor) and call.given[name].dtype is torch.bool
@@ -471,7 +499,7 @@ CHANGES: tuple[Change, ...] = (
     argument("target-network-ema-rate", "lerp lerp_", "weight", lambda w: 1 - w, stage="outputs"),
     argument("ema-default-momentum", "lerp lerp_", "weight", 0.01, 0.001, 0.1, stage="outputs"),
     Change("another activation", "activation-other", frozenset(ACTIVATIONS), "outputs", activations,
-           lambda call, s: ACTIVATIONS[str(s["activation"])](call.first)),  # type: ignore[arg-type]
+           lambda call, s: ACTIVATIONS[str(s["activation"])](call.first)),
     Change("another axis", "softmax-dim-channels", frozenset({"softmax", "log_softmax", "normalize"}), "outputs", dims,
            lambda call, s: call.run(**s)),
     Change("another order of gates", "lstm-gate-order", frozenset({"lstm"}), "outputs", gates, reordered),
@@ -479,6 +507,10 @@ CHANGES: tuple[Change, ...] = (
     written("one more in the forget bias", "lstm-unit-forget-bias", "lstm", forget_bias,
             where=lambda c: len(c.args) > 2 and isinstance(c.args[2], list | tuple)),
     written("left out", "layer-omitted", SAME_SHAPE, lambda c: c.given.get("input", c.first)),
+    written("operands not rounded", "bf16-autocast-vs-keras-mixed-policy", "linear matmul bmm conv1d conv2d", unrounded,
+            where=autocast),
+    written("running variance of the batch as it is", "batchnorm-running-var-unbiased", "batch_norm", biased_running,
+            where=lambda c: bool(c.given["training"]) and c.given["running_var"] is not None, stage="buffers"),
     written("weight not transposed", "dense-square-kernel-not-transposed", "linear",
             lambda c: c.run(weight=c.given["weight"].t()), where=square),
     written("height and width exchanged", "conv-kernel-hw-swapped", "conv2d conv_transpose2d",

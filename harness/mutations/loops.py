@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,20 @@ def fresh_gradients() -> Iterator[None]:
         hook.remove()
 
 
+@contextmanager
+def evaluating() -> Iterator[None]:
+    """Every layer is called as in evaluation."""
+
+    def still(module: torch.nn.Module, _given: Any) -> None:
+        module.training = False
+
+    hook = register_module_forward_pre_hook(still)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def modes(*, training: bool) -> Callable[[], AbstractContextManager[Any]]:
     """``eval()`` or ``train()`` does nothing."""
 
@@ -170,7 +187,7 @@ def late_rate() -> AbstractContextManager[Any]:
 def early_rate() -> AbstractContextManager[Any]:
     """A schedule that is one step ahead from the start."""
 
-    def first(optimizer: Optimizer, *_: Any) -> None:
+    def first(*_: Any) -> None:
         for scheduler in made:
             if id(scheduler) not in moved:
                 moved.add(id(scheduler))
@@ -234,6 +251,8 @@ HABITS: tuple[Habit, ...] = (
     Habit("clipped by value", "clip-by-value-for-norm", "clipped", "clip_grad_norm_", clipping(by_value)),
     Habit("gradients never set to zero", "zero-grad-omitted", "grads", "zero_grad", accumulating),
     Habit("gradients always begin from zero", "zero-grad-omitted", "grads", "backward", fresh_gradients),
+    Habit("called as in evaluation", "batchnorm-training-flag-omitted", "outputs", "batch norm", evaluating),
+    Habit("called as in evaluation", "dropout-omitted", "outputs", "dropout", evaluating),
     Habit("eval() does nothing", "eval-mode-omitted", "outputs", "eval", modes(training=False)),
     Habit("train() does nothing", "batchnorm-eval-not-restored", "outputs", "train", modes(training=True)),
     Habit("the rate never changes", "schedule-omitted", "lr", "scheduler", constant_rate),
@@ -267,6 +286,13 @@ def noticed(used: set[str]) -> Iterator[None]:
 
         return train
 
+    def called(module: torch.nn.Module, _given: Any) -> None:
+        if module.training and isinstance(module, _NormBase):
+            used.add("batch norm")
+        elif module.training and isinstance(module, _DropoutNd):
+            used.add("dropout")
+
+    hook = register_module_forward_pre_hook(called)
     with replaced(
         (clip_grad, "clip_grad_norm_", noting("clip_grad_norm_")),
         (torch.nn.utils, "clip_grad_norm_", noting("clip_grad_norm_")),
@@ -279,4 +305,7 @@ def noticed(used: set[str]) -> Iterator[None]:
         (torch.no_grad, "__enter__", noting("no_grad")),
         (torch.utils.data.DataLoader, "__init__", noting("DataLoader")),
     ):
-        yield
+        try:
+            yield
+        finally:
+            hook.remove()

@@ -5,10 +5,9 @@ for the call; where mutants are listed, the reference runs as it is, and what co
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
@@ -52,7 +51,7 @@ class Mutated:
         habits = {(habit.name, habit.cause): habit for habit in loops.HABITS}
         self.wanted: dict[str, list[tuple[calls.Change, dict[str, Any]]]] = {}
         self.habits: list[loops.Habit] = []
-        of_optimizers: dict[str, list[tuple[optimizers.Other, dict[str, Any]]]] = {}
+        of_optimizers: dict[str, list[tuple[optimizers.Other, optimizers.Settings]]] = {}
         for mutant in asked.mutants:
             key, settings = (mutant.change, mutant.cause), dict(mutant.settings)
             if key in habits:
@@ -105,12 +104,11 @@ class Mutated:
     def note(self, here: Site, call: calls.Call) -> None:
         """Which mistakes could be made at a site."""
         for change in self.table[call.name]:
-            try:
+            offered: list[calls.Offer] = []
+            with suppress(Exception):  # whatever a change makes of arguments that it was not made for
                 offered = list(change.offers(call))
-            except Exception:  # noqa: BLE001  # whatever a change makes of arguments that it was not made for
-                continue
             for settings, was in offered:
-                told = *settings.items(),
+                told = (*settings.items(),)
                 key = f"{EVERYWHERE}:{call.name}"
                 for where, label in ((here.key, f"{here.label}, {call.name}"), (key, f"every {call.name}")):
                     made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),))
@@ -129,11 +127,11 @@ class Mutated:
             if not mutant.site.startswith(EVERYWHERE)
             or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
         ]
-        for number, (optimizer, groups) in enumerate(
-            zip(self.optimizers.known, self.optimizers.groups, strict=True)
-        ):
+        for number, (optimizer, groups) in enumerate(zip(self.optimizers.known, self.optimizers.groups, strict=True)):
             kind = type(optimizer).__name__
-            sites = [(f"optimizer {number}", kind if len(self.optimizers.known) == 1 else f"{kind} number {number + 1}")]
+            sites = [
+                (f"optimizer {number}", kind if len(self.optimizers.known) == 1 else f"{kind} number {number + 1}")
+            ]
             if len(self.optimizers.known) > 1 and number == 0:
                 sites.append(("optimizer *", "every optimizer"))
             for other in optimizers.CHANGES:

@@ -54,7 +54,7 @@ class Other:
             was = group[part][int(at)] if at else group[part]
             if not isinstance(was, int | float | bool):
                 continue
-            seen = {was}
+            seen: set[Setting] = {was}
             for value in values:
                 new = value(was) if callable(value) else value
                 if new not in seen:
@@ -316,14 +316,18 @@ class Watching:
                 if p.grad is not None and not p.grad.is_sparse
             ]
 
-    @torch.no_grad()
     def end(self, optimizer: Optimizer, _args: Any, _named: Any) -> None:
         """After a step: put what the other update gives in its place."""
+        with torch.no_grad():
+            self._put(optimizer)
+        self.stepping = False
+
+    def _put(self, optimizer: Optimizer) -> None:
         for p, old, grad, was, group in self.before.pop(id(optimizer), ()):
             now = optimizer.state[p]
             own = self.own.setdefault(p, {})
             own["fresh"] = "momentum_buffer" not in was or was["momentum_buffer"] is None
-            state: State = {**{name: item for name, item in now.items()}, **own}
+            state: State = {**now, **own}
             for name, item in now.items():
                 if isinstance(item, torch.Tensor) and name != "step":
                     before = was.get(name)
@@ -333,7 +337,6 @@ class Watching:
                 if other.update is not None:
                     p.copy_(other.update(Step(old, -grad if group.get("maximize") else grad, state, given), settings))
             own.update({name: item for name, item in state.items() if name not in now})
-        self.stepping = False
 
 
 def kept(state: Mapping[str, Any]) -> State:

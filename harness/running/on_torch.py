@@ -3,12 +3,12 @@
 import gc
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
 import torch
 import torch._dynamo  # torch imports it at the first optimizer step; before the fork it is imported once for all runs
 
-import harness.mutations.mutated  # noqa: F401  # before the fork, once for all runs
 from harness.contract.port import dense
 from harness.contract.recipes import Array
 from harness.running.frameworks import in_precision
@@ -28,6 +28,7 @@ class Torch:
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
         self.precision: Precision = "float32"
         SWITCHES["torch"].made()  # before the fork, once for all runs
+        import_module("harness.mutations.mutated")
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework."""

@@ -14,7 +14,7 @@ from harness.errors import UsageError, instead
 from harness.running.frameworks import Framework
 from harness.running.leaks import Watch
 from harness.running.pairs import Pair
-from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
+from harness.running.start import Kept, LoopError, Mutating, RunSpec, Step, Watched
 from harness.running.wide import Wide, whose
 
 if TYPE_CHECKING:
@@ -61,11 +61,8 @@ class Run:
             self.contexts.enter_context(self.wide.active())
         if self.watching:
             self.contexts.enter_context(framework.watched(self.watching))
-        self.mutated: Mutated | None = None
-        if spec.mutating:
-            from harness.mutations.mutated import Mutated
-
-            self.mutated = Mutated(spec.mutating)
+        self.mutated = mutated(spec.mutating) if spec.mutating else None
+        if self.mutated:
             self.contexts.enter_context(self.mutated.active())
         train = pair.train(spec.side)
         self.parameters = tuple(inspect.signature(train).parameters)
@@ -202,3 +199,10 @@ class Run:
         except Exception:  # noqa: BLE001  # whatever a loop's own clean-up raises
             return False
         return True
+
+
+def mutated(asked: Mutating) -> "Mutated":
+    """A reference with mistakes made in it; what makes them loads torch, so it is imported where it is asked for only."""
+    from harness.mutations.mutated import Mutated
+
+    return Mutated(asked)

@@ -84,8 +84,8 @@ class Mutant:
     @classmethod
     def read(cls, data: list[Any]) -> "Mutant":
         """The mutant that ``plain`` was made from."""
-        *texts, settings, was = data
-        return cls(*texts, tuple(map(tuple, settings)), tuple(map(tuple, was)))
+        change, cause, stage, site, label, settings, was = data
+        return cls(change, cause, stage, site, label, tuple(map(tuple, settings)), tuple(map(tuple, was)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from faults import FAULTS
+from lazily import Lazily
 
 from harness.__main__ import main
 from harness.contract.stages import STAGES
@@ -15,12 +16,11 @@ from harness.diagnosis import given
 from harness.diagnosis.causes import TABLE, KnownCause, cause, find, table
 from harness.diagnosis.search import OF_RELATIONS
 from harness.errors import UsageError
-from harness.mutations.calls import CHANGES
-from harness.mutations.listed import GIVEN, tried
-from harness.mutations.loops import HABITS
-from harness.mutations.optimizers import CHANGES as OPTIMIZERS
 from harness.running.pairs import discover
 
+calls, listed, loops, optimizers = (
+    Lazily(f"harness.mutations.{name}") for name in ("calls", "listed", "loops", "optimizers")
+)
 ROOT = Path(__file__).parent.parent
 RULES = [ROOT / "harness" / "diagnosis" / name for name in ("given.py", "search.py")]
 RULES += sorted((ROOT / "harness" / "mutations").glob("*.py"))
@@ -62,26 +62,26 @@ def test_every_fault_s_cause_is_a_row() -> None:
 
 
 def test_every_cause_that_is_tried_is_a_row() -> None:
-    assert not set(tried()) - set(table())
+    assert not set(listed.tried()) - set(table())
     assert not set(OF_RELATIONS.values()) - set(table())
 
 
 def test_an_id_that_is_no_row_is_found() -> None:
     """The twin."""
     assert ids_in("scenario = Scenario(traps=['adam-epsilon'])") - set(table()) == {"adam-epsilon"}
-    with pytest.raises(UsageError, match="no cause called adam-eps-defualt; did you mean adam-eps-default?"):
+    with pytest.raises(UsageError, match="did you mean adam-eps-default"):
         cause("adam-eps-defualt")
 
 
 def test_changes_are_told_apart_by_name_and_cause() -> None:
-    names = [(item.name, item.cause) for item in (*CHANGES, *OPTIMIZERS, *HABITS)]
+    names = [(item.name, item.cause) for item in (*calls.CHANGES, *optimizers.CHANGES, *loops.HABITS)]
     assert len(set(names)) == len(names)
 
 
 def test_what_is_tried_with_what_is_given_is_listed() -> None:
     source = (ROOT / "harness" / "diagnosis" / "given.py").read_text(encoding="utf-8")
     named = {name for name in table() if f'"{name}"' in source}
-    assert named == set(GIVEN)
+    assert named == set(listed.GIVEN)
     assert given.layouts.__doc__
 
 
@@ -93,10 +93,9 @@ def foreign(source: str, words: set[str]) -> set[str]:
 
 def test_no_rule_mentions_a_pair_a_fault_or_a_tensor() -> None:
     pairs = discover(ROOT / "pairs")
-    tensors = {name for pair in pairs for name in pair.scenario().weights}
+    tensors = {name for pair in pairs for name in pair.scenario().weights if "." in name}
     words = {pair.folder.name for pair in pairs} | {fault.name for fault in FAULTS} | tensors
-    words -= {"weight", "bias"}  # what torch calls a layer's parameters
-    assert len(tensors) > 300
+    assert len(tensors) > 100
     for path in RULES:
         assert not foreign(path.read_text(encoding="utf-8"), words), path.name
 
@@ -108,7 +107,7 @@ def test_a_rule_for_one_pair_alone_is_found() -> None:
 
 def test_causes_are_searched_and_explained_from_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    result = CliRunner().invoke(main, ["causes", "layernorm", "eps"])
+    result = CliRunner().invoke(main, ["causes", "LayerNorm's", "epsilon"])
     assert result.exit_code == 0
     assert "layernorm-eps-default" in result.output
     assert "1 cause; " in result.output

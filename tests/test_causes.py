@@ -95,6 +95,7 @@ def test_no_rule_mentions_a_pair_a_fault_or_a_tensor() -> None:
     pairs = discover(ROOT / "pairs")
     tensors = {name for pair in pairs for name in pair.scenario().weights if "." in name}
     words = {pair.folder.name for pair in pairs} | {fault.name for fault in FAULTS} | tensors
+    words -= {"amsgrad"}  # an argument of torch's, after which a pair is called
     assert len(tensors) > 100
     for path in RULES:
         assert not foreign(path.read_text(encoding="utf-8"), words), path.name

@@ -80,7 +80,6 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
     if not verdict.passed:
         yield Text.assemble((verdict.pair, "bold"), "  ", (verdict.status, STYLES[verdict.status]))
         yield Text(f"  {verdict.sentence}")
-        yield from (Text(f"  {line}", "bold") for item in verdict.causes for line in wording.diagnosis(item))
         yield from (Text(f"  {line}") for line in notes(verdict))
         if verdict.trace:
             yield Text("  " + "\n  ".join(verdict.trace.rstrip().splitlines()[-12:]), "dim")
@@ -94,7 +93,8 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
 
 
 def notes(verdict: Verdict) -> Iterable[str]:
-    """What is told below the sentence of a verdict that does not pass: how much, what else differs there, what agreed."""
+    """What is told below the sentence of a verdict that does not pass: why, how much, what else differs there, what agreed."""
+    yield from (line for item in verdict.causes for line in wording.diagnosis(item))
     if rises(verdict):
         yield rise(verdict)
     if verdict.first is not None and verdict.first.kind == "values":

@@ -1,4 +1,4 @@
-"""The command line: twinloop run, list, show, map, new, faithful."""
+"""The command line: twinloop run, list, show, map, new, faithful, causes, explain, merge, compare."""
 
 import sys
 import time
@@ -138,6 +138,7 @@ def main() -> None:
 @click.option(
     "--quick", is_flag=True, help="Do not look whether a slip in each hyperparameter would show in the first few steps."
 )
+@click.option("--no-cause", is_flag=True, help="Do not look for the cause of a difference.")
 @report_options
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
@@ -221,6 +222,7 @@ def run(
         hyper["lr"] = repr(lr)
     rest["precision"] = rest.pop("dtype")
     rest["briefly"] = not rest.pop("quick")
+    rest["explain"] = not rest.pop("no_cause")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
         rest[name] = whole(name, hyper.pop(name))
     wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, asked, shard or "")
@@ -531,6 +533,54 @@ def faithful(words: tuple[str, ...]) -> None:
     console.print(
         f"{needed} of {len(entries)} need a part of harness.faithful; for the others plain Keras does it", style="dim"
     )
+
+
+@main.command()
+@click.argument("words", nargs=-1, metavar="[WORD]...")
+def causes(words: tuple[str, ...]) -> None:
+    """Known causes of a difference, by id; only those that hold every WORD, if any is given."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.diagnosis.causes import find
+
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("cause", "what is different", "write instead"):
+        made.add_column(column, overflow="fold")
+    found = find(words)
+    for row in found:
+        made.add_row(Text(row.id), Text(row.sentence), Text(row.instead, "yellow"))
+    console = wide()
+    console.print(made)
+    said = f"{counted(len(found), 'cause')}; `twinloop explain ID` has all that is known of one"
+    console.print(said, style="dim", markup=False)
+
+
+@main.command()
+@click.argument("name", metavar="ID")
+def explain(name: str) -> None:
+    """All that is known of one cause: what either framework does, what a plain port writes, and what to write instead."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.diagnosis.causes import cause
+
+    row = cause(name)
+    made = Table.grid(padding=(0, 2), pad_edge=False)
+    made.add_column(no_wrap=True, style="dim")
+    made.add_column(overflow="fold")
+    for what, said in (
+        ("torch", row.torch),
+        ("TensorFlow", row.tensorflow),
+        ("a plain port", row.naive),
+        ("write instead", row.instead),
+        ("shows first in", ", ".join(row.stages)),
+    ):
+        made.add_row(what, Text(said))
+    console = wide()
+    console.print(row.id, style="bold", markup=False, highlight=False)
+    console.print(row.sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(made)
 
 
 @main.command()

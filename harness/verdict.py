@@ -90,6 +90,34 @@ class Relation:
     throughout: bool = False
 
 
+Strength = Literal["proved", "likely", "shown"]
+"""proved: the reference with this mistake made in it computes the port's numbers up to rounding, and with no other one that
+was tried. likely: it explains the first of several differences, or another one does as well, or the numbers are related so.
+shown: nothing that was tried explains it."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What explains a disagreement: the id of a cause, how surely, where in the reference, and what to write instead.
+
+    cause: "" if it is unknown; ``where`` is then the narrowest place. change: what was done to the reference. torch: what stands
+    there, by name; port: what makes it the port. also: causes that explain it as well. remains: the first difference that is
+    left with this one and those before it made. tried: how many mistakes were.
+    """
+
+    cause: str
+    strength: Strength
+    where: str = ""
+    change: str = ""
+    torch: Mapping[str, str] = field(default_factory=dict)
+    port: Mapping[str, str] = field(default_factory=dict)
+    sentence: str = ""
+    instead: str = ""
+    also: tuple[str, ...] = ()
+    remains: Difference | None = None
+    tried: int = 0
+
+
 @dataclass(frozen=True)
 class Moment:
     """Where a step stands: the epoch of its last batch, from 0, and whether it is the first record of it.
@@ -249,7 +277,8 @@ class Recording:
 class Verdict:
     """The outcome for one pair and one problem.
 
-    relations: what explains the first disagreement. moment: where its step stands. ended: where the comparison ended before
+    relations: what explains the first disagreement. causes: the mistakes that make the reference compute what the port does,
+    the first one first. moment: where its step stands. ended: where the comparison ended before
     its time, if that is not the first disagreement. options: what else the command was given that decides the verdict.
     printed: what the loops printed, cut off after some thousand characters. listings: the two loops by file name, torch's
     first. machine: system, processor and cores.
@@ -281,6 +310,7 @@ class Verdict:
     usage: bool = False
     header: Mapping[str, str] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
+    causes: tuple[Diagnosis, ...] = ()
     moment: Moment | None = None
     ended: Difference | None = None
     options: tuple[str, ...] = ()

@@ -188,6 +188,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             resync=request.resync,
             thorough=request.thorough,
             briefly=request.briefly,
+            explain=request.explain,
             digests=request.digests,
             report=speaker.note,
         )

@@ -58,7 +58,7 @@ FAULTS = (
     ),
     Fault(
         "square kernel not transposed", "transformer_block", edit("h d o -> o (h d)", "h d o -> (h d) o"),
-        "outputs", cause="dense-kernel-not-transposed",
+        "outputs", cause="dense-square-kernel-not-transposed",
     ),
     Fault(
         "BatchNorm momentum 0.1 for 0.9", "convnet_batchnorm",
@@ -101,7 +101,7 @@ FAULTS = (
     Fault(
         "last partial batch dropped", "mini_batch_mlp",
         edit("dataset.batch(batch_size)", "dataset.batch(batch_size, drop_remainder=True)"),
-        "batch", step=2, cause="last-batch-dropped", settings={"batch_size": 400, "steps": 4},
+        "batch", step=2, cause="drop-remainder-vs-drop-last", settings={"batch_size": 400, "steps": 4},
     ),
     Fault(
         "shuffle order different", "mini_batch_mlp",
@@ -125,7 +125,7 @@ FAULTS = (
     ),
     Fault(
         "GELU tanh for exact", "transformer_block", edit("faithful.GELU()", "faithful.GELU('tanh')"),
-        "outputs", cause="gelu-tanh-default",
+        "outputs", cause="gelu-tanh-default-in-keras-ops",
     ),
     Fault(
         "accuracy not reset", "binary_classifier", edit("        train_accuracy.reset_state()\n", ""),

@@ -44,7 +44,7 @@ GROUPS = {
 
 ORDER = (
     "__main__", "plugin", "laws", "profiles", "template", "template_captured", "worker",
-    "contract", "running", "oracle", "diagnosis", "judging", "verdict", "report",
+    "contract", "running", "mutations", "oracle", "diagnosis", "judging", "verdict", "report",
     "faithful", "errors", "words",
 )  # fmt: skip
 """The packages of harness and the modules beside them: how a run begins, then in the order of the data, then the rest."""
@@ -266,6 +266,27 @@ def maps() -> str:
     return f"{table(head, rows)}\n\n{told(found['machine'])}"
 
 
+def causes() -> str:
+    """The table of causes, by what they are about; how each is tried, as far as it is."""
+    from harness.diagnosis.causes import table as known
+    from harness.mutations.listed import tried
+
+    ways = tried()
+    areas = sorted({row.area for row in known().values()})
+    parts = []
+    for area in areas:
+        rows = [
+            (f"`{row.id}`", row.sentence, ", ".join(row.stages), "; ".join(ways.get(row.id, ())))
+            for row in known().values()
+            if row.area == area
+        ]
+        parts.append(
+            f"### {area.capitalize()}\n\n{table(('cause', 'what is different', 'shows first in', 'tried'), rows)}"
+        )
+    found = sum(row in ways for row in known())
+    return f"{counted(len(known()), 'row')}, {found} of them tried.\n\n" + "\n\n".join(parts)
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -279,6 +300,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "pairs" / "README.md": {"collection": collection},
     ROOT / "harness" / "README.md": {"modules": modules},
     ROOT / "harness" / "oracle" / "README.md": {},
+    ROOT / "harness" / "diagnosis" / "README.md": {"causes": causes},
     ROOT / "harness" / "report" / "README.md": {},
     ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
 }

@@ -14,7 +14,7 @@ CORE = sorted((ROOT / "harness").rglob("*.py"))
 FRAMEWORKS = {"torch", "tensorflow", "keras"}
 MAY_IMPORT_FRAMEWORKS = (
     "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/random_", "running/leaks.py",
-    "running/capture_torch.py", "running/capture_tensorflow", "faithful/",
+    "running/capture_torch.py", "running/capture_tensorflow", "faithful/", "mutations/",
 )  # fmt: skip
 PAIRS = sorted(path.parent for path in (ROOT / "pairs").glob("*/scenario.py"))
 NAMES = {"scenario.py", "torch_loop.py", "tensorflow_loop.py"}
@@ -67,8 +67,9 @@ PACKAGES = {
     "contract": {"errors", "verdict"},
     "faithful": {"errors", "words"},
     "running": {"contract", "errors", "verdict"},
+    "mutations": {"contract", "running"},
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
-    "diagnosis": {"contract", "oracle", "running", "verdict"},
+    "diagnosis": {"contract", "errors", "oracle", "running", "verdict", "words"},
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
     "report": {"contract", "errors", "verdict"},
     "worker": {"contract", "errors", "judging", "report", "running", "verdict"},

@@ -7,6 +7,7 @@ from dataclasses import replace
 from harness.contract.record import causal
 from harness.contract.scenario import Problem
 from harness.contract.stages import stage_of
+from harness.diagnosis.search import diagnosed
 from harness.judging.conclusion import Conclusion, conclude, worst
 from harness.judging.mistakes import FEW, LONGEST, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
@@ -19,7 +20,7 @@ from harness.oracle.curve import curve
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import SIDES, Start
-from harness.verdict import Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
+from harness.verdict import Diagnosis, Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
 
 COUNT = "slots/step"
 """What torch's optimizers count for each parameter and Keras' for all; not worth a line, for every update shows it."""
@@ -44,6 +45,7 @@ def judge(
     resync: bool = False,
     thorough: bool = False,
     briefly: bool = False,
+    explain: bool = False,
     digests: int = 0,
     report: Report = lambda *_: None,
     header: Mapping[str, str] | None = None,
@@ -53,8 +55,8 @@ def judge(
     start: starts its runs. precision: "both" for the four-run rule, "float32" or "float64" for runs of one precision.
     resync: before every step, put the reference's parameters, slots and buffers into all other runs. thorough: also make
     mistakes on purpose and see whether they are noticed. briefly: only one in each hyperparameter, for a few steps, of which
-    only what was not noticed is told. digests: hash so many of each run's first records, for a later
-    run to be compared with bit by bit. header: what the verdict says of versions and settings.
+    only what was not noticed is told. explain: look for the cause of a difference. digests: hash so many of each run's first
+    records, for a later run to be compared with bit by bit. header: what the verdict says of versions and settings.
 
     Raises UsageError for a pair that cannot be started at all.
     """
@@ -76,9 +78,13 @@ def judge(
         findings += more
         if unused:
             conclusion = replace(conclusion, status="DIFFERENT", sentence=unused)
-    return verdict(
+    causes: tuple[Diagnosis, ...] = ()
+    if explain and conclusion.status == "DIFFERENT" and conclusion.first is not None:
+        causes = diagnosed(seen, conclusion.first, conclusion.relations, report)
+    made = verdict(
         name, seen, conclusion, findings, trials, seconds=round(time.perf_counter() - began, 3), header=header or {}
     )
+    return replace(made, causes=causes)
 
 
 def verdict(

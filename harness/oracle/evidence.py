@@ -24,6 +24,12 @@ from harness.running.lockstep import END, End, lockstep
 from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step, Watched
 from harness.verdict import Difference
 
+KEPT = 3
+"""Records of the port kept from the first disagreement on: what a cause must explain to the last digit."""
+
+KEPT_BYTES = 1 << 27
+"""A record that is larger is not kept."""
+
 Report = Callable[[str, int, int], None]
 """Progress: what is being done, the step, and how many steps there will be."""
 
@@ -44,7 +50,8 @@ class Evidence:
     start: what its runs were started with. added: differences that came of hearing more runs. moved: of every run the
     parameters that changed. kept: of each side's float64 run, where it would have become narrower. pace: what each record
     used up of the data. drawn: of each side's run that is judged, what random numbers it drew. left_out: what captured
-    functions do not both show, and on which side it is missing; lacks: why.
+    functions do not both show, and on which side it is missing; lacks: why. apart: the port's judged records from the first
+    disagreement on, of a few steps, if they are small.
     """
 
     start: Start
@@ -66,6 +73,7 @@ class Evidence:
     drawn: Mapping[Side, Watched] = field(default_factory=dict)
     left_out: Mapping[str, Side | None] = field(default_factory=dict)
     lacks: Mapping[Side, Mapping[str, str]] = field(default_factory=dict)
+    apart: Mapping[int, Record] = field(default_factory=dict)
 
     @property
     def rule(self) -> Rule:
@@ -164,6 +172,7 @@ class Pass:
         self.initial: dict[tuple[RunSpec, str], Array] = {}
         self.losses: dict[RunSpec, Epochs] = {}
         self.pace = Pace()
+        self.apart: dict[int, Record] = {}
         self.hashes: dict[RunSpec, hashlib.blake2b] = {
             spec: hashlib.blake2b(digest_size=16) for spec in rule.specs if digests
         }
@@ -179,6 +188,8 @@ class Pass:
         self.oracle.observe(step, records)
         self.pace.add(steps[self.oracle.rule.left], steps[self.oracle.rule.right])
         self.steps = step + 1
+        if len(self.apart) < KEPT and (self.apart or self.oracle.parted):
+            self._keep(step, records[self.oracle.rule.right])
         scenario = self.problem.scenario
         if step == 0 and not scenario.may_rise:
             check_curve(scenario.curve, records)
@@ -187,6 +198,10 @@ class Pass:
             note(self.losses.setdefault(spec, {}), taken.arrays, scenario.curve, taken.epoch, taken.examples)
             if step < self.digests:
                 absorb(self.hashes[spec], taken.arrays)
+
+    def _keep(self, step: int, record: Record) -> None:
+        if sum(array.nbytes for array in record.values() if array is not None) <= KEPT_BYTES:
+            self.apart[step] = {name: None if array is None else array.copy() for name, array in record.items()}
 
     def _note_moved(self, spec: RunSpec, record: Record) -> None:
         moved = self.moved.setdefault(spec, set())
@@ -214,6 +229,7 @@ class Pass:
             losses=self.losses,
             pace=self.pace,
             left_out=self.left_out,
+            apart=self.apart,
             digests={str(spec): made.hexdigest() for spec, made in self.hashes.items()},
             **outcome,  # type: ignore[arg-type]
         )

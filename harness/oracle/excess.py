@@ -163,6 +163,11 @@ class Oracle:
         return self.watch.step
 
     @property
+    def parted(self) -> bool:
+        """Whether any tensor has disagreed so far."""
+        return self.structural is not None or any(track.first for track in self.tracks.values())
+
+    @property
     def lasting(self) -> list[Outlier]:
         """Where a float32 run stands alone, and not just once; earliest first."""
         rank = self._rank()

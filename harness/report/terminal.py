@@ -105,7 +105,8 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
 
 
 def notes(verdict: Verdict) -> Iterable[str]:
-    """What is told below the sentence of a verdict that does not pass: how much, what else differs there, what agreed."""
+    """What is told below the sentence of a verdict that does not pass: why, how much, what else differs there, what agreed."""
+    yield from (line for item in verdict.causes for line in wording.diagnosis(item))
     if rises(verdict):
         yield rise(verdict)
     if verdict.first is not None and verdict.first.kind == "values":

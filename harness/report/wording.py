@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from harness.contract.stages import stage, stage_of
-from harness.verdict import Difference, Moment, Relation
+from harness.verdict import Diagnosis, Difference, Moment, Relation
 
 LISTED = 12
 """Names in one line; of more the others are counted."""
@@ -55,6 +55,35 @@ def element(index: Sequence[int]) -> str:
 def relation(item: Relation) -> str:
     """What a tensor that differs is to the other side's; of what holds at first only, that it holds there."""
     return ("" if item.throughout else "there, ") + (of_several(item) if len(item.tensors) > 1 else of_one(item))
+
+
+def diagnosis(item: Diagnosis) -> list[str]:
+    """What explains a disagreement, in a line or two: what and where, and what to write instead."""
+    tried = f"{item.tried} known {'mistake' if item.tried == 1 else 'mistakes'}"
+    if not item.cause:
+        return [f"cause unknown: none of {tried} made in the reference explains it; narrowest place: {item.where}"]
+    if not item.change:
+        return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}", f"write instead: {item.instead}"]
+    what = setting(item)
+    lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}"]
+    whole = item.remains is None
+    said = f"the reference with {what} is the port" if whole else f"with {what} the reference agrees up to {at(item)}"
+    lines.append(f"{said}; write instead: {item.instead}")
+    if item.also:
+        lines.append(f"as well explained by: {listed(item.also)}")
+    return lines
+
+
+def at(item: Diagnosis) -> str:
+    """Where what remains begins."""
+    return item.remains.place if item.remains else "the end"
+
+
+def setting(item: Diagnosis) -> str:
+    """What was changed in the reference, with the numbers where it is a number."""
+    if not item.port:
+        return f"this change ({item.change})"
+    return ", ".join(f"{name} {value} for {item.torch.get(name, 'what it has')}" for name, value in item.port.items())
 
 
 def of_one(item: Relation) -> str:

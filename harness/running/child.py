@@ -33,7 +33,7 @@ from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
 from harness.running.ring import Ring, Told
 from harness.running.run import Run
-from harness.running.start import LoopError, RunSpec, Side, Watched, Watching
+from harness.running.start import LoopError, Mutant, Mutating, RunSpec, Side, Watched, Watching
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that this process gets when the thread that forked it ends."""
@@ -54,7 +54,8 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         asked = packet.data
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
-        spec = RunSpec(asked["side"], asked["precision"], watch=watching, initial=asked["initial"])
+        mutating = asked["mutating"] and Mutating(tuple(map(Mutant.read, asked["mutating"][0])), asked["mutating"][1])
+        spec = RunSpec(asked["side"], asked["precision"], watch=watching, initial=asked["initial"], mutating=mutating)
         if not polite and (spec.side, spec.precision) != SLOWEST:
             os.nice(POLITE)
         polite = True
@@ -88,9 +89,11 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         for descriptor in packet.descriptors[1:]:
             os.close(descriptor)
         files = (pair.folder / SCENARIO, pair.file(spec.side))
-        if not (framework.dear and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
+        # Of a reference with mistakes in it there are a hundred runs, whose context takes back all that it has changed.
+        again = framework.dear or mutating is not None
+        if not (again and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
             return
-        if not framework.fresh():
+        if not (framework.fresh() or mutating):
             return
         wire.send(end, wire.IDLE)
 
@@ -152,7 +155,9 @@ def note(end: socket.socket, seen: Watched) -> None:
     kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
     drawn = [[made.step, [astuple(draw) for draw in made.draws]] for made in seen.drawn]
     ordered = [astuple(draw) for draw in seen.ordered]
-    wire.tell(end, wire.NOTED, [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared, seen.lacks])
+    mutants = [mutant.plain for mutant in seen.mutants]
+    told = [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared, seen.lacks, mutants]
+    wire.tell(end, wire.NOTED, told)
 
 
 def written(log: int) -> int:

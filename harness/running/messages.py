@@ -28,6 +28,7 @@ class Request:
     resync: bool = False
     thorough: bool = False
     briefly: bool = False
+    explain: bool = False
     digests: int = 0
     threads: int = 1
 

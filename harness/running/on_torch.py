@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class Torch:
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
         self.precision: Precision = "float32"
         SWITCHES["torch"].made()  # before the fork, once for all runs
+        import_module("harness.mutations.mutated")
 
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework."""

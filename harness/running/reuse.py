@@ -9,7 +9,7 @@ import ast
 import sys
 from collections.abc import Iterator
 
-KNOWN = {"harness", "keras", "numpy", "tensorflow"}
+KNOWN = {"harness", "keras", "numpy", "tensorflow", "torch"}
 QUIET = {
     "abc", "bisect", "collections", "copy", "dataclasses", "enum", "fractions", "functools", "heapq", "itertools", "math",
     "numbers", "operator", "random", "re", "statistics", "string", "types", "typing",
@@ -20,6 +20,8 @@ LASTING = {
     "backend", "compat", "config", "custom_object_scope", "debugging", "delattr", "distribute", "dtensor", "eval", "exec",
     "experimental", "get_custom_objects", "get_logger", "globals", "locals", "mixed_precision", "profiler", "python",
     "register", "set_random_seed", "setattr", "seterr", "setstate", "set_seed", "src", "summary", "vars",
+    "backends", "compile", "cuda", "distributed", "jit", "library", "multiprocessing", "serialization", "set_default_device",
+    "set_detect_anomaly", "set_flush_denormal", "set_grad_enabled", "set_num_threads", "use_deterministic_algorithms",
 }  # fmt: skip
 """Names of what changes a framework for all that comes after it, or of a way around this reading."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.contract.captured import Captured
 from harness.contract.record import Record, opened
@@ -16,8 +16,11 @@ from harness.running.draws import Draws, active
 from harness.running.frameworks import Framework
 from harness.running.leaks import Watch
 from harness.running.pairs import Pair
-from harness.running.start import Kept, LoopError, RunSpec, Step, Watched
+from harness.running.start import Kept, LoopError, Mutating, RunSpec, Step, Watched
 from harness.running.wide import Wide, whose
+
+if TYPE_CHECKING:
+    from harness.mutations.mutated import Mutated
 
 MOST = 300
 """Characters of an error's message that fit into a sentence; the traceback has all of it."""
@@ -65,6 +68,9 @@ class Run:
             self.contexts.enter_context(self.wide.active())
         if self.watching:
             self.contexts.enter_context(framework.watched(self.watching))
+        self.mutated = mutated(spec.mutating) if spec.mutating else None
+        if self.mutated:
+            self.contexts.enter_context(self.mutated.active())
         train = pair.train(spec.side)
         self.weights = Weights(self._tensors(problem.weights))
         self.captured = isinstance(train, Captured)
@@ -219,6 +225,8 @@ class Run:
             seen = replace(seen, drawn=tuple(draws.told), ordered=tuple(draws.ordered), unshared=tuple(draws.unshared))
         if self.capturing is not None:
             seen = replace(seen, lacks=tuple(self.capturing.lacks.items()))
+        if self.mutated:
+            seen = replace(seen, mutants=self.mutated.offers)
         if self.wide is None:
             return seen
         return replace(seen, kept=tuple(Kept(kind == "kept", *rest) for kind, *rest in self.wide.notes))  # type: ignore[arg-type]
@@ -257,3 +265,10 @@ class Run:
         except Exception:  # noqa: BLE001  # whatever a loop's own clean-up raises
             return False
         return True
+
+
+def mutated(asked: Mutating) -> "Mutated":
+    """A reference with mistakes made in it; what makes them loads torch, so it is imported where it is asked for only."""
+    from harness.mutations.mutated import Mutated
+
+    return Mutated(asked)

@@ -78,6 +78,7 @@ class Runs:
             "precision": spec.precision,
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
             "initial": spec.initial,
+            "mutating": [[m.plain for m in spec.mutating.mutants], spec.mutating.list] if spec.mutating else None,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
             # The first run of the reference says what its draws are for; all others of this problem may read it.

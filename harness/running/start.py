@@ -6,7 +6,7 @@ interpreter, and the plain loops of the tests are one to it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from harness.contract.record import Record
 from harness.contract.scenario import Problem
@@ -56,6 +56,46 @@ class Kept:
         return f"{self.what}, {self.line}" + (f", in {self.through}" if self.through else "")
 
 
+Setting = str | float | bool | None
+"""A value that a change puts in the place of the reference's."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One known porting mistake made in the reference: which change, at which site of its code, and with which values.
+
+    cause: the id of its row in the table of causes. stage: the earliest one in which it can show. site: a call in the code,
+    an optimizer, or all calls of a function; ``label`` is the same for people. was: what the reference has there.
+    """
+
+    change: str
+    cause: str
+    stage: str
+    site: str
+    label: str
+    settings: tuple[tuple[str, Setting], ...] = ()
+    was: tuple[tuple[str, Setting], ...] = ()
+
+    @property
+    def plain(self) -> list[Any]:
+        """What JSON can hold of it."""
+        return [self.change, self.cause, self.stage, self.site, self.label, self.settings, self.was]
+
+    @classmethod
+    def read(cls, data: list[Any]) -> "Mutant":
+        """The mutant that ``plain`` was made from."""
+        change, cause, stage, site, label, settings, was = data
+        return cls(change, cause, stage, site, label, tuple(map(tuple, settings)), tuple(map(tuple, was)))
+
+
+@dataclass(frozen=True)
+class Mutating:
+    """A reference that is run otherwise than it is: with these mistakes made. list: say which ones could be made in it."""
+
+    mutants: tuple[Mutant, ...] = ()
+    list: bool = False
+
+
 @dataclass(frozen=True)
 class Draw:
     """One draw of random numbers: the operation's name, what kind of numbers, how many in which shape, from which line.
@@ -91,6 +131,7 @@ class Watched:
     drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. unshared:
     operations, with their lines, that drew from their framework's own generator.
     lacks: stages that a captured training function does not show, each with the reason.
+    mutants: the mistakes that could be made in it, if it was asked to list them.
     """
 
     leaks: tuple[Leak, ...] = ()
@@ -101,6 +142,7 @@ class Watched:
     ordered: tuple[Draw, ...] = ()
     unshared: tuple[tuple[str, str], ...] = ()
     lacks: tuple[tuple[str, str], ...] = ()
+    mutants: tuple[Mutant, ...] = ()
 
     @property
     def lasting(self) -> list[Leak]:
@@ -113,6 +155,7 @@ class RunSpec:
     """Which run of a problem: a side in a precision, as it is or from the ``nudge``-th draw of weights one unit off.
 
     initial: only up to what the model holds before it is trained, which is its one record.
+    mutating: the reference with mistakes made in it; it is run in a process of its own like any other.
     """
 
     side: Side
@@ -120,6 +163,7 @@ class RunSpec:
     nudge: int = 0
     watch: Watching | None = None
     initial: bool = False
+    mutating: Mutating | None = None
 
     def __str__(self) -> str:
         return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"

@@ -163,6 +163,8 @@ def patches(switch: Switch) -> list[Patch]:
                     raise
             return plain(*fit[0], **fit[1])
 
+        # A function mode is given this one, and asks it for its name and parameters.
+        wide.__name__, wide.__wrapped__ = name, plain  # type: ignore[attr-defined]
         return wide
 
     def dtypes(value: Any) -> list[Any]:

@@ -1,0 +1,113 @@
+"""Mistakes in what the port is given: weights put into another layout, biases not loaded, hyperparameters not used.
+
+They are made in the problem that the reference is run on, so that everything recorded of it is in the port's layout.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import permutations
+from math import isclose
+
+import numpy as np
+
+from harness.contract.recipes import Array
+from harness.contract.scenario import Problem
+from harness.running.start import Mutant, Setting
+
+OF_CELLS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""How torch's recurrent layers call their tensors."""
+
+USUAL: tuple[float, ...] = (0.0, 1e-3, 1e-2, 0.1, 0.9, 0.99, 0.999, 1e-7, 1e-4, 4e-3, 0.5, 1.0)
+"""Numbers that stand in Keras where nothing was said."""
+
+
+def offers(problem: Problem) -> Iterator[Mutant]:
+    """What could have been made of the weights and the hyperparameters."""
+    for name, array in problem.weights.items():
+        for change, cause in layouts(array):
+            yield Mutant(change, cause, "outputs", f"weights/{name}", name)
+    cells = sorted({name.rpartition(".")[0] for name in problem.weights if any(part in name for part in OF_CELLS)})
+    for cell in cells:
+        rows = next(array.shape[0] for name, array in problem.weights.items() if name.startswith(f"{cell}.weight_hh"))
+        width = next(array.shape[1] for name, array in problem.weights.items() if name.startswith(f"{cell}.weight_hh"))
+        own = {4: "ifgo", 3: "rzn"}.get(rows // width)
+        for order in permutations(own or ""):
+            if (said := "".join(order)) != own:
+                cause = "lstm-gate-order" if own == "ifgo" else "gru-gate-order"
+                settings: tuple[tuple[str, Setting], ...] = (("gates", said),)
+                yield Mutant("gates", cause, "outputs", f"weights/{cell}", cell, settings, (("gates", own),))
+    for name, value in problem.hyper.items():
+        if isinstance(value, float):
+            for other in USUAL:
+                if not isclose(other, value, rel_tol=1e-9):
+                    yield Mutant("hyperparameter", "hyperparameter-not-used", "outputs", f"hyper/{name}", name,
+                                 ((name, other),), ((name, value),))  # fmt: skip
+
+
+def layouts(array: Array) -> Iterator[tuple[str, str]]:
+    """Other layouts that a tensor of this shape could be loaded in, by name and cause."""
+    shape = array.shape
+    if array.dtype.kind != "f":
+        return
+    if len(shape) == 2 and shape[0] == shape[1]:
+        yield "transposed", "dense-square-kernel-not-transposed"
+    if len(shape) == 2 and shape[0] == 3 * shape[1]:
+        for order in permutations("qkv"):
+            if (said := "".join(order)) != "qkv":
+                yield f"blocks {said}", "mha-packed-qkv-split"
+    if len(shape) == 2 and shape[0] != shape[1]:
+        yield "reshaped", "conv-weight-reshape-instead-of-transpose"
+    if len(shape) >= 3:
+        if any(size > 1 for size in shape[2:]):
+            yield "mirrored", "conv-kernel-mirrored"
+        if len(shape) == 4 and shape[2] == shape[3] > 1:
+            yield "height and width exchanged", "conv-kernel-hw-swapped"
+        yield "reshaped", "conv-weight-reshape-instead-of-transpose"
+        if shape[0] == shape[1]:
+            yield "input and output exchanged", "convtranspose-weight-layout"
+    if len(shape) == 1 and array.any():
+        yield "zeros", "bias-not-loaded"
+
+
+def changed(problem: Problem, mutants: Sequence[Mutant]) -> Problem:
+    """The problem as it is with these of them."""
+    weights, hyper = dict(problem.weights), dict(problem.hyper)
+    for mutant in mutants:
+        kind, _, name = mutant.site.partition("/")
+        if kind == "hyper":
+            hyper |= {key: value for key, value in mutant.settings if isinstance(value, float)}
+        elif mutant.change == "gates":
+            order, own = dict(mutant.settings)["gates"], dict(mutant.was)["gates"]
+            for part in weights:
+                if part.startswith(f"{name}.") and any(word in part for word in OF_CELLS):
+                    weights[part] = gated(weights[part], str(own), str(order))
+        else:
+            weights[name] = laid(weights[name], mutant.change)
+    return replace(problem, weights=weights, hyper=hyper)
+
+
+def gated(array: Array, own: str, order: str) -> Array:
+    """Rows of gates in another order."""
+    parts = dict(zip(own, np.split(array, len(own)), strict=True))
+    return np.concatenate([parts[gate] for gate in order])
+
+
+def laid(array: Array, change: str) -> Array:
+    """A tensor in another layout of the same shape."""
+    shape = array.shape
+    if change == "transposed":
+        return np.ascontiguousarray(array.T)
+    if change == "input and output exchanged":
+        return np.ascontiguousarray(array.swapaxes(0, 1))
+    if change == "mirrored":
+        return np.ascontiguousarray(np.flip(array, tuple(range(2, len(shape)))))
+    if change == "height and width exchanged":
+        return np.ascontiguousarray(array.swapaxes(2, 3))
+    if change == "zeros":
+        return np.zeros_like(array)
+    if change == "reshaped":  # what code that expects axes in TensorFlow's order reads out of the same numbers
+        axes = (*range(2, len(shape)), 1, 0)
+        back = np.argsort(axes)
+        return np.ascontiguousarray(array.reshape([shape[axis] for axis in axes]).transpose(back))
+    parts = dict(zip("qkv", np.split(array, 3), strict=True))
+    return np.concatenate([parts[block] for block in change.removeprefix("blocks ")])

@@ -1,0 +1,151 @@
+"""A reference with known porting mistakes made in it, or one that is looked at to see which could be made.
+
+Every call of a torch function that the user's own code leads to is a site. Where a mutant is wanted, its change stands in
+for the call; where mutants are listed, the reference runs as it is, and what could be changed is noted.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from harness.mutations import calls, loops, optimizers
+from harness.mutations.sites import EVERYWHERE, Modules, Site, site
+from harness.running.start import Mutant, Mutating
+
+MOST = 4000
+"""Mutants that are listed of one run; a loop with more sites has its first ones."""
+
+
+class Calls(TorchFunctionMode):
+    """Sees every call of a torch function, and makes some of them otherwise."""
+
+    def __init__(self, mutated: "Mutated") -> None:
+        super().__init__()
+        self.mutated = mutated
+
+    def __torch_function__(
+        self, function: Callable[..., Any], _types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        if self.mutated.wants(name):
+            return self.mutated.call(name, function, args, kwargs or {})
+        return function(*args, **(kwargs or {}))
+
+
+class Mutated:
+    """See the module. ``offers``: the mutants that could be made in what was run so far."""
+
+    def __init__(self, asked: Mutating) -> None:
+        self.list = asked.list
+        self.table = calls.by_function()
+        self.modules = Modules()
+        self.used: set[str] = set()
+        self.found: dict[Mutant, None] = {}
+        self.sites: dict[str, set[str]] = {}
+        self.seen: set[str] = set()
+        changes = {(change.name, change.cause): change for change in calls.CHANGES}
+        others = {(other.name, other.cause): other for other in optimizers.CHANGES}
+        habits = {(habit.name, habit.cause): habit for habit in loops.HABITS}
+        self.wanted: dict[str, list[tuple[calls.Change, dict[str, Any]]]] = {}
+        self.habits: list[loops.Habit] = []
+        of_optimizers: dict[str, list[tuple[optimizers.Other, optimizers.Settings]]] = {}
+        for mutant in asked.mutants:
+            key, settings = (mutant.change, mutant.cause), dict(mutant.settings)
+            if key in habits:
+                self.habits.append(habits[key])
+            elif mutant.site.startswith("optimizer "):
+                of_optimizers.setdefault(mutant.site, []).append((others[key], settings))
+            else:
+                self.wanted.setdefault(mutant.site, []).append((changes[key], settings))
+        self.optimizers = optimizers.Watching(of_optimizers)
+        self.functions = {name for made in self.wanted.values() for change, _ in made for name in change.functions}
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """While this is open, the loop is run so."""
+        with ExitStack() as stack:
+            begin, end = self.optimizers.begin, self.optimizers.end
+            for habit in self.habits:
+                stack.enter_context(habit.patched())
+            stack.callback(register_optimizer_step_pre_hook(begin).remove)
+            stack.callback(register_optimizer_step_post_hook(end).remove)
+            if self.list:
+                stack.enter_context(loops.noticed(self.used))
+            if self.list or self.functions:
+                stack.enter_context(self.modules.watched())
+                stack.enter_context(Calls(self))
+            yield
+
+    def wants(self, name: str) -> bool:
+        """Whether calls of a function of this name are looked at."""
+        if self.optimizers.stepping:
+            return False
+        return name in (self.table if self.list else self.functions)
+
+    def call(self, name: str, function: Callable[..., Any], args: Sequence[Any], named: dict[str, Any]) -> Any:
+        """A call of such a function."""
+        here = site(name, self.modules.path)
+        if here is None:
+            return function(*args, **named)
+        if self.list:
+            if here.key not in self.seen:
+                self.seen.add(here.key)
+                self.note(here, calls.Call(function, args, named))
+            return function(*args, **named)
+        for key in (here.key, f"{EVERYWHERE}:{name}"):
+            for change, settings in self.wanted.get(key, ()):
+                if name in change.functions:
+                    return change.apply(calls.Call(function, args, named), settings)
+        return function(*args, **named)
+
+    def note(self, here: Site, call: calls.Call) -> None:
+        """Which mistakes could be made at a site."""
+        for change in self.table[call.name]:
+            offered: list[calls.Offer] = []
+            with suppress(Exception):  # whatever a change makes of arguments that it was not made for
+                offered = list(change.offers(call))
+            for settings, was in offered:
+                told = (*settings.items(),)
+                key = f"{EVERYWHERE}:{call.name}"
+                for where, label in ((here.key, f"{here.label}, {call.name}"), (key, f"every {call.name}")):
+                    made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),))
+                    self.sites.setdefault(str((key, change.name, change.cause, told)), set()).add(here.key)
+                    if len(self.found) < MOST:
+                        self.found.setdefault(made)
+
+    @property
+    def offers(self) -> tuple[Mutant, ...]:
+        """See the class; a mistake in all calls of a function only where there are several."""
+        if not self.list:
+            return ()
+        found = [
+            mutant
+            for mutant in self.found
+            if not mutant.site.startswith(EVERYWHERE)
+            or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
+        ]
+        for number, (optimizer, groups) in enumerate(zip(self.optimizers.known, self.optimizers.groups, strict=True)):
+            kind = type(optimizer).__name__
+            sites = [
+                (f"optimizer {number}", kind if len(self.optimizers.known) == 1 else f"{kind} number {number + 1}")
+            ]
+            if len(self.optimizers.known) > 1 and number == 0:
+                sites.append(("optimizer *", "every optimizer"))
+            for other in optimizers.CHANGES:
+                if kind in other.kinds:
+                    for settings, was in other.offers(groups[0]):
+                        found += [
+                            Mutant(
+                                other.name, other.cause, other.stage, key, label, (*settings.items(),), (*was.items(),)
+                            )
+                            for key, label in sites
+                        ]
+        found += [
+            Mutant(habit.name, habit.cause, habit.stage, "loop", "the loop")
+            for habit in loops.HABITS
+            if habit.used in self.used
+        ]
+        return tuple(found)

@@ -87,7 +87,7 @@ class Search:
                 except StopIteration:
                     break
                 if step in self.targets:
-                    yield step, taken.arrays
+                    yield step, self.seen.compared(taken.arrays)
             if listed:
                 run.release()
                 with suppress(StopIteration):

@@ -115,7 +115,8 @@ class Trials:
                     if mine is None or yours is None:
                         # A run that goes on where it should end ignores what it was told, as it would without a mistake.
                         return None if mine is None else Difference(step, "length", "length", "length")
-                    shown = oracle.noticed(step, without(known, mine), without(known, yours), noise)
+                    mine, yours = (without(known, self.seen.compared(record)) for record in (mine, yours))
+                    shown = oracle.noticed(step, mine, yours, noise)
                     if shown:
                         return shown
         except (LoopError, UsageError) as error:

@@ -238,6 +238,10 @@ CHANGES: tuple[Other, ...] = (
     value("adagrad-initial-accumulator", "Adagrad", "initial_accumulator_value", 0.1, 0.0),
     Other("epsilon before the correction", "adam-eps-hat-placement", ADAMS, update=lambda s, _: adam(s, hat=True),
           where=lambda g: not g["amsgrad"], stage="params"),
+    # Keras' own Adam has both: neither alone brings the two any nearer.
+    Other("epsilon 1e-7 before the correction", "adam-eps-hat-placement", ADAMS,
+          update=lambda s, _: adam(Step(s.old, s.grad, s.state, {**s.group, "eps": 1e-7}), hat=True),
+          where=lambda g: not g["amsgrad"] and g["eps"] != 1e-7, stage="params"),
     Other("epsilon under the root", "adam-eps-inside-sqrt", ADAMS, update=lambda s, _: adam(s, inside=True),
           where=lambda g: not g["amsgrad"], stage="params"),
     Other("no correction of the means", "adam-bias-correction-omitted", ADAMS,

@@ -18,7 +18,7 @@ from harness.oracle.nudge import one_unit_off
 from harness.oracle.pace import Pace
 from harness.oracle.rounding import UNIT32, UNIT64
 from harness.oracle.rules import Rule, problems
-from harness.oracle.shared import shared
+from harness.oracle.shared import group_of, shared
 from harness.oracle.track import Outlier, Track
 from harness.running.lockstep import END, End, lockstep
 from harness.running.start import SIDES, Kept, LoopError, Running, RunSpec, Side, Start, Step, Watched
@@ -101,6 +101,12 @@ class Evidence:
     def outliers(self) -> list[Outlier]:
         """Where a float32 run stands alone, and nothing else differs; earliest first."""
         return self.oracle.lasting
+
+    def compared(self, record: Record) -> Record:
+        """What of a record is compared, where captured functions do not show the same on both sides."""
+        if not self.left_out:
+            return record
+        return {name: array for name, array in record.items() if group_of(name) not in self.left_out}
 
     @property
     def standing(self) -> set[str]:

@@ -311,7 +311,8 @@ def test_every_kernel_of_torch_that_draws_is_replaced() -> None:
     """An operation that a new torch brings fails here until it has one."""
     import torch as loaded
 
-    from harness.running.random_torch import COMPOSITE, DRAWLESS, KERNELS
+    from harness.running.random_torch_dropouts import COMPOSITE
+    from harness.running.random_torch_kernels import DRAWLESS, KERNELS
 
     drawing = set()
     for name in loaded._C._dispatch_get_all_op_names():

@@ -7,16 +7,12 @@ order in which they were written, as all operations with a state do.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.tensorflow import random as keras_random
-from tensorflow.python import pywrap_tfe
 from tensorflow.python.data.ops import dataset_ops
-from tensorflow.python.eager.polymorphic_function import attributes
-from tensorflow.python.framework import tensor_util
 from tensorflow.python.ops import (
     gen_candidate_sampling_ops,
     gen_image_ops,
@@ -30,127 +26,26 @@ from tensorflow.python.ops import (
 
 from harness.contract.recipes import Array
 from harness.running import shared_random
-from harness.running.draws import HERE, At, Draws, caller, now
-
-Make = Callable[..., Array]
-"""Numbers for a draw, by the run, where it is made from, its shape and further inputs as arrays."""
-
-TRACING = "_create_concrete_function"
-"""TensorFlow's function that traces a graph, whose options say whether XLA compiles it."""
-
-
-def layer(frame: FrameType) -> str:
-    """The name of the Keras layer that a frame is the call of."""
-    owner = frame.f_locals.get("self") if frame.f_code.co_name == "__call__" else None
-    # Asked of its type, as to ask the layer would gather its variables.
-    return str(owner.name) if owner is not None and hasattr(type(owner), "trainable_variables") else ""
-
-
-def shared(at: At) -> Draws | None:
-    """The run that goes on, unless the draw is an initial value, or a layer's that is called to be built: TensorFlow's own."""
-    run = now("tensorflow")
-    if run is None or not run.started or at.phase == "start":
-        return None
-    if not run.trained and at.phase == "step":
-        if tf.executing_eagerly() and pywrap_tfe.TFE_Py_TapeSetIsEmpty():
-            return None if at.line()[1] else run
-        run.trained = True
-    return run
-
-
-def drawn(at: At, make: Make, dtype: Any, shape: Any, *inputs: Any) -> Any:
-    """A tensor of numbers that are made now, or whenever the graph runs that is being traced."""
-    kind = tf.as_dtype(dtype)
-    if tf.executing_eagerly():
-        size = tuple(int(axis) for axis in np.asarray(shape).ravel())
-        made = make(current(), at, size, *(as_array(value) for value in inputs))
-        return tf.constant(made.astype(kind.as_numpy_dtype), kind)
-    uncompiled(at.frame)
-    kept = at.settled()
-
-    def later(size: Array, *values: Array) -> Array:
-        return np.asarray(make(current(), kept, tuple(size.ravel().tolist()), *values), kind.as_numpy_dtype)
-
-    result = tf.numpy_function(later, [shape, *inputs], kind)
-    result.set_shape(tensor_util.constant_value_as_shape(tf.convert_to_tensor(shape)))
-    return result
-
-
-def current() -> Draws:
-    """The run that goes on when the numbers are made."""
-    run = now("tensorflow")
-    if run is None:
-        raise RuntimeError("a function that was traced in a comparison draws random numbers outside of it")
-    return run
-
-
-def as_array(value: Any) -> Array:
-    """An eager tensor, a variable or a number as an array."""
-    return np.asarray(value)
-
-
-def uncompiled(frame: FrameType | None) -> None:
-    """Have the graphs that are being traced run without XLA, which cannot call Python."""
-    while frame is not None and frame.f_code.co_filename != HERE:
-        if frame.f_code.co_name == TRACING:
-            options = frame.f_locals["tracing_options"].attributes
-            if options and options.get(attributes.XLA_COMPILE):
-                options[attributes.XLA_COMPILE] = False
-        frame = frame.f_back
-
-
-# What is drawn
-
-
-def uniform(run: Draws, at: At, shape: tuple[int, ...]) -> Array:
-    """Between 0 and 1."""
-    return shared_random.uniform(run.bits("uniform", "unit", shape, at))
-
-
-def normal(run: Draws, at: At, shape: tuple[int, ...]) -> Array:
-    """Of mean 0 and deviation 1."""
-    return run.normal("normal", shape, at)
-
-
-def truncated(run: Draws, at: At, shape: tuple[int, ...]) -> Array:
-    """The same, no further than 2 from 0."""
-    return run.normal("truncated normal", shape, at, "truncated")
-
-
-def whole(run: Draws, at: At, shape: tuple[int, ...], low: Array, high: Array) -> Array:
-    """Whole numbers."""
-    return shared_random.integers(run.bits("integers", "integers", shape, at), int(low), int(high))
-
-
-def order(run: Draws, at: At, shape: tuple[int, ...]) -> Array:
-    """An order of so many things."""
-    return run.permutation(shape[0], at)
-
-
-def chosen(run: Draws, at: At, shape: tuple[int, ...], logits: Array) -> Array:
-    """Columns by the logarithms of their weights."""
-    wide = logits.astype(np.float64)
-    weights = np.exp(wide - wide.max(axis=1, keepdims=True))
-    return shared_random.chosen(run.bits("multinomial", "categorical", shape, at), weights, again=True)
-
-
-def gammas(run: Draws, at: At, shape: tuple[int, ...], alpha: Array) -> Array:
-    """By their shape parameter."""
-    return run.distributed("gamma", "gamma", at, np.broadcast_to(alpha.astype(np.float64), shape))
-
-
-def poissons(run: Draws, at: At, shape: tuple[int, ...], rate: Array) -> Array:
-    """By their rate."""
-    return run.distributed("poisson", "poisson", at, np.broadcast_to(rate.astype(np.float64), shape))
-
-
-def binomials(run: Draws, at: At, shape: tuple[int, ...], counts: Array, chance: Array) -> Array:
-    """By how many trials, and their chance."""
-    every = np.broadcast_to(counts.astype(np.int64), shape), np.broadcast_to(chance.astype(np.float64), shape)
-    return run.distributed("binomial", "binomial", at, *every)
-
-
-# What is exchanged
+from harness.running.draw_places import At, caller
+from harness.running.draws import Draws, now
+from harness.running.random_tensorflow_graph import Make, drawn, layer, shared
+from harness.running.random_tensorflow_numbers import (
+    before_rate,
+    binomials,
+    by_counts,
+    by_logits,
+    by_rate,
+    chosen,
+    gammas,
+    normal,
+    poissons,
+    ranged,
+    truncated,
+    typed,
+    uniform,
+    whole,
+)
+from harness.running.random_tensorflow_orders import dataset_shuffle, keras_shuffle, shuffle
 
 
 class Decided:
@@ -204,39 +99,6 @@ def exchange(plain: Callable[..., Any], make: Make, how: Callable[..., tuple[Any
     return draw
 
 
-def typed(shape: Any, dtype: Any = tf.float32, **_: Any) -> tuple[Any, ...]:
-    """Of a function that takes a shape and a dtype."""
-    return dtype, shape
-
-
-def ranged(shape: Any, minval: Any, maxval: Any, **_: Any) -> tuple[Any, ...]:
-    """Of a function that takes a range."""
-    low, high = tf.convert_to_tensor(minval), tf.convert_to_tensor(maxval)
-    return low.dtype, shape, low, high
-
-
-def by_logits(logits: Any, num_samples: Any, output_dtype: Any = tf.int64, **_: Any) -> tuple[Any, ...]:
-    """Of a function that takes logits."""
-    logits = tf.convert_to_tensor(logits)
-    return output_dtype, tf.stack([tf.shape(logits)[0], tf.cast(num_samples, tf.int32)]), logits
-
-
-def by_counts(shape: Any, counts: Any, probs: Any, dtype: Any = tf.int64, **_: Any) -> tuple[Any, ...]:
-    """Of a binomial."""
-    return dtype, shape, tf.convert_to_tensor(counts), tf.convert_to_tensor(probs)
-
-
-def by_rate(shape: Any, lam: Any, dtype: Any, **_: Any) -> tuple[Any, ...]:
-    """Of a Poisson distribution whose shape is all of it."""
-    return dtype, shape, tf.convert_to_tensor(lam)
-
-
-def before_rate(shape: Any, rate: Any, dtype: Any = tf.int64, **_: Any) -> tuple[Any, ...]:
-    """Of one whose shape comes before that of its parameter."""
-    rate = tf.convert_to_tensor(rate)
-    return dtype, tf.concat([tf.cast(shape, tf.int32), tf.shape(rate)], 0), rate
-
-
 def gamma(plain: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
     """A gamma distribution, through which its shape parameter has a gradient. before: its shape comes before alpha's."""
 
@@ -255,74 +117,6 @@ def gamma(plain: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
         return sampled(tf.broadcast_to(parameter, size))
 
     return draw
-
-
-def shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """``tf.random.shuffle`` and its like: rows in the order of the stream."""
-
-    def draw(value: Any, *args: Any, **named: Any) -> Any:
-        at = At(caller(2), layer, known="order")
-        if shared(at) is None:
-            return plain(value, *args, **named)
-        value = tf.convert_to_tensor(value)
-        return tf.gather(value, drawn(at, order, tf.int64, tf.shape(value)[:1]))
-
-    return draw
-
-
-def keras_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """``keras.random.shuffle``, which orders by uniform numbers."""
-
-    def draw(x: Any, axis: int = 0, seed: Any = None) -> Any:
-        at = At(caller(2), layer, known="order")
-        if shared(at) is None:
-            return plain(x, axis, seed)
-        x = tf.convert_to_tensor(x)
-        return tf.gather(x, drawn(at, order, tf.int64, tf.shape(x)[axis : axis + 1]), axis=axis)
-
-    return draw
-
-
-def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
-    """``Dataset.shuffle`` in the order of the stream; one by a buffer smaller than the data is another law, and is noted."""
-
-    def ordered(
-        self: Any, buffer_size: Any, seed: Any = None, reshuffle_each_iteration: Any = True, name: Any = None
-    ) -> Any:
-        at = At(caller(2), layer, known="order")
-        run = shared(at)
-        if run is None:
-            return plain(self, buffer_size, seed, reshuffle_each_iteration, name)
-        number = int(self.cardinality()) if tf.executing_eagerly() else -1
-        whole_data = all(
-            isinstance(spec, tf.TensorSpec) and spec.shape.is_fully_defined()
-            for spec in tf.nest.flatten(self.element_spec)
-        )
-        if number < 1 or not whole_data:
-            run.left_out("Dataset.shuffle of elements whose number or shape is not known", at)
-            return plain(self, buffer_size, seed, reshuffle_each_iteration, name)
-        if buffer_size < number:
-            run.in_order("order", number, at, int(buffer_size))
-            return plain(self, buffer_size, seed, reshuffle_each_iteration, name)
-        where = at.settled()
-        once: list[Array] = []
-
-        def permutation() -> Array:
-            if once and reshuffle_each_iteration is False:
-                return once[0]
-            called = "order kept" if reshuffle_each_iteration is False else "order"
-            once[:] = [current().permutation(number, where, name=called)]
-            return once[0]
-
-        def rows(*elements: Any) -> Any:
-            taken = tf.ensure_shape(tf.numpy_function(permutation, [], tf.int64), (number,))
-            parts = elements if isinstance(self.element_spec, tuple) else elements[0]
-            return tf.nest.map_structure(lambda part: tf.gather(part, taken), parts)
-
-        made = self.batch(number).map(rows).unbatch()
-        return made.apply(tf.data.experimental.assert_cardinality(number))
-
-    return ordered
 
 
 def own(plain: Callable[..., Any], name: str) -> Callable[..., Any]:

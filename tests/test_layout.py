@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "harness").rglob("*.py"))
 FRAMEWORKS = {"torch", "tensorflow", "keras"}
 MAY_IMPORT_FRAMEWORKS = (
-    "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/leaks.py", "running/capture_torch.py",
+    "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/leaks.py", "running/capture_torch",
     "running/capture_tensorflow", "faithful/",
 )  # fmt: skip
 PAIRS = sorted(path.parent for path in (ROOT / "pairs").glob("*/scenario.py"))

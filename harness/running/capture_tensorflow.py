@@ -75,8 +75,13 @@ class CaptureTensorFlow:
         kept = random.getstate(), np.random.get_state()  # what the loop may use
         found: dict[int, Array] = {}
 
+        wrong: list[UsageError] = []
+
         def before() -> None:
-            found.update(self.values(first))
+            try:
+                found.update(self.values(first))
+            except UsageError as error:
+                wrong.append(error)  # raised in a trace it would become TensorFlow's
             first.driven.pause(None)
 
         first = Pass(self.train, lambda _: None, first=before)
@@ -85,6 +90,8 @@ class CaptureTensorFlow:
                 next(first, None)
             finally:
                 first.close()
+        if wrong:
+            raise wrong[0]
         keras.utils.clear_session()
         self.begin()
         random.setstate(kept[0])

@@ -6,7 +6,6 @@ what ``backward`` was called on. Everything else is read from the live objects w
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,11 +14,10 @@ from torch.nn.utils import clip_grad
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from harness.contract.training_state import by_slot, rates
-from harness.errors import UsageError, instead
-from harness.running.capture import Driven, unnamed, variables
-
-COUNTER = "num_batches_tracked"
-"""A buffer that says how often a normalisation was used; no other framework has it, and it is rarely read."""
+from harness.errors import UsageError
+from harness.running.capture import Driven, unnamed
+from harness.running.capture_torch_parts import every, tensors, unwrapped
+from harness.running.capture_torch_start import Beginning
 
 
 class CaptureTorch:
@@ -30,14 +28,9 @@ class CaptureTorch:
     """
 
     def __init__(self, train: Callable[[], Any], weights: Mapping[str, Any], *, initial: bool = False) -> None:
-        self.weights, self.initial = weights, initial
+        self.initial = initial
         self.lacks: dict[str, str] = {}
-        self.roots: dict[str, nn.Module] = {}
-        self.parts: list[Parts] = []
-        self.bare: dict[str, torch.Tensor] = {}
-        self.start: dict[str, torch.Tensor] = {}
-        self.names: dict[int, str] = {}
-        self.known: set[int] = set()
+        self.begins = Beginning(weights, initial=initial)
         self.optimizers: list[torch.optim.Optimizer] = []
         self.depth = self.stepping = 0
         self.calls: list[tuple[list[torch.Tensor], list[torch.Tensor]]] = []
@@ -92,10 +85,10 @@ class CaptureTorch:
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if self.depth or not self.driven.inside:
                 return plain(module, *args, **kwargs)
-            if id(module) not in self.known:
+            if id(module) not in self.begins.known:
                 if next(module.parameters(), None) is None:
                     return plain(module, *args, **kwargs)  # a loss, an activation
-                self.adopt(module)
+                self.begins.adopt(module)
             self.depth += 1
             try:
                 made = plain(module, *args, **kwargs)
@@ -155,7 +148,7 @@ class CaptureTorch:
             plain(optimizer, *args, **kwargs)
             if self.driven.inside:
                 self.optimizers.append(optimizer)
-                self.adopt_parameters(optimizer)
+                self.begins.adopt_parameters(optimizer)
 
         return init
 
@@ -168,85 +161,6 @@ class CaptureTorch:
                     continue
                 self.versions[id(parameter)] = (gradient.detach().clone(), gradient._version)
 
-    # The starting point
-
-    def adopt_parameters(self, optimizer: torch.optim.Optimizer) -> None:
-        """Give the models of an optimizer's parameters their values, and parameters of none the name of their variable."""
-        for parameter in every(optimizer):
-            if id(parameter) in self.names:
-                continue
-            held = list(variables())
-            owner = next((value for _, value in held if isinstance(value, nn.Module) and owns(value, parameter)), None)
-            if owner is not None:
-                self.adopt(owner)
-                continue
-            name = next((name for name, value in held if value is parameter), f"parameter{len(self.bare)}")
-            self.bare[name] = parameter
-            self.give({name: parameter})
-
-    def adopt(self, module: nn.Module) -> None:
-        """Give a model its values at its first call: the outermost one that holds this module, and equal copies of it."""
-        models = [(name, value) for name, value in variables() if isinstance(value, nn.Module)]
-        size = {id(module): 0, **{id(value): len(list(value.modules())) for _, value in models}}
-        holding = [(name, value) for name, value in models if any(inner is module for inner in value.modules())] or [
-            (type(module).__name__.lower(), module)
-        ]
-        name, root = max(holding, key=lambda item: size[id(item[1])])
-        self.known.add(id(module))
-        if any(root is other for other in self.roots.values()):
-            return
-        twins = [value for _, value in models if value is not root and alike(value, root)]
-        if root is not module:
-            self.known.add(id(root))
-        while name in self.roots:
-            name += "_"
-        self.roots[name] = root
-        given = state(root)
-        prefix = ""
-        if not self.initial and any(f"{name}.{key}" in self.weights for key in given):
-            prefix = f"{name}."
-        if self.initial and self.steps == 0:
-            self.start |= {f"{name}\0{key}": tensor.detach().clone() for key, tensor in given.items()}
-        self.give({prefix + key: tensor for key, tensor in given.items()})
-        for twin in twins:
-            with torch.no_grad():
-                for key, tensor in state(twin).items():
-                    tensor.copy_(given[key])
-        self.names |= {id(parameter): prefix + key for key, parameter in root.named_parameters()}
-        self.parts.append(Parts.of(root, prefix))
-
-    def give(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Copy the starting values into tensors; raises UsageError for one that has none, or of another shape."""
-        self.names |= {id(tensor): name for name, tensor in tensors.items()}
-        if self.initial:
-            self.start |= {f"\0{key}": t.detach().clone() for key, t in tensors.items() if key in self.bare}
-        if self.initial or not self.weights:
-            return
-        for name, tensor in tensors.items():
-            if name not in self.weights:
-                if name.rsplit(".", 1)[-1] == COUNTER:
-                    continue
-                raise UsageError(
-                    f"{instead(name, self.weights, 'weight')}; leave weights= out of the scenario, and both sides begin "
-                    "with what this function's own initialisers give"
-                )
-            value = self.weights[name]
-            if value.shape != tensor.shape:
-                raise UsageError(
-                    f"{name} has the shape {tuple(tensor.shape)} here and {tuple(value.shape)} in weights="
-                )
-            tensor.detach().copy_(value)
-
-    @property
-    def beginning(self) -> dict[str, torch.Tensor]:
-        """What was there before the first step, by name; names of several models begin with their variables'."""
-        owners = {key.split("\0")[0] for key in self.start} - {""}
-        found = {}
-        for key, tensor in self.start.items():
-            owner, name = key.split("\0")
-            found[f"{owner}.{name}" if owner and len(owners) > 1 else name] = tensor
-        return {name: tensor for name, tensor in found.items() if name.rsplit(".", 1)[-1] != COUNTER}
-
     # A step
 
     def before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -256,7 +170,7 @@ class CaptureTorch:
             self.stepping += 1
             if self.stepping == 1 and optimizer not in self.optimizers:
                 self.optimizers.append(optimizer)
-                self.adopt_parameters(optimizer)
+                self.begins.adopt_parameters(optimizer)
 
     def after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """An optimizer has made its step: give way with the record, if it is the outermost one."""
@@ -266,9 +180,10 @@ class CaptureTorch:
         self.stepping -= 1
         if self.stepping:
             return
-        record: dict[str, Any] = {"initial": self.beginning} if self.initial else self.record(optimizer)
+        record: dict[str, Any] = {"initial": self.begins.found} if self.initial else self.record(optimizer)
         self.calls, self.losses, self.gradients, self.raw, self.versions = [], [], [], {}, {}
         self.steps += 1
+        self.begins.over = True
         try:
             self.driven.pause(record)
         finally:
@@ -276,7 +191,12 @@ class CaptureTorch:
 
     def record(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """What this step was, under torch's names."""
-        parameters = [(self.names[id(p)], p) for p in every(optimizer) if id(p) in self.names]
+        parameters = [(self.begins.names[id(p)], p) for p in every(optimizer) if id(p) in self.begins.names]
+        if not parameters:
+            raise UsageError(
+                "this step trains a model that was not there at the first step, so nothing is known of where it starts; give "
+                "its values in weights=, under the name of its variable and a dot"
+            )
         record: dict[str, Any] = {}
         if self.calls:
             record["batch"] = unwrapped([inputs for inputs, _ in self.calls])
@@ -294,7 +214,7 @@ class CaptureTorch:
             record["clipped"] = record["grads"]
             record["grads"] = {name: self.raw.get(id(p), p.grad) for name, p in parameters if p.requires_grad}
         record["lr"] = rates([optimizer])
-        slots = by_slot({p: optimizer.state[p] for _, p in parameters if p in optimizer.state}, self.names)
+        slots = by_slot({p: optimizer.state[p] for _, p in parameters if p in optimizer.state}, self.begins.names)
         if slots:
             record["slots"] = slots
         record["params"], record["buffers"] = self.held(optimizer)
@@ -319,77 +239,10 @@ class CaptureTorch:
         own = {id(parameter) for parameter in every(optimizer)} if several else set()
         params: dict[str, Any] = {}
         buffers: dict[str, Any] = {}
-        for parts in self.parts:
+        for parts in self.begins.parts:
             if several and not any(id(parameter) in own for parameter in parts.params.values()):
                 continue
             params |= {name: p for name, p in parts.params.items() if not several or id(p) in own}
             buffers |= {name: owner[key] for name, owner, key in parts.buffers}
-        params |= {name: p for name, p in self.bare.items() if not several or id(p) in own}
+        params |= {name: p for name, p in self.begins.bare.items() if not several or id(p) in own}
         return params, buffers
-
-
-@dataclass(frozen=True)
-class Parts:
-    """A model's parameters by name, and where its buffers are, found once: to walk through a model takes a while."""
-
-    params: dict[str, torch.Tensor]
-    buffers: list[tuple[str, dict[str, Any], str]]
-
-    @classmethod
-    def of(cls, root: nn.Module, prefix: str) -> "Parts":
-        """Those of a model whose names are to begin with a prefix."""
-        params = {prefix + name: parameter for name, parameter in root.named_parameters()}
-        buffers, seen = [], set[int]()
-        for path, module in root.named_modules():
-            for key, buffer in module._buffers.items():
-                if buffer is None or key in module._non_persistent_buffers_set or key == COUNTER or id(buffer) in seen:
-                    continue
-                seen.add(id(buffer))
-                buffers.append((prefix + (f"{path}." if path else "") + key, module._buffers, key))
-        return cls(params, buffers)
-
-
-def tensors(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors that a nested value holds, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors(item)
-
-
-def unwrapped(calls: list[list[torch.Tensor]]) -> Any:
-    """Tensors of several calls: lists of lists, without those that have one item only."""
-    inner: list[Any] = [call[0] if len(call) == 1 else call for call in calls]
-    return inner[0] if len(inner) == 1 else inner
-
-
-def every(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
-    """All parameters of an optimizer."""
-    for group in optimizer.param_groups:
-        yield from group["params"]
-
-
-def state(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The parameters of a model, each once, and the buffers that its ``state_dict`` keeps."""
-    kept = module.state_dict(keep_vars=True)
-    buffers = {name: buffer for name, buffer in module.named_buffers() if name in kept}
-    return {**dict(module.named_parameters()), **buffers}
-
-
-def owns(module: nn.Module, parameter: torch.Tensor) -> bool:
-    """Whether a parameter is one of a model's."""
-    return any(own is parameter for own in module.parameters())
-
-
-def alike(one: nn.Module, other: nn.Module) -> bool:
-    """Whether two models are copies of each other, number by number: a target network, a moving average."""
-    if type(one) is not type(other):
-        return False
-    left, right = state(one), state(other)
-    return left.keys() == right.keys() and all(
-        left[name] is not right[name] and torch.equal(left[name], right[name]) for name in left
-    )

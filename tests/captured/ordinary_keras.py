@@ -140,3 +140,34 @@ def several_steps(x, y, *, epochs=1, batch_size=10, lr=0.05):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.SGD(lr), loss=loss, steps_per_execution=2)
     model.fit(x, y, epochs=epochs, batch_size=batch_size, shuffle=False, verbose=0)
+
+
+def averaged(x, y, *, epochs=2, batch_size=10, lr=0.05):
+    """A frozen layer, a compiled step, and a moving average that was copied before anything else and is evaluated."""
+    model, average = network(), network()
+    average.set_weights(model.get_weights())
+    model.layers[0].trainable = False
+    optimizer = faithful.SGD(lr=lr)
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @tf.function
+    def step(xb, yb):
+        with tf.GradientTape() as tape:
+            loss = loss_fn(yb, model(xb))
+        grads = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(grads, model.trainable_variables, strict=True))
+
+    for _ in range(epochs):
+        for xb, yb in tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size):
+            step(xb, yb)
+            for slow, quick in zip(average.variables, model.variables, strict=True):
+                slow.assign(slow + 0.25 * (quick - slow))
+        optimizer.lr = lr * float(loss_fn(y, average(x)))
+
+
+def momentum(x, y, *, epochs=2, batch_size=10, lr=0.05):
+    """Keras' own SGD with momentum, which comes to the same at one rate."""
+    model = network()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=keras.optimizers.SGD(lr, momentum=0.5), loss=loss)
+    model.fit(x, y, epochs=epochs, batch_size=batch_size, shuffle=False, verbose=0)

@@ -1,5 +1,6 @@
 """Training code as people write it in PyTorch: nothing here knows that it is tested."""
 
+import copy
 import logging
 
 import torch
@@ -166,3 +167,45 @@ def lightning(loader, *, lr=0.05):
             return loss
 
         optimizer.step(closure)
+
+
+def averaged(x, y, *, epochs=2, batch_size=10, lr=0.05):
+    """A frozen layer, a compiled step, and a moving average that was copied before anything else and is evaluated."""
+    model = network()
+    average = copy.deepcopy(model)
+    model[0].requires_grad_(False)
+    fast = torch.compile(model, backend="eager")
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=lr)
+    for _ in range(epochs):
+        for xb, yb in DataLoader(TensorDataset(x, y), batch_size=batch_size):
+            loss = F.cross_entropy(fast(xb), yb)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for slow, quick in zip(average.parameters(), model.parameters(), strict=True):
+                    slow.lerp_(quick, 0.25)
+        # What it says of the average is part of the training here, so that a wrong one shows.
+        with torch.no_grad():
+            optimizer.param_groups[0]["lr"] = lr * F.cross_entropy(average(x), y).item()
+
+
+def later(x, y, *, lr=0.05):
+    """A second model that is trained after the first."""
+    for _ in range(2):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+def momentum(x, y, *, epochs=2, batch_size=10, lr=0.05):
+    """SGD with momentum at one rate."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.5)
+    for _ in range(epochs):
+        for xb, yb in DataLoader(TensorDataset(x, y), batch_size=batch_size):
+            loss = F.cross_entropy(model(xb), yb)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()

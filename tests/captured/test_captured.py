@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import plain_pair
 import pytest
 
 from harness import UsageError
@@ -152,6 +153,36 @@ def test_train_step_and_closures_are_steps_too(engine: Engine, write: Callable[.
     )
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert verdict.steps == 4
+
+
+def test_copies_start_where_their_models_do_and_are_left_alone(engine: Engine, write: Callable[..., Pair]) -> None:
+    """The average's loss sets the rate, so that a copy with other values would show; the frozen layer is a parameter still."""
+    verdict = judged(engine, write("averaged", "averaged"))
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    assert verdict.steps == 8
+    assert {"params/0.weight", "params/2.weight"} <= {item.tensor for item in verdict.tensors}
+    assert "params/0.weight" in verdict.unmoved
+
+
+def test_a_stage_that_cannot_be_had_is_told_with_the_reason(engine: Engine, write: Callable[..., Pair]) -> None:
+    verdict = judged(engine, write("momentum", "momentum"))
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    assert not_recorded(verdict) == [
+        "slots/momentum_buffer is seen in torch only, so it is not compared: Keras' SGD keeps its momentum times the rate; "
+        "faithful.SGD keeps what torch's does"
+    ]
+
+
+def test_a_model_that_comes_later_is_told(engine: Engine, write: Callable[..., Pair]) -> None:
+    verdict = judged(engine, write("later", "fitted"))
+    assert verdict.status == "ERROR"
+    assert "this step trains a model that was not there at the first step" in verdict.sentence
+
+
+def test_generators_need_weights(engine: Engine, tmp_path: Path) -> None:
+    pair = Pair(plain_pair.write(tmp_path, "plain", ("scenario.py", '    weights={"w": normal(3, 1)},\n', "")))
+    with pytest.raises(UsageError, match=r"scenario\.py has no weights=, and torch_loop\.py is a generator"):
+        judged(engine, pair)
 
 
 def test_an_error_is_told_with_its_line(engine: Engine, write: Callable[..., Pair]) -> None:

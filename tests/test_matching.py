@@ -201,12 +201,20 @@ def test_a_choice_between_equal_branches_is_made_once_and_all_their_layers_follo
         for name, variable in zip(shapes, ("p/kernel", "q/kernel", "r/kernel", "s/kernel"), strict=True)
     ]
     torch = side(shapes, branches)
-    for order in (1, -1):
-        made = match(torch, planted(torch, rows, {row.variables[0]: (3, 3) for row in rows}, order=order))
+    for order in ("pqrs", "srqp", "psrq"):  # in the last one, each layer's likeliest choice goes with another branch
+        made = match(torch, planted(torch, rows, {f"{letter}/kernel": (3, 3) for letter in order}))
         assert made.exact, "a choice that is not consistent computes something else at a generic point"
         assert set(sureties(made).values()) == {"undetermined"}
         chosen = {row.names[0]: row.variables[0] for row in made.rows}
         assert {chosen["left.0"], chosen["left.1"]} in ({"p/kernel", "q/kernel"}, {"r/kernel", "s/kernel"})
+
+
+def test_a_mistake_that_no_tied_point_shows_is_seen_at_the_generic_one() -> None:
+    torch = side(SHAPES, network)
+    port = planted(torch, ROWS, VARIABLES, lambda w: network(w) + ((w["a.weight"] - w["b.weight"]) ** 2).sum())
+    made = match(torch, port)
+    assert not made.exact
+    assert "proven" not in sureties(made).values()
 
 
 def test_tensors_that_tie_at_the_tied_point_alone_are_told_apart_by_pokes() -> None:

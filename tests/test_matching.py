@@ -12,7 +12,7 @@ from plain_sides import Numbers, PlainSide, Planted, data, side
 from harness.contract.matching import match, match_by_values
 from harness.contract.port import Port
 from harness.contract.rows import Held, Row, TensorMap, agree
-from harness.contract.sides import Tensor
+from harness.contract.sides import Response, Tensor
 from harness.contract.tied import Tie, lopsided, tied
 from harness.contract.units import flattened, of_tensors, of_variables
 
@@ -201,12 +201,20 @@ def test_a_choice_between_equal_branches_is_made_once_and_all_their_layers_follo
         for name, variable in zip(shapes, ("p/kernel", "q/kernel", "r/kernel", "s/kernel"), strict=True)
     ]
     torch = side(shapes, branches)
-    for order in (1, -1):
-        made = match(torch, planted(torch, rows, {row.variables[0]: (3, 3) for row in rows}, order=order))
+    for order in ("pqrs", "srqp", "psrq"):  # in the last one, each layer's likeliest choice goes with another branch
+        made = match(torch, planted(torch, rows, {f"{letter}/kernel": (3, 3) for letter in order}))
         assert made.exact, "a choice that is not consistent computes something else at a generic point"
         assert set(sureties(made).values()) == {"undetermined"}
         chosen = {row.names[0]: row.variables[0] for row in made.rows}
         assert {chosen["left.0"], chosen["left.1"]} in ({"p/kernel", "q/kernel"}, {"r/kernel", "s/kernel"})
+
+
+def test_a_mistake_that_no_tied_point_shows_is_seen_at_the_generic_one() -> None:
+    torch = side(SHAPES, network)
+    port = planted(torch, ROWS, VARIABLES, lambda w: network(w) + ((w["a.weight"] - w["b.weight"]) ** 2).sum())
+    made = match(torch, port)
+    assert not made.exact
+    assert "proven" not in sureties(made).values()
 
 
 def test_tensors_that_tie_at_the_tied_point_alone_are_told_apart_by_pokes() -> None:
@@ -401,6 +409,39 @@ def test_where_tensorflow_has_one_bias_for_torchs_two_the_second_is_zero_and_lef
     assert made.exact
     assert all(right(made, rows).values())
     assert [tensor.name for tensor in made.left[0]] == ["bias_hh"]
+
+
+def test_a_second_name_of_a_tied_weight_is_seen_to_be_one_and_left() -> None:
+    """As ``state_dict`` gives both names, ``load_state_dict`` loads the last, and ``named_parameters`` has the first."""
+
+    class Tied(PlainSide):
+        def step(self, values: Numbers) -> Response:
+            self.tensors, every = [tensor for tensor in every_one if tensor.name != "head.weight"], self.tensors
+            try:
+                known = {name: array for name, array in values.items() if name != "head.weight"}
+                made = super().step({**known, "embedding.weight": values["head.weight"]})
+            finally:
+                self.tensors = every
+            after = {
+                name: values["head.weight"] if name == "embedding.weight" else array for name, array in known.items()
+            }
+            return Response(made.numbers, made.grads, after)
+
+    def loss(w: Numbers) -> Any:
+        return (
+            np.tanh(np.tanh(data(4, 3) @ w["embedding.weight"].T) @ w["embedding.weight"] + w["bias"]) @ data(3)
+        ).sum()
+
+    shapes = {"embedding.weight": (3, 3), "bias": (3,), "head.weight": (3, 3)}
+    every_one = [Tensor(name, shape) for name, shape in shapes.items()]
+    torch = Tied(every_one, loss)
+    rows = [Row(("embedding.weight",), ("e/embeddings",), None), Row(("bias",), ("b/bias",), None)]
+    plain = side({"embedding.weight": (3, 3), "bias": (3,)}, loss)
+    made = match(torch, planted(plain, rows, {"b/bias": (3,), "e/embeddings": (3, 3)}))
+    assert made.exact
+    assert sureties(made) == {"embedding.weight": "proven", "bias": "proven"}
+    assert all(right(made, rows).values())
+    assert [tensor.name for tensor in made.left[0]] == ["head.weight"]
 
 
 def test_what_has_no_counterpart_is_left_and_said() -> None:

@@ -20,7 +20,7 @@ its tensors in the order of their use, and make its first step from given values
 step, where a library's converter has filled both sides.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,10 +30,11 @@ from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
 from harness.contract.layers import alike, paired, told_apart
 from harness.contract.likeness import Links
 from harness.contract.proving import by_structure, prove, support
+from harness.contract.recipes import Array
 from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Fit, Found, Search
 from harness.contract.sides import Response, Side, Tensor
-from harness.contract.tied import Tie, Values, generic
+from harness.contract.tied import Tie, Values, generic, tied
 from harness.contract.units import Unit, by_tensor, filling, flattened, of_tensors, of_variables, periods, second_biases
 
 SHRINK = (1.0, 0.25)
@@ -43,17 +44,24 @@ SHRINK = (1.0, 0.25)
 def match(torch: Side, tensorflow: Side) -> TensorMap:
     """The map between two sides' tensors; see the module. Raises whatever a side's step raises."""
     theirs = of_variables(tensorflow.tensors, torch.tensors)
-    every = of_tensors(torch.tensors, theirs)
-    zeros = {tensor.name: np.zeros(tensor.shape) for tensor in second_biases(every, theirs)}
-    ours = [unit for unit in every if unit.tensor.name not in zeros]
+    ours = of_tensors(torch.tensors, theirs)
+    fixed: dict[str, Array] = {tensor.name: np.zeros(tensor.shape) for tensor in second_biases(ours, theirs)}
     blocks, flat = periods(ours), flattened(torch.tensors)
+    aliases: Mapping[str, str] = {}
     tried: list[tuple[Search, Point]] = []
     exact = False
     steps = 0
     for pixels in ({}, flat) if flat else ({},):
         for shrink in SHRINK:
-            search = Search(torch, tensorflow, ours, theirs, Tie(blocks, pixels, shrink), zeros, steps)
+            tie = Tie(blocks, pixels, shrink)
+            sought = [unit for unit in ours if unit.tensor.name not in {*fixed, *aliases}]
+            again = {name: tied(unit_of(ours, name).shape, tie) for name in aliases}
+            search = Search(torch, tensorflow, sought, theirs, tie, {**fixed, **again}, aliases, steps)
             point = search.tied()
+            if not tried and not aliases and (aliases := second_names(search, point)):
+                search.ours = [unit for unit in search.ours if unit.tensor.name not in aliases]
+                search.fixed = {**search.fixed, **{name: point.ours[name] for name in aliases}}
+                search.aliases = aliases
             steps = search.steps
             if point.finite:
                 break
@@ -72,6 +80,31 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
     if not exact and point.torch.layers and point.tensorflow.layers:
         rows = by_layers(rows, point, generic_point(search, rows))
     return TensorMap(tuple(rows), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps)
+
+
+def unit_of(units: Sequence[Unit], name: str) -> Unit:
+    """The first unit of a tensor."""
+    return next(unit for unit in units if unit.tensor.name == name)
+
+
+def second_names(search: Search, point: Point) -> dict[str, str]:
+    """Names of torch's that are other tensors' too, as a ``state_dict`` has them of tied weights -> the tensor's own name.
+
+    No record has such a name. Whichever of the two was loaded last is in effect, so one is poked.
+    """
+    seen = {**point.torch.grads, **point.torch.after}
+    found: dict[str, str] = {}
+    for index, unit in enumerate(search.ours):
+        name = unit.tensor.name
+        if not point.torch.after or name in seen or unit.blocks > 1 or unit.tensor.whole:
+            continue
+        values = search.poked(point.ours, index)
+        after = search.step(search.torch, values).after
+        moved = values[name] - point.ours[name]
+        for other, array in point.torch.after.items():
+            if array.shape == moved.shape and np.abs(after[other] - array - moved).max() < 0.1 * np.abs(moved).max():
+                found[name] = other
+    return found
 
 
 def by_layers(rows: Sequence[Row], tied: Point, point: Point) -> list[Row]:
@@ -125,7 +158,7 @@ class Unrun:
 def generic_point(search: Search, rows: Sequence[Row]) -> Point:
     """One step a side where every tensor of these rows holds other values."""
     names = {name for row in rows for name in row.names}
-    ours = {**filling(search.ours, search.tie), **search.zeros}
+    ours = {**filling(search.ours, search.tie), **search.fixed}
     for tensor in search.torch.tensors:
         if tensor.name in names and not tensor.whole:
             ours[tensor.name] = generic(tensor.name, tensor.shape, search.tie.shrink)

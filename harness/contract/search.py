@@ -1,6 +1,6 @@
 """What two sides' steps say of their units: fingerprints that fit, and pokes that do the same on both."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -55,14 +55,18 @@ class Group:
 
 @dataclass
 class Search:
-    """Two sides, their units, how these are tied, and what is known so far. zeros: tensors of torch's that nothing is."""
+    """Two sides, their units, how these are tied, and what is known so far.
+
+    fixed: values of torch's tensors that no row is looked for. aliases: second names of torch's tensors -> the first.
+    """
 
     torch: Side
     tensorflow: Side
     ours: list[Unit]
     theirs: list[Unit]
     tie: Tie
-    zeros: Values = field(default_factory=dict)
+    fixed: Values = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
     found: dict[int, Found] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
@@ -77,7 +81,7 @@ class Search:
     def step(self, side: Side, values: Values) -> Response:
         """One first step, counted."""
         self.steps += 1
-        return side.step(values)
+        return side.step({**values, **{name: values[first] for name, first in self.aliases.items() if name in values}})
 
     def point(self, ours: Values, theirs: Values) -> Point:
         """One first step a side."""
@@ -85,7 +89,7 @@ class Search:
 
     def tied(self) -> Point:
         """One first step a side from tied values."""
-        return self.point({**filling(self.ours, self.tie), **self.zeros}, filling(self.theirs, self.tie))
+        return self.point({**filling(self.ours, self.tie), **self.fixed}, filling(self.theirs, self.tie))
 
     def poked(self, values: Values, index: int) -> Values:
         """Torch's values with a unit poked."""

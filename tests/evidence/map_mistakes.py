@@ -49,7 +49,7 @@ MISTAKES: dict[str, tuple[Edit, ...]] = {
         ("return self.conv_out(x + h)", "return self.conv_out(h)"),
     ),
     "seq2seq_attention": planted(
-        ("scores = tf.where((source == 0)[:, None], -math.inf, scores)\n", ""),
+        ("(source == 0)[:, None], -math.inf, scores)", "(source == 0)[:, None], 0.0, scores)"),
         ("tf.concat((query, context), axis=-1)", "tf.concat((context, query), axis=-1)"),
         ("x = tf.tanh(self.combine(", "x = tf.nn.relu(self.combine("),
     ),

@@ -20,7 +20,7 @@ from machine import machine
 from map_mistakes import MISTAKES
 from results import read, write
 
-from harness import make_problem
+from harness import UsageError, make_problem
 from harness.contract.rows import SURETIES, Row, TensorMap, agree
 from harness.running.engine import Engine
 from harness.running.mapping import loaded, mapped
@@ -86,7 +86,7 @@ def main(names: tuple[str, ...], backwards: bool, mistakes: bool, file: Path | N
         for pair in pairs:
             try:
                 line = measured(engine, pair, backwards=backwards)
-            except LoopError as error:
+            except (LoopError, UsageError) as error:
                 click.echo(f"{pair.name:<24} cannot be mapped: {error}")
                 continue
             lines.append(line)

@@ -11,7 +11,10 @@ PORT = "tensorflow_loop.py"
 
 @dataclass(frozen=True)
 class Fault:
-    """What is planted in which pair, and where it must first show: stage, step and the cause by its id."""
+    """What is planted in which pair, and where it must first show: stage, step and the cause by its id.
+
+    then: of several mistakes at once, the causes of those that show later.
+    """
 
     name: str
     pair: str
@@ -22,6 +25,7 @@ class Fault:
     tensor: str = ""
     status: str = "DIFFERENT"
     settings: Mapping[str, Any] = field(default_factory=lambda: {"steps": 3})
+    then: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,234 @@ FAULTS = (
         "AdamW's epsilon 1e-3, in bfloat16", "bfloat16_mixed",
         edit("faithful.AdamW(lr=lr)", "faithful.AdamW(lr=lr, eps=1e-3)"),
         "params", cause="adam-eps-default",
+    ),
+    Fault(
+        "RMSprop's epsilon 1e-3", "rmsprop_centered", edit("        eps=eps,\n", "        eps=1e-3,\n"),
+        "params", cause="rmsprop-defaults",
+    ),
+    Fault(
+        "mean gradient not taken off", "rmsprop_centered", edit("centered=True", "centered=False"),
+        "slots", cause="rmsprop-centered",
+    ),
+    Fault(
+        "RMSprop's momentum forgotten", "rmsprop_centered", edit("        momentum=momentum,\n", ""),
+        "slots", cause="sgd-momentum-other",
+    ),
+    Fault(
+        "RMSprop's alpha 0.9", "rmsprop_centered", edit("        alpha=alpha,\n", "        alpha=0.9,\n"),
+        "slots", cause="rmsprop-defaults",
+    ),
+    Fault(
+        "dampening forgotten", "sgd_dampening", edit("        dampening=dampening,\n", ""),
+        "slots", step=1, cause="sgd-dampening",
+    ),
+    Fault(
+        "momentum 0.5", "sgd_dampening", edit("        momentum=momentum,\n", "        momentum=0.5,\n"),
+        "slots", step=1, cause="sgd-momentum-other",
+    ),
+    Fault(
+        "mean over time summed", "sgd_dampening", edit("tf.reduce_mean(x, 1)", "tf.reduce_sum(x, 1)"),
+        "outputs", cause="loss-sum-for-mean",
+    ),
+    Fault(
+        "norm without 1e-6", "clip_global_norm", edit("(norm + 1e-6)", "norm"), "clipped", cause="clip-global-norm-eps",
+    ),
+    Fault(
+        "each gradient clipped by itself", "clip_global_norm",
+        edit("[grad * scale for grad in grads]", "[tf.clip_by_norm(grad, max_norm) for grad in grads]"),
+        "clipped", cause="clip-keras-clipnorm-per-variable",
+    ),
+    Fault(
+        "clipping forgotten", "clip_global_norm", edit("[grad * scale for grad in grads]", "list(grads)"),
+        "clipped", cause="clip-omitted",
+    ),
+    Fault(
+        "weight decay forgotten", "clip_global_norm", edit("        weight_decay=weight_decay,\n", ""),
+        "slots", cause="weight-decay-omitted",
+    ),
+    Fault(
+        "relu for tanh", "clip_global_norm",
+        edit('second := keras.layers.Dense(20, activation="tanh")', 'second := keras.layers.Dense(20, activation="relu")'),
+        "outputs", cause="activation-other",
+    ),
+    Fault(
+        "schedule one step behind", "warmup_cosine", edit("factor(step)\n        opt", "factor(max(step - 1, 0))\n        opt"),
+        "lr", step=1, cause="schedule-offset",
+    ),
+    Fault(
+        "schedule one step ahead", "warmup_cosine", edit("factor(step)\n        opt", "factor(step + 1)\n        opt"),
+        "lr", cause="schedule-offset",
+    ),
+    Fault(
+        "schedule forgotten", "warmup_cosine", edit("factor(step)\n        opt", "factor(0)\n        opt"),
+        "lr", step=1, cause="schedule-omitted",
+    ),
+    Fault(
+        "beta 0.99", "warmup_cosine",
+        edit("        weight_decay=weight_decay,\n", "        weight_decay=weight_decay,\n        betas=(0.9, 0.99),\n"),
+        "slots", cause="adam-betas-other",
+    ),
+    Fault(
+        "AdamW with Keras' decay", "warmup_cosine",
+        edit("        weight_decay=weight_decay,\n", "        weight_decay=0.004,\n"),
+        "params", cause="adamw-default-weight-decay",
+    ),
+    Fault(
+        "GRU gates as Keras has them", "gru_tagger",
+        edit(
+            "    port.load(weights)\n",
+            "    def reordered(w):\n"
+            "        r, z, n = tf.split(w, 3)\n"
+            "        return tf.concat([z, r, n], 0)\n"
+            "    port.load({n: reordered(w) if 'gru' in n else w for n, w in weights.items()})\n",
+        ),
+        "outputs", cause="gru-gate-order",
+    ),
+    Fault(
+        "ignored words in the mean", "gru_tagger",
+        edit(
+            "loss = criterion(tags, outputs)",
+            "loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy("
+            "tags, outputs, from_logits=True, ignore_class=-100))",
+        ),
+        "loss", cause="ce-ignore-index-mean",
+    ),
+    Fault(
+        "lengths not passed", "gru_tagger", edit("self.gru(x, lengths=lengths)", "self.gru(x)"),
+        "outputs", cause="rnn-padded-last-hidden",
+    ),
+    Fault(
+        "weighted loss divided by the count", "unet",
+        edit('"mean_with_sample_weight"', '"sum_over_batch_size"'), "loss", cause="ce-class-weights-normalisation",
+    ),
+    Fault(
+        "class weights forgotten", "unet", edit("criterion(masks, outputs, pixel_weights)", "criterion(masks, outputs)"),
+        "loss", cause="class-weights-omitted",
+    ),
+    Fault(
+        "transposed convolution cropped at the other end", "unet", edit("[:, 1:, 1:]", "[:, :-1, :-1]"),
+        "outputs", cause="convtranspose-same-crop",
+    ),
+    Fault(
+        "skip joined behind", "unet", edit("[skip1, self.up1(x)]", "[self.up1(x), skip1]"),
+        "outputs", cause="concatenation-order",
+    ),
+    Fault(
+        "shortcut forgotten", "residual_net", edit("tf.nn.relu(h + shortcut)", "tf.nn.relu(h)"),
+        "outputs", cause="term-omitted",
+    ),
+    Fault(
+        "stride padded as SAME", "residual_net",
+        (
+            *edit("(channels, 3, stride, use_bias=False)", '(channels, 3, stride, padding="same", use_bias=False)'),
+            *edit("self.conv1(self.pad(x))", "self.conv1(x)"),
+        ),
+        "outputs", cause="conv2d-same-stride2-asymmetric-padding",
+    ),
+    Fault(
+        "maximum padded as SAME", "residual_net",
+        (
+            *edit("keras.layers.MaxPooling2D(3, 2)", 'keras.layers.MaxPooling2D(3, 2, padding="same")'),
+            *edit("self.maxpool(self.pad(x))", "self.maxpool(x)"),
+        ),
+        "outputs", cause="maxpool-same-vs-padding1",
+    ),
+    Fault(
+        "first BatchNorm's epsilon 1e-3", "residual_net",
+        edit("        self.bn1 = faithful.BatchNorm(6)\n", "        self.bn1 = faithful.BatchNorm(6, eps=1e-3)\n"),
+        "outputs", cause="batchnorm-eps-default",
+    ),
+    Fault(
+        "pixels averaged", "vae",
+        edit("tf.reduce_sum(criterion(x, logits)) / len(x)", "tf.reduce_mean(criterion(x, logits))"),
+        "loss", cause="loss-sum-for-mean",
+    ),
+    Fault(
+        "pixels not divided", "vae",
+        edit("tf.reduce_sum(criterion(x, logits)) / len(x)", "tf.reduce_sum(criterion(x, logits))"),
+        "loss", cause="factor-omitted",
+    ),
+    Fault(
+        "variance for deviation", "vae", edit("tf.exp(0.5 * log_variance)", "tf.exp(log_variance)"),
+        "outputs", cause="factor-omitted",
+    ),
+    Fault(
+        "divergence not halved", "vae", edit("-0.5 * tf.reduce_sum(kl, 1)", "-tf.reduce_sum(kl, 1)"),
+        "loss", cause="factor-omitted",
+    ),
+    Fault(
+        "mean without gradient", "vae", edit("z = mean + tf.exp", "z = tf.stop_gradient(mean) + tf.exp"),
+        "grads", cause="gradient-stopped",
+    ),
+    Fault(
+        "LayerNorm's epsilon 1e-3", "transformer_block",
+        edit("self.norm2 = keras.layers.LayerNormalization(epsilon=1e-5)", "self.norm2 = keras.layers.LayerNormalization()"),
+        "outputs", cause="layernorm-eps-default",
+    ),
+    Fault(
+        "mean over tokens summed", "transformer_block",
+        edit("tf.reduce_mean(self.norm3(x), 1)", "tf.reduce_sum(self.norm3(x), 1)"),
+        "outputs", cause="loss-sum-for-mean",
+    ),
+    Fault(
+        "second shortcut forgotten", "transformer_block",
+        edit("x = x + self.contract(self.gelu(self.expand(h)))", "x = self.contract(self.gelu(self.expand(h)))"),
+        "outputs", cause="term-omitted",
+    ),
+    Fault(
+        "every LayerNorm's epsilon 1e-6", "vision_transformer",
+        (
+            *edit("self.norm1 = keras.layers.LayerNormalization(epsilon=1e-5)",
+                  "self.norm1 = keras.layers.LayerNormalization(epsilon=1e-6)"),
+            *edit("self.norm2 = keras.layers.LayerNormalization(epsilon=1e-5)",
+                  "self.norm2 = keras.layers.LayerNormalization(epsilon=1e-6)"),
+            *edit("self.norm = keras.layers.LayerNormalization(epsilon=1e-5)",
+                  "self.norm = keras.layers.LayerNormalization(epsilon=1e-6)"),
+        ),
+        "outputs", cause="layernorm-eps-default",
+    ),
+    Fault(
+        "activation forgotten", "mini_batch_mlp", edit('keras.layers.Dense(10, activation="relu")', "keras.layers.Dense(10)"),
+        "outputs", cause="layer-omitted",
+    ),
+    Fault(
+        "probabilities taken for logits", "binary_classifier",
+        edit("criterion(y, outputs) + l2", "keras.losses.BinaryCrossentropy(from_logits=True)(y, outputs) + l2"),
+        "loss", cause="bce-on-probabilities-as-logits",
+    ),
+    Fault(
+        "square of the temperature left out", "knowledge_distillation",
+        edit("alpha * temperature**2 * distilled", "alpha * distilled"), "loss", cause="factor-omitted",
+    ),
+    Fault(
+        "divergence averaged over all", "knowledge_distillation",
+        edit("tf.reduce_mean(kl_div)", "tf.reduce_mean(tf.exp(log_p) * (log_p - log_q))"),
+        "loss", cause="kldiv-mean-vs-batchmean",
+    ),
+    Fault(
+        "sum for mean, and Adam's epsilon 1e-7", "mini_batch_mlp",
+        (
+            *edit("criterion(y, outputs)", "tf.reduce_sum(tf.square(outputs - y))"),
+            *edit("faithful.Adam(lr=lr)", "faithful.Adam(lr=lr, eps=1e-3)"),
+        ),
+        "loss", cause="loss-sum-for-mean", then=("adam-eps-default",),
+    ),
+    Fault(
+        "BatchNorm's epsilon, and its momentum", "convnet_batchnorm",
+        (
+            *edit("self.bn1 = faithful.BatchNorm(6)", "self.bn1 = faithful.BatchNorm(6, eps=1e-3)"),
+            *edit("self.bn2 = faithful.BatchNorm(8)", "self.bn2 = faithful.BatchNorm(8, momentum=0.9)"),
+        ),
+        "outputs", cause="batchnorm-eps-default", then=("batchnorm-momentum-convention",),
+    ),
+    Fault(
+        "GELU, beta and schedule", "warmup_cosine",
+        (
+            *edit("faithful.GELU()", "faithful.GELU('tanh')"),
+            *edit("        weight_decay=weight_decay,\n", "        weight_decay=weight_decay,\n        betas=(0.9, 0.99),\n"),
+            *edit("factor(step)\n        opt", "factor(max(step - 1, 0))\n        opt"),
+        ),
+        "outputs", cause="gelu-tanh-default-in-keras-ops", then=("adam-betas-other", "schedule-offset"),
     ),
 )  # fmt: skip
 

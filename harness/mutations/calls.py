@@ -168,7 +168,7 @@ def written(
     """Something else computed instead. where: whether it can be, given the arguments."""
 
     def offers(call: Call) -> Iterator[Offer]:
-        if call.given.get("input", call.first) is not None and where(call):
+        if call.args and where(call):
             yield {}, {}
 
     return Change(name, cause, frozenset(functions.split()), stage, offers, lambda call, _: apply(call))
@@ -383,6 +383,44 @@ def number(call: Call) -> float | None:
     return float(call.args[1])
 
 
+def of_squares(call: Call) -> bool:
+    """Whether the first operand is a sum of squares, as its gradient's way back tells."""
+    came = getattr(call.first, "grad_fn", None)
+    before = [type(way).__name__ for way, _ in getattr(came, "next_functions", ())]
+    return type(came).__name__.startswith("Sum") and any(name.startswith("Pow") for name in before)
+
+
+def one(call: Call) -> Any:
+    """A product or quotient whose number is one, with its sign."""
+    return call.args[0] if (number(call) or 0.0) > 0 else -call.args[0]
+
+
+def first_fixed(call: Call) -> Any:
+    """A sum or product through whose first operand no gradient flows."""
+    return call.function(call.args[0].detach(), *call.args[1:], **call.named)
+
+
+def second_fixed(call: Call) -> Any:
+    """The same of the second one."""
+    return call.function(call.args[0], call.args[1].detach(), *call.args[2:], **call.named)
+
+
+def second_learns(call: Call) -> bool:
+    """Whether a gradient flows through the second operand."""
+    return len(call.args) > 1 and isinstance(call.args[1], torch.Tensor) and call.args[1].requires_grad
+
+
+def same_transposed(call: Call) -> Any:
+    """A transposed convolution with padding="same" in TensorFlow's sense, which crops what is more at the end."""
+    kernel = spatial(call)
+    count = len(kernel)
+    stride = several(call.given.get("stride", 1), count)
+    whole = call.run(padding=0, output_padding=0)
+    for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), start=2):
+        whole = whole.narrow(axis, max(k - s, 0) // 2, call.given["input"].shape[axis] * s)
+    return whole
+
+
 def two_tensors(call: Call) -> bool:
     """Whether two tensors of floating-point numbers are the operands, the result as large as the first."""
     if len(call.args) < 2 or not all(isinstance(part, torch.Tensor) for part in call.args[:2]):
@@ -443,6 +481,11 @@ def unrounded(call: Call) -> Any:
 def autocast(_call: Call) -> bool:
     """Whether automatic mixed precision is on."""
     return torch.is_autocast_enabled("cpu")
+
+
+def backwards(call: Call) -> Any:
+    """Tensors joined in the opposite order."""
+    return call.function(list(reversed(call.args[0])), *call.args[1:], **call.named)
 
 
 def has_mask(name: str) -> Callable[[Call], bool]:
@@ -539,6 +582,8 @@ CHANGES: tuple[Change, ...] = (
     written("mean over all positions", "ce-ignore-index-mean", "cross_entropy", class_mean,
             where=lambda c: c.given.get("weight") is None, stage="loss"),
     written("clipped to [1e-7, 1 - 1e-7]", "bce-clipping", "binary_cross_entropy", keras_binary, stage="loss"),
+    written("probabilities taken for logits", "bce-on-probabilities-as-logits", "binary_cross_entropy",
+            lambda c: F.binary_cross_entropy_with_logits(**named(c, "input target reduction")), stage="loss"),
     written("logits taken for probabilities", "bce-from-logits-default", "binary_cross_entropy_with_logits", keras_binary,
             stage="loss"),
     written("sum of means over the last axis", "reduction-sum-drops-last-axis", LOSSES, last_axis, where=wide, stage="loss"),
@@ -552,17 +597,27 @@ CHANGES: tuple[Change, ...] = (
             where=lambda c: c.first is not None and c.first.is_floating_point()),
     written("flattened with channels last", "flatten-order-nchw-nhwc", "flatten reshape view", channels_last, where=images),
     written("reshaped", "nchw-data-reshaped-to-nhwc", "transpose permute", reshaped),
-    written("the number left out", "l2-loss-half-factor", "div mul __rmul__ __truediv__ __mul__", lambda c: c.args[0],
-            where=lambda c: number(c) in (2.0, 0.5)),
-    written("the number left out", "factor-omitted", "div mul __rmul__ __truediv__ __mul__", lambda c: c.args[0],
-            where=lambda c: number(c) not in (None, 2.0, 0.5, 1.0)),
+    written("half of the sum of squares", "l2-loss-half-factor", "div mul __rmul__", one,
+            where=lambda c: number(c) in (2.0, 0.5) and of_squares(c)),
+    written("the number left out", "factor-omitted", "div mul __rmul__", one,
+            where=lambda c: number(c) not in (None, 0.0, 1.0) and not of_squares(c)),
+    written("applied twice", "factor-twice", "div mul __rmul__", lambda c: c.function(c.run(), c.args[1]),
+            where=lambda c: number(c) not in (None, 0.0, 1.0)),
     written("the second term left out", "term-omitted", "add sub __add__ __sub__", lambda c: c.args[0], where=two_tensors),
     written("the first term left out", "term-omitted", "add", lambda c: c.args[1], where=either),
     written("subtracted for added", "sign-exchanged", "add", lambda c: c.args[0] - c.args[1], where=two_tensors),
+    written("joined in the opposite order", "concatenation-order", "cat", backwards,
+            where=lambda c: isinstance(c.args[0], list | tuple) and len(c.args[0]) > 1),
+    written("cropped as SAME", "convtranspose-same-crop", "conv_transpose1d conv_transpose2d", same_transposed,
+            where=padded),
     written("norm not squared", "l2-norm-not-squared", "square", lambda c: c.first.abs()),  # type: ignore[union-attr]
     written("no gradient through it", "gradient-stopped",
             f"{SAME_SHAPE} {LOSSES} linear conv1d conv2d conv3d embedding add sub mul div matmul mean sum log exp sqrt square "
             "pow clamp cat stack gather lstm gru __getitem__", stopped, where=learns, stage="grads"),
+    written("no gradient through the first operand", "gradient-stopped", "add sub mul div matmul", first_fixed, where=learns,
+            stage="grads"),
+    written("no gradient through the second operand", "gradient-stopped", "add sub mul div matmul", second_fixed,
+            where=second_learns, stage="grads"),
     written("gradient not stopped", "td-target-without-stop-gradient", "detach", lambda c: c.args[0], where=learns,
             stage="grads"),
     written("gradient passed on", "clip-by-value-boundary-gradient", "clamp round sign", straight, where=learns, stage="grads"),

@@ -1,0 +1,267 @@
+"""A mutated reference: what is written out without a mistake is torch's own, and what is mutated is what was asked for."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faults import FAULTS
+from lazily import Lazily, torch
+
+from harness.contract.scenario import make_problem
+from harness.diagnosis import given
+from harness.diagnosis.search import expected, rank, waves
+from harness.oracle.evidence import compare_runs
+from harness.oracle.rules import RULES
+from harness.report import wording
+from harness.running.messages import Request
+from harness.running.pool import Worker
+from harness.running.reuse import leaves_nothing
+from harness.running.start import Mutant
+from harness.verdict import Diagnosis, Difference, Verdict
+
+calls, optimizers, sites, mutated = (
+    Lazily(f"harness.mutations.{name}") for name in ("calls", "optimizers", "sites", "mutated")
+)
+functional = Lazily("torch.nn.functional")
+PAIRS = Path(__file__).parent.parent / "pairs"
+
+
+OWN: tuple[tuple[str, dict[str, Any], str, dict[str, Any]], ...] = (
+    ("Adam", {}, "adam", {}),
+    ("Adam", {"weight_decay": 0.1, "eps": 1e-3}, "adam", {}),
+    ("AdamW", {"weight_decay": 0.1, "betas": (0.5, 0.9)}, "adam", {}),
+    ("SGD", {}, "sgd", {}),
+    ("SGD", {"momentum": 0.9, "weight_decay": 0.1}, "sgd", {}),
+    ("SGD", {"momentum": 0.9, "dampening": 0.3}, "sgd", {}),
+    ("SGD", {"momentum": 0.9, "nesterov": True}, "sgd", {}),
+    ("SGD", {"momentum": 0.9, "nesterov": True}, "sgd", {"keras": True}),  # the same while the rate stays
+    ("RMSprop", {"weight_decay": 0.1}, "rmsprop", {"inside": False}),
+    ("RMSprop", {"momentum": 0.9, "centered": True}, "rmsprop", {"inside": False}),
+    ("Adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.5}, "adagrad", {"inside": False}),
+)
+
+
+@pytest.mark.parametrize(("kind", "settings", "name", "options"), OWN, ids=lambda part: str(part))
+def test_an_update_that_is_written_out_without_a_mistake_is_torch_s(
+    kind: str, settings: dict[str, Any], name: str, options: dict[str, Any]
+) -> None:
+    """So that a mutant differs from the reference by its mistake, and by nothing else."""
+    update = getattr(optimizers, name)
+    other = optimizers.Other("as it is", "", frozenset({kind}), update=lambda step, _: update(step, **options))
+
+    def trained(wanted: dict[str, Any]) -> list[np.ndarray]:
+        torch.manual_seed(0)
+        parameters = [torch.randn(4, 3, dtype=torch.float64, requires_grad=True), torch.zeros(3, dtype=torch.float64)]
+        parameters[1].requires_grad_(True)
+        optimizer = getattr(torch.optim, kind)(parameters, lr=0.05, **settings)
+        watching = optimizers.Watching(wanted)
+        hooks = [
+            optimizer.register_step_pre_hook(watching.begin),
+            optimizer.register_step_post_hook(watching.end),
+        ]
+        for _ in range(5):
+            optimizer.zero_grad()
+            ((parameters[0].sin().sum(0) + parameters[1] - 1) ** 2).sum().backward()
+            optimizer.step()
+        for hook in hooks:
+            hook.remove()
+        state = [optimizer.state[p] for p in parameters]
+        slots = [s[key] for s in state for key in sorted(s) if key != "step" and isinstance(s[key], torch.Tensor)]
+        return [item.detach().numpy() for item in (*parameters, *slots)]
+
+    for own, torchs in zip(trained({"optimizer 0": [(other, {})]}), trained({}), strict=True):
+        np.testing.assert_allclose(own, torchs, rtol=1e-13, atol=1e-15)
+
+
+def test_a_mistake_moves_the_parameters() -> None:
+    """The twin: every other update is another one."""
+    for other in optimizers.CHANGES:
+        if other.update is None or other.name == "rate inside the velocity":
+            continue
+        for kind in sorted(other.kinds & {"Adam", "AdamW", "SGD", "RMSprop", "Adagrad"})[:1]:
+            group = {
+                "lr": 0.1, "eps": 1e-2, "weight_decay": 0.1, "betas": (0.9, 0.99), "amsgrad": False, "momentum": 0.9,
+                "dampening": 0.5, "nesterov": False, "alpha": 0.9, "centered": False, "lr_decay": 0.0,
+                "decoupled_weight_decay": kind == "AdamW",
+            }  # fmt: skip
+            right = {
+                "Adam": lambda s: optimizers.adam(s), "AdamW": lambda s: optimizers.adam(s),
+                "SGD": lambda s: optimizers.sgd(s), "RMSprop": lambda s: optimizers.rmsprop(s, inside=False),
+                "Adagrad": lambda s: optimizers.adagrad(s, inside=False),
+            }[kind]  # fmt: skip
+            names = ("exp_avg", "exp_avg_sq", "square_avg", "sum", "momentum_buffer")
+            moved = False
+            for shape in ((3,), (3, 2)):
+                wrong = own = torch.full(shape, 2.0, dtype=torch.float64)
+                states = [{name: torch.zeros_like(own) for name in names} for _ in range(2)]
+                for count in (1.0, 2.0):
+                    for state in states:
+                        state |= {"step": count, "fresh": count == 1}
+                    grad = torch.full(shape, 0.3 * count, dtype=torch.float64)
+                    wrong = other.update(optimizers.Step(wrong, grad, states[0], group), {})
+                    own = right(optimizers.Step(own, grad, states[1], group))
+                moved = moved or not torch.equal(wrong, own)
+            assert moved or other.name == "rate inside the momentum", other.name  # the rate stays here
+
+
+def test_a_call_is_run_with_another_value_by_name_or_position() -> None:
+    value = torch.arange(6.0, dtype=torch.float64).reshape(2, 3)
+    by_name = calls.Call(functional.layer_norm, (value, (3,)), {"eps": 1e-5})
+    by_place = calls.Call(functional.layer_norm, (value, (3,), None, None, 1e-5), {})
+    wanted = functional.layer_norm(value, (3,), eps=1e-1)
+    assert by_name.given["eps"] == by_place.given["eps"] == 1e-5
+    assert torch.equal(by_name.run(eps=1e-1), wanted)
+    assert torch.equal(by_place.run(eps=1e-1), wanted)
+    weight = torch.ones(3, 3, dtype=torch.float64)
+    weight[0, 1] = 2
+    linear = calls.Call(functional.linear, (value, weight), {})
+    assert torch.equal(linear.run(weight=weight.t()), value @ weight)
+
+
+def test_what_stands_there_is_no_mistake() -> None:
+    """No mutant is the reference itself."""
+    value = torch.ones(2, 3, dtype=torch.float64)
+    call = calls.Call(functional.layer_norm, (value, (3,)), {"eps": 1e-5})
+    change = next(item for item in calls.CHANGES if item.cause == "layernorm-eps-default")
+    offered = [settings["eps"] for settings, _ in change.offers(call)]
+    assert 1e-3 in offered
+    assert 1e-5 not in offered
+    assert all(was == {"eps": 1e-5} for _, was in change.offers(call))
+
+
+@pytest.mark.parametrize(
+    ("change", "shape"),
+    [("transposed", (3, 3)), ("mirrored", (2, 2, 3, 3)), ("height and width exchanged", (2, 2, 3, 3)), ("zeros", (4,)),
+     ("reshaped", (4, 2)), ("input and output exchanged", (2, 2, 3)), ("blocks kqv", (6, 2))],
+)  # fmt: skip
+def test_another_layout_has_the_same_shape_and_other_numbers(change: str, shape: tuple[int, ...]) -> None:
+    array = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    made = given.laid(array, change)
+    assert made.shape == shape
+    assert not np.array_equal(made, array)
+    assert change == "zeros" or sorted(made.ravel()) == sorted(array.ravel())
+    assert change in {name for name, _ in given.layouts(array)}
+
+
+def test_gates_in_another_order_are_what_the_order_says() -> None:
+    rows = np.repeat(np.arange(4.0), 2)[:, None]
+    assert given.gated(rows, "ifgo", "igfo")[::2, 0].tolist() == [0, 2, 1, 3]
+
+
+def test_a_stage_shows_first_in_the_first_one_that_is_recorded() -> None:
+    assert expected("outputs", {"loss", "params"}) == rank("loss")
+    assert expected("clipped", {"outputs", "params"}) == rank("params")
+    assert expected("metrics", {"outputs"}) is None
+    assert rank("hidden") == rank("outputs")
+
+
+def test_the_mistakes_that_show_at_a_stage_are_tried_first(seen: Any) -> None:
+    mutants = [
+        Mutant("a", "x", "outputs", "here", ""), Mutant("b", "x", "params", "here", ""),
+        Mutant("c", "x", "outputs", "weights/w", ""), Mutant("d", "x", "outputs", "hyper/lr", ""),
+    ]  # fmt: skip
+    found = [
+        [item.change for item in wave]
+        for wave in waves(mutants, Difference(0, "outputs", "outputs", "values"), seen, [])
+    ]
+    assert found == [["a"], ["c"], [], ["d"]]
+    late = [
+        [item.change for item in wave]
+        for wave in waves(mutants, Difference(0, "params", "params/w", "values"), seen, [])
+    ]
+    assert late[0] == ["b"], "where the gradients agree, no layer is tried"
+    assert not late[2]
+
+
+@pytest.fixture
+def seen() -> Any:
+    from four_runs import LINE, starting, training
+
+    return compare_runs(starting(training, training), make_problem(LINE, steps=2), RULES["four runs"])
+
+
+def test_the_port_s_records_are_kept_from_the_first_difference_on(seen: Any) -> None:
+    from four_runs import LINE, changed, starting, training
+
+    assert not seen.apart, "nothing is kept where two sides agree"
+
+    def wrong(record: dict[str, Any], step: int, _dtype: Any) -> None:
+        if step >= 2:
+            record["outputs"] = record["outputs"] + 1
+
+    made = compare_runs(starting(training, changed(training, wrong)), make_problem(LINE, steps=9), RULES["four runs"])
+    assert list(made.apart) == [2, 3, 4]
+
+
+def test_a_loop_in_torch_may_share_a_process_unless_it_changes_torch_for_all() -> None:
+    assert leaves_nothing("import torch\ndef train(w):\n  torch.manual_seed(3)\n  yield torch.nn.Linear(2, 2)")
+    assert not leaves_nothing("import torch\ntorch.backends.mkldnn.enabled = False")
+    assert not leaves_nothing("import torch\ntorch.set_num_threads(3)")
+    assert not leaves_nothing("import torch\ntorch.nn.Linear.forward = None")
+
+
+PROVED = (
+    "nesterov forgotten", "from_logits forgotten", "zero_grad forgotten", "BatchNorm momentum 0.1 for 0.9",
+    "running variance biased", "Adam's epsilon outside the correction", "norm without 1e-6", "shortcut forgotten",
+    "GELU, beta and schedule",
+)  # fmt: skip
+"""Faults of each kind: a loss, a layer, an optimizer, a loop, and three at once."""
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    made = Worker(120.0)
+    yield made
+    made.close()
+
+
+def diagnosed(worker: Worker, name: str, *, explain: bool = True) -> Verdict:
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    return worker.ask(Request(str(PAIRS / fault.pair), edits=fault.edits, explain=explain, **fault.settings))
+
+
+@pytest.mark.xdist_group("causes")
+@pytest.mark.parametrize("name", PROVED)
+def test_the_cause_of_a_planted_fault_is_proved(worker: Worker, name: str) -> None:
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    verdict = diagnosed(worker, name)
+    assert [item.cause for item in verdict.causes][:1] == [fault.cause]
+    assert {item.cause for item in verdict.causes} == {fault.cause, *fault.then}
+    assert all(item.strength == "proved" for item in verdict.causes)
+
+
+@pytest.mark.xdist_group("causes")
+def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(worker: Worker) -> None:
+    verdict = diagnosed(worker, "lengths not passed")
+    assert not [item for item in verdict.causes if item.strength == "proved"]
+    assert verdict.causes[-1].cause == ""
+    assert "outputs" in verdict.causes[-1].where
+    assert verdict.causes[-1].tried > 20
+
+
+@pytest.mark.xdist_group("causes")
+def test_no_cause_is_looked_for_where_nobody_asks(worker: Worker) -> None:
+    assert not diagnosed(worker, "nesterov forgotten", explain=False).causes
+
+
+def test_a_cause_is_told_in_two_lines() -> None:
+    found = Diagnosis(
+        "adam-eps-default", "proved", "Adam", "eps", {"eps": "1e-08"}, {"eps": "1e-07"}, "It differs.", "eps=1e-8"
+    )
+    assert wording.diagnosis(found) == [
+        "cause (proved): adam-eps-default at Adam: It differs.",
+        "the reference with eps 1e-07 for 1e-08 is the port; write instead: eps=1e-8",
+    ]
+    rest = Difference(3, "params", "params/w", "values")
+    likely = dataclasses.replace(found, strength="likely", remains=rest, also=("rmsprop-defaults",))
+    assert wording.diagnosis(likely)[1:] == [
+        "with eps 1e-07 for 1e-08 the reference agrees up to step 3, params/w; write instead: eps=1e-8",
+        "as well explained by: rmsprop-defaults",
+    ]
+    (unknown,) = wording.diagnosis(Diagnosis("", "shown", "outputs", tried=31))
+    assert unknown == (
+        "cause unknown: none of 31 known mistakes made in the reference explains it; narrowest place: outputs"
+    )

@@ -400,7 +400,7 @@ def whole(name: str, text: str) -> int:
 
 
 @main.command(cls=Grouped)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, exists=True))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @report_options
 def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
     """Put the JSON files of all shards together, as if one command had run all pairs.
@@ -432,8 +432,8 @@ def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
 
 
 @main.command("compare")
-@click.argument("old", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.argument("new", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("old", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, dir_okay=False))
 def compare_reports(old: Path, new: Path) -> None:
     """What is otherwise in the JSON file NEW than it was in OLD: worse, better, tighter, slower, newly covered, gone.
 

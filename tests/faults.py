@@ -153,7 +153,7 @@ FAULTS = (
     ),
     Fault(
         "RMSprop's epsilon 1e-3", "rmsprop_centered", edit("        eps=eps,\n", "        eps=1e-3,\n"),
-        "params", cause="rmsprop-defaults",
+        "slots", cause="rmsprop-defaults",
     ),
     Fault(
         "mean gradient not taken off", "rmsprop_centered", edit("centered=True", "centered=False"),
@@ -201,15 +201,15 @@ FAULTS = (
         "outputs", cause="activation-other",
     ),
     Fault(
-        "schedule one step behind", "warmup_cosine", edit("factor(step)\n        opt", "factor(max(step - 1, 0))\n        opt"),
+        "schedule one step behind", "warmup_cosine", edit("(optimizer, factor)", "(optimizer, lambda step: factor(max(step - 1, 0)))"),
         "lr", step=1, cause="schedule-offset",
     ),
     Fault(
-        "schedule one step ahead", "warmup_cosine", edit("factor(step)\n        opt", "factor(step + 1)\n        opt"),
+        "schedule one step ahead", "warmup_cosine", edit("(optimizer, factor)", "(optimizer, lambda step: factor(step + 1))"),
         "lr", cause="schedule-offset",
     ),
     Fault(
-        "schedule forgotten", "warmup_cosine", edit("factor(step)\n        opt", "factor(0)\n        opt"),
+        "schedule forgotten", "warmup_cosine", edit("            scheduler.step()\n", ""),
         "lr", step=1, cause="schedule-omitted",
     ),
     Fault(
@@ -341,11 +341,6 @@ FAULTS = (
         "outputs", cause="layer-omitted",
     ),
     Fault(
-        "probabilities taken for logits", "binary_classifier",
-        edit("criterion(y, outputs) + l2", "keras.losses.BinaryCrossentropy(from_logits=True)(y, outputs) + l2"),
-        "loss", cause="bce-on-probabilities-as-logits",
-    ),
-    Fault(
         "square of the temperature left out", "knowledge_distillation",
         edit("alpha * temperature**2 * distilled", "alpha * distilled"), "loss", cause="factor-omitted",
     ),
@@ -375,7 +370,7 @@ FAULTS = (
         (
             *edit("faithful.GELU()", "faithful.GELU('tanh')"),
             *edit("        weight_decay=weight_decay,\n", "        weight_decay=weight_decay,\n        betas=(0.9, 0.99),\n"),
-            *edit("factor(step)\n        opt", "factor(max(step - 1, 0))\n        opt"),
+            *edit("(optimizer, factor)", "(optimizer, lambda step: factor(max(step - 1, 0)))"),
         ),
         "outputs", cause="gelu-tanh-default-in-keras-ops", then=("adam-betas-other", "schedule-offset"),
     ),

@@ -201,7 +201,8 @@ FAULTS = (
         "outputs", cause="activation-other",
     ),
     Fault(
-        "schedule one step behind", "warmup_cosine", edit("(optimizer, factor)", "(optimizer, lambda step: factor(max(step - 1, 0)))"),
+        "schedule one step behind", "warmup_cosine",
+        edit("(optimizer, factor)", "(optimizer, lambda step: factor(max(step - 1, 0)))"),
         "lr", step=1, cause="schedule-offset",
     ),
     Fault(

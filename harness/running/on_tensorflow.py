@@ -107,8 +107,7 @@ class TensorFlow:
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 
     def observe(self) -> None:
-        """See Framework. Functions run eagerly meanwhile, so that layers inside of them have outputs to show."""
-        tf.config.run_functions_eagerly(HELD.blind)
+        """See Framework. What a layer puts out while a function is traced is no number, and is left out."""
         if HELD.blind and not self.observed:
             self.observed = True
             plain = keras.layers.Layer.__call__

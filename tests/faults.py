@@ -153,7 +153,7 @@ FAULTS = (
     ),
     Fault(
         "RMSprop's epsilon 1e-3", "rmsprop_centered", edit("        eps=eps,\n", "        eps=1e-3,\n"),
-        "params", cause="rmsprop-defaults",
+        "slots", cause="rmsprop-defaults",
     ),
     Fault(
         "mean gradient not taken off", "rmsprop_centered", edit("centered=True", "centered=False"),
@@ -290,7 +290,7 @@ FAULTS = (
     Fault(
         "pixels averaged", "vae",
         edit("tf.reduce_sum(criterion(x, logits)) / len(x)", "tf.reduce_mean(criterion(x, logits))"),
-        "loss", cause="loss-sum-for-mean",
+        "loss", cause="reduction-sum-drops-last-axis",
     ),
     Fault(
         "pixels not divided", "vae",

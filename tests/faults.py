@@ -291,7 +291,7 @@ FAULTS = (
     Fault(
         "pixels averaged", "vae",
         edit("tf.reduce_sum(criterion(x, logits)) / len(x)", "tf.reduce_mean(criterion(x, logits))"),
-        "loss", cause="loss-sum-for-mean",
+        "loss", cause="reduction-sum-drops-last-axis",
     ),
     Fault(
         "pixels not divided", "vae",

@@ -22,7 +22,7 @@ from harness.oracle.gap import gap, magnitude
 from harness.running.start import LoopError, Mutant, Mutating, RunSpec, Start
 from harness.verdict import Diagnosis, Difference, Relation
 
-SECONDS = 20.0
+SECONDS = 45.0
 """What a search may take; what it has found by then is what it says."""
 
 MORE = 4
@@ -105,17 +105,25 @@ class Search:
         made = 0
         for step, record in self.run(mutants):
             made += 1
-            found = self.seen.oracle.noticed(step, record, self.targets[step], self.noise)
-            if found is not None:
-                return self.place(found, record)
+            port = self.targets[step]
+            places = [
+                self.place(Difference(step, stage_of(name), name, "missing"), port)
+                for name in port.keys() ^ record.keys()
+            ]
+            found = self.seen.oracle.noticed(
+                step, {name: record[name] for name in record if name in port}, port, self.noise
+            )
+            places += [self.place(found, port)] if found is not None else []
+            if places:
+                return min(places, key=lambda place: place.rank)
         if made < len(self.targets):
             step = sorted(self.targets)[made]
             return Place(Difference(step, "length", "length", "length"), (step, -1))
         return END
 
-    def place(self, found: Difference, record: Record) -> Place:
-        """A difference with its rank."""
-        order = causal(list(record))
+    def place(self, found: Difference, port: Record) -> Place:
+        """A difference with its rank; what the port does not record comes last of its stage."""
+        order = causal(list(dict.fromkeys([*port, found.tensor])))
         return Place(found, (found.step, order.index(found.tensor) if found.tensor in order else len(order)))
 
     def tries(self, base: Sequence[Mutant], mutants: Iterable[Mutant], before: Place) -> list[Hit]:

@@ -541,8 +541,6 @@ CHANGES: tuple[Change, ...] = (
     argument("poisson-nll-log-input", "poisson_nll_loss", "log_input", False, True, stage="loss"),
     argument("target-network-ema-rate", "lerp lerp_", "weight", lambda w: 1 - w, stage="outputs"),
     argument("ema-default-momentum", "lerp lerp_", "weight", 0.01, 0.001, 0.1, stage="outputs"),
-    Change("another activation", "activation-other", frozenset(ACTIVATIONS), "outputs", activations,
-           lambda call, s: ACTIVATIONS[str(s["activation"])](call.first)),
     Change("another axis", "softmax-dim-channels", frozenset({"softmax", "log_softmax", "normalize"}), "outputs", dims,
            lambda call, s: call.run(**s)),
     Change("another order of gates", "lstm-gate-order", frozenset({"lstm"}), "outputs", gates, reordered),
@@ -621,6 +619,8 @@ CHANGES: tuple[Change, ...] = (
     written("gradient not stopped", "td-target-without-stop-gradient", "detach", lambda c: c.args[0], where=learns,
             stage="grads"),
     written("gradient passed on", "clip-by-value-boundary-gradient", "clamp round sign", straight, where=learns, stage="grads"),
+    Change("another activation", "activation-other", frozenset(ACTIVATIONS), "outputs", activations,
+           lambda call, s: ACTIVATIONS[str(s["activation"])](call.first)),
 )  # fmt: skip
 """Every change of a call, the commonest first; where two come to the same in a run, the first is told."""
 

@@ -1,5 +1,6 @@
 """What people forget or move in a training loop when they port it: things around the layers, the loss and the step."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 
 @dataclass(frozen=True)
@@ -187,32 +188,16 @@ def late_rate() -> AbstractContextManager[Any]:
 def early_rate() -> AbstractContextManager[Any]:
     """A schedule that is one step ahead from the start."""
 
-    def first(*_: Any) -> None:
-        for scheduler in made:
-            if id(scheduler) not in moved:
-                moved.add(id(scheduler))
-                scheduler.step()
-
-    made: list[Any] = []
-    moved: set[int] = set()
-
     def other(old: Any) -> Callable[..., Any]:
         def begin(self: Any, *args: Any, **named: Any) -> None:
             old(self, *args, **named)
-            made.append(self)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it is moved on before the optimizer is
+                self.step()
 
         return begin
 
-    @contextmanager
-    def both() -> Iterator[None]:
-        hook = register_optimizer_step_pre_hook(first)
-        try:
-            with replaced((LRScheduler, "__init__", other)):
-                yield
-        finally:
-            hook.remove()
-
-    return both()
+    return replaced((LRScheduler, "__init__", other))
 
 
 def wide_casts() -> AbstractContextManager[Any]:

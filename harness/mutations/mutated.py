@@ -127,6 +127,8 @@ class Mutated:
             if not mutant.site.startswith(EVERYWHERE)
             or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
         ]
+        order = {(change.name, change.cause): place for place, change in enumerate(calls.CHANGES)}
+        found.sort(key=lambda mutant: order[mutant.change, mutant.cause])
         for number, (optimizer, groups) in enumerate(zip(self.optimizers.known, self.optimizers.groups, strict=True)):
             kind = type(optimizer).__name__
             sites = [

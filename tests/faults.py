@@ -180,7 +180,8 @@ FAULTS = (
         "outputs", cause="loss-sum-for-mean",
     ),
     Fault(
-        "norm without 1e-6", "clip_global_norm", edit("(norm + 1e-6)", "norm"), "clipped", cause="clip-global-norm-eps",
+        "1e-6 left out of the clipping", "clip_global_norm", edit("(norm + 1e-6)", "norm"),
+        "clipped", cause="clip-global-norm-eps",
     ),
     Fault(
         "each gradient clipped by itself", "clip_global_norm",

@@ -203,16 +203,16 @@ def test_a_parameter_that_never_moves_is_still() -> None:
 
 
 def test_under_the_weaker_rule_noise_is_no_relation() -> None:
-    """Outputs off by 150 units in the last place, each in its own direction, are not torch's times a number near 1."""
+    """Outputs off by 600 units in the last place, each in its own direction, are not torch's times a number near 1."""
     signs = np.random.default_rng(1).choice([-1.0, 1.0], (4, 3))
 
     def off(units: Any) -> Any:
         return altered(outputs=lambda value, _: value * (1 + units * np.finfo(np.float32).eps).astype(np.float32))
 
-    noise = outcome(training, off(150 * signs), rule="nudged float32")
+    noise = outcome(training, off(600 * signs), rule="nudged float32")
     assert place(noise)[1:] == ("outputs", "values")
     assert noise.relations == ()
-    (found,) = outcome(training, off(np.full((4, 3), 150.0)), rule="nudged float32").relations
+    (found,) = outcome(training, off(np.full((4, 3), 600.0)), rule="nudged float32").relations
     assert found.kind == "factor"
 
 

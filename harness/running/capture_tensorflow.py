@@ -24,6 +24,7 @@ from harness.running.capture import named_in, variables
 from harness.running.capture_tensorflow_cells import Applied
 from harness.running.capture_tensorflow_hooks import Pass, value_of
 from harness.running.capture_tensorflow_records import Records
+from harness.running.draws import now
 from harness.running.rows import Live, Rows, unambiguous
 
 COUNTER = "num_batches_tracked"
@@ -94,6 +95,8 @@ class CaptureTensorFlow:
             raise wrong[0]
         keras.utils.clear_session()
         self.begin()
+        if (draws := now("tensorflow")) is not None:
+            draws.anew()
         random.setstate(kept[0])
         np.random.set_state(kept[1])
         return found

@@ -33,7 +33,13 @@ class Draws:
     def __init__(self, side: Side, seed: int, board: Board | None = None, *, posts: bool = False) -> None:
         self.side, self.stream = side, Stream(seed)
         self.board, self.posts = board, posts
-        self.step, self.started, self.trained = 0, True, False
+        self.lock = threading.Lock()
+        self.started = True
+        self.anew()
+
+    def anew(self) -> None:
+        """Nothing has been drawn: at the beginning, and after a rehearsal, whose draws are none of the run's."""
+        self.step, self.trained = 0, False
         self.counts: Counter[tuple[Phase, Kind]] = Counter()
         self.orders: Counter[int] = Counter()
         self.ordered: list[Draw] = []
@@ -42,7 +48,6 @@ class Draws:
         self.now: list[Draw] = []
         self.told: list[Drawn] = []
         self.unshared: dict[tuple[str, str], None] = {}
-        self.lock = threading.Lock()
 
     # What the run says
 

@@ -81,8 +81,8 @@ class Runs:
             "mutating": [[m.plain for m in spec.mutating.mutants], spec.mutating.list] if spec.mutating else None,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
-            # The first run of the reference says what its draws are for; all others of this problem may read it.
-            "posts": self.board is None and spec.side == "torch",
+            # The first run that trains the reference says what its draws are for; all others of this problem may read it.
+            "posts": self.board is None and spec.side == "torch" and not spec.initial,
         }
         if asked["posts"]:
             self.board = wire.in_memory("draws")

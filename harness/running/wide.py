@@ -70,7 +70,7 @@ class Switch:
             self.now.note(kind, what, *place(stack(sys._getframe(1))))
 
     def made(self) -> list[Patch]:
-        """What is to be exchanged, made at the first call: in a tenth of a second, and without running an operation."""
+        """What is to be exchanged, made at the first call, without running an operation."""
         if self.patches is None:
             if self.side == "torch":
                 from harness.running.wide_torch import patches

@@ -171,3 +171,26 @@ def momentum(x, y, *, epochs=2, batch_size=10, lr=0.05):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.SGD(lr, momentum=0.5), loss=loss)
     model.fit(x, y, epochs=epochs, batch_size=batch_size, shuffle=False, verbose=0)
+
+
+class Dropping(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(4, 3, padding="same", activation="relu")
+        self.drop = keras.layers.Dropout(0.25)
+        self.fc = keras.layers.Dense(2)
+
+    def call(self, x, training=False):
+        return self.fc(tf.reduce_mean(self.drop(self.conv(x), training=training), (1, 2)))
+
+
+def dropping(dataset, *, epochs=1, lr=0.05):
+    model = Dropping()
+    criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.SGD(lr)
+    for _ in range(epochs):
+        for x, y in dataset:
+            with tf.GradientTape() as tape:
+                loss = criterion(y, model(x, training=True))
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)

@@ -209,3 +209,25 @@ def momentum(x, y, *, epochs=2, batch_size=10, lr=0.05):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+
+
+class Dropping(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.drop = nn.Dropout(0.25)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(self.drop(F.relu(self.conv(x))).mean((2, 3)))
+
+
+def dropping(loader, *, epochs=1, lr=0.05):
+    model = Dropping()
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for _ in range(epochs):
+        for x, y in loader:
+            loss = F.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()

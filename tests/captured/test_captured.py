@@ -123,6 +123,27 @@ def test_a_traced_step_with_buffers_starts_where_the_reference_does(engine: Engi
     assert {"batch", "outputs", "lr", "slots", "buffers"} <= stages(verdict)
 
 
+CHANNELS_LAST = """,
+    dataset=lambda batches: [(tf.transpose(x, (0, 2, 3, 1)), y) for x, y in batches],
+    port=lambda model: Port(
+        ("conv.weight", model.conv.kernel, "h w i o -> o i h w"),
+        ("conv.bias", model.conv.bias),
+        ("fc.weight", model.fc.kernel, "i o -> o i"),
+        ("fc.bias", model.fc.bias),
+    )"""
+
+
+def test_dropout_is_that_of_the_step_though_the_function_was_rehearsed(
+    engine: Engine, write: Callable[..., Pair]
+) -> None:
+    """What a rehearsal draws is none of the run's; and of four channels of four by four only values tell the axes apart."""
+    data = {"x": "normal(16, 3, 4, 4)", "examples": 16, "classes": 2, "batch_size": 4}
+    verdict = judged(
+        engine, write("dropping", "dropping", ",\n    loader=lambda batches: batches", CHANNELS_LAST, **data)
+    )
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+
+
 def test_accumulation_and_clipping_keep_their_meaning(engine: Engine, write: Callable[..., Pair]) -> None:
     """A step is what the optimizer makes: two batches, two losses, gradients before and after."""
     verdict = judged(engine, write("accumulated", "accumulated", batch_size=5))

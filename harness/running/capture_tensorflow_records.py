@@ -5,21 +5,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from harness.contract.keras_slots import SLOTS, kind_of
 from harness.contract.port import Port, View
 from harness.running.capture import unnamed
 from harness.running.capture_tensorflow_cells import Applied
 from harness.running.capture_tensorflow_hooks import Pass, value_of
-
-SLOTS = {
-    "_momentums": {"Adam": "exp_avg", "AdamW": "exp_avg", "Nadam": "exp_avg", "Adamax": "exp_avg"},
-    "_velocities": {"Adam": "exp_avg_sq", "AdamW": "exp_avg_sq", "Nadam": "exp_avg_sq", "RMSprop": "square_avg"},
-    "_velocity_hats": {"Adam": "max_exp_avg_sq", "AdamW": "max_exp_avg_sq"},
-    "_average_gradients": {"RMSprop": "grad_avg"},
-    "_accumulators": {"Adagrad": "sum"},
-    "_accumulated_grads": {"Adadelta": "square_avg"},
-    "_accumulated_delta_vars": {"Adadelta": "acc_delta"},
-}
-"""Where Keras' optimizers keep what torch's keep too, and torch's name for it."""
 
 OTHERWISE = "Keras' {} keeps its momentum times the rate; faithful.{} keeps what torch's does"
 IMAGES = {4: "n h w c -> n c h w", 5: "n d h w c -> n c d h w"}
@@ -86,10 +76,9 @@ class Records:
                     slots.setdefault(slot, {})[id(value_of(variable))] = held
         else:
             trained = [id(value_of(variable)) for variable in optimizer._trainable_variables]
-            for attribute, kinds in SLOTS.items():
-                held = getattr(optimizer, attribute, None)
-                if kind in kinds and held:
-                    slots[kinds[kind]] = dict(zip(trained, held, strict=False))
+            for attribute, slot in SLOTS.get(kind_of(optimizer), {}).items():
+                if held := getattr(optimizer, attribute, None):
+                    slots[slot] = dict(zip(trained, held, strict=False))
             if not slots and getattr(optimizer, "momentum", None):
                 self.lacks["slots"] = OTHERWISE.format(kind, kind)
         found = {}

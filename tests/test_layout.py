@@ -73,6 +73,7 @@ PACKAGES = {
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
     "report": {"contract", "errors", "verdict"},
     "worker": {"contract", "errors", "judging", "report", "running", "verdict"},
+    "watching": {"errors", "report", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
     "__main__": {"errors", "report", "running", "verdict"},

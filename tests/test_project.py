@@ -246,8 +246,8 @@ def test_a_log_gets_a_sign_of_life_every_few_seconds_and_a_terminal_none() -> No
 
     from rich.console import Console
 
-    from harness.__main__ import SignsOfLife
     from harness.running.messages import Event
+    from harness.watching import SignsOfLife
 
     for terminal in (False, True):
         said = io.StringIO()

@@ -151,7 +151,7 @@ class Unrun:
     tensors: Sequence[Tensor]
 
     def step(self, values: Values) -> Response:
-        """Not called where values are all there is."""
+        """Never called: where values are all there is, nothing is run. It is here because a Side has it."""
         raise NotImplementedError
 
 

@@ -253,7 +253,7 @@ def test_a_cause_is_told_in_two_lines() -> None:
     )
     assert wording.diagnosis(found) == [
         "cause (proved): adam-eps-default at Adam: It differs.",
-        "the reference with eps 1e-07 for 1e-08 is the port; write instead: eps=1e-8",
+        "in this step and up to two more the reference with eps 1e-07 for 1e-08 is the port; write instead: eps=1e-8",
     ]
     rest = Difference(3, "params", "params/w", "values")
     likely = dataclasses.replace(found, strength="likely", remains=rest, also=("rmsprop-defaults",))

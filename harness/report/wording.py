@@ -67,7 +67,9 @@ def diagnosis(item: Diagnosis) -> list[str]:
     what = setting(item)
     lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}"]
     whole = item.remains is None
-    said = f"the reference with {what} is the port" if whole else f"with {what} the reference agrees up to {at(item)}"
+    said = f"with {what} the reference agrees up to {at(item)}"
+    if whole:  # no more steps are tried, so that what begins later is another cause, and is not told
+        said = f"in this step and up to two more the reference with {what} is the port"
     lines.append(f"{said}; write instead: {item.instead}")
     if item.also:
         lines.append(f"as well explained by: {listed(item.also)}")

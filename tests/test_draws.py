@@ -3,6 +3,7 @@
 import os
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lazily import keras, tf, torch
 
-from harness.judging.randomness import unlike
+from harness.judging.conclusion import Conclusion
+from harness.judging.randomness import told_first, unlike
 from harness.running import board as board_module
 from harness.running.board import OVER, Board
 from harness.running.draws import Draws, active
 from harness.running.layouts import Look, fitted, looked
-from harness.running.start import Draw
+from harness.running.start import Draw, LoopError, Watched
 from harness.running.wire import in_memory
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
@@ -324,3 +326,13 @@ def test_every_kernel_of_torch_that_draws_is_replaced() -> None:
             drawing.add(name.removeprefix("aten::"))
     assert len(drawing) > 20
     assert drawing <= {*KERNELS, *COMPOSITE, *DRAWLESS}
+
+
+@pytest.mark.parametrize("error", [None, LoopError("tensorflow", "float32", 0, "it raised")])
+def test_a_loop_that_has_raised_is_not_said_to_take_its_data_in_order(error: LoopError | None) -> None:
+    """It may not have come as far; the twin without an error is told."""
+    drawn = {"torch": Watched(ordered=(Draw("order", "permutation", (64,)),)), "tensorflow": Watched()}
+    seen: Any = SimpleNamespace(error=error, steps=0, drawn=drawn)
+    told = told_first(seen, Conclusion("DIFFERENT", "they differ"))
+    assert bool(told.findings) == (error is None)
+    assert told.sentence.endswith("they differ")

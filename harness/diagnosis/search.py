@@ -48,7 +48,7 @@ END = Place(None, (1 << 30, 0))
 
 @dataclass(frozen=True)
 class Hit:
-    """A mutant that brings the reference closer to the port, and how far they agree then. size: what is left in it."""
+    """A mutant that brings the reference closer to the port, and how far they agree then."""
 
     mutant: Mutant
     left: Place

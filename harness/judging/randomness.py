@@ -17,7 +17,8 @@ ALIKE = 1e-6
 
 def told_first(seen: Evidence, conclusion: Conclusion) -> Conclusion:
     """The conclusion with what is drawn otherwise as the first thing it says; as it is where both draw the same."""
-    apart = [*first_apart(seen), *orders_apart(seen), *left_out(seen)]
+    # A loop that has raised may not have come as far as the other one's order of data.
+    apart = [*first_apart(seen), *(() if seen.error else orders_apart(seen)), *left_out(seen)]
     if not apart:
         return conclusion
     sentence = conclusion.sentence

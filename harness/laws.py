@@ -91,7 +91,7 @@ def test_mistakes_are_noticed(twin: Twin) -> None:
 @given(data=st.data())
 def test_any_draw_trains_the_same(twin: Twin, data: st.DataObject) -> None:
     """The same for any seed, batch size, learning rate and number of epochs within the scenario's ranges."""
-    settings = drawn(data, twin.scenario)
+    settings = drawn(data, twin.scenario, twin.most_epochs)
     seed = data.draw(st.integers(0, 2**31 - 1), label="seed")
     verdict = twin.ask(seed=seed, **settings)
     note(verdict.reproduce)
@@ -99,10 +99,12 @@ def test_any_draw_trains_the_same(twin: Twin, data: st.DataObject) -> None:
     assert verdict.curve.falls or not verdict.curve.judged, rise(verdict) + f"\nagain: {verdict.reproduce}"
 
 
-def drawn(data: st.DataObject, scenario: Scenario) -> dict[str, Any]:
+def drawn(data: st.DataObject, scenario: Scenario, most_epochs: int | None = None) -> dict[str, Any]:
     """Settings from the scenario's ranges; epochs too, as the curve needs at least two."""
     ranges = dict(scenario.vary)
-    ranges.setdefault("epochs", Range(min(2, scenario.epochs), min(4, max(2, scenario.epochs))))
+    spare = ranges.setdefault("epochs", Range(min(2, scenario.epochs), min(4, max(2, scenario.epochs))))
+    if most_epochs is not None and not spare.options:
+        ranges["epochs"] = Range(int(spare.low), max(int(spare.low), min(int(spare.high), most_epochs)))
     values = {name: data.draw(strategy(span), label=name) for name, span in ranges.items()}
     own: dict[str, Any] = {name: values.pop(name) for name in ("batch_size", "epochs") if name in values}
     return {**own, "hyper": {name: format_value(value) for name, value in values.items()}}

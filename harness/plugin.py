@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import UsageError, counted
-from harness.profiles import MOST_STEPS, register
+from harness.profiles import MOST_EPOCHS, MOST_STEPS, register
 from harness.report.files import Wanted
 from harness.running.pairs import Pair, discover, select
 from harness.running.project import project
@@ -35,6 +35,7 @@ class Twin:
     worker: "Worker | Recorder"
     known: list["Verdict"] = field(default_factory=list)
     most_steps: int | None = None
+    most_epochs: int | None = None
     shows: bool = False
 
     @property
@@ -265,7 +266,8 @@ def twin(request: pytest.FixtureRequest, twinloop_worker: "Worker | Recorder") -
     """One pair under test; see Twin."""
     profile = request.config.getoption("hypothesis_profile", None) or "default"
     shows = request.config.getoption("capture") == "no"
-    return Twin(request.param, twinloop_worker, CACHE.setdefault(request.param, []), MOST_STEPS.get(profile), shows)
+    known = CACHE.setdefault(request.param, [])
+    return Twin(request.param, twinloop_worker, known, MOST_STEPS.get(profile), MOST_EPOCHS.get(profile), shows)
 
 
 @pytest.hookimpl(wrapper=True)

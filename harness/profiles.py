@@ -5,8 +5,11 @@ from typing import Any
 DRAWS = {"default": 2, "ci": 10, "nightly": 24}
 """Problems drawn per pair; the default takes seconds, the nightly one minutes."""
 
-MOST_STEPS = {"default": 320}
+MOST_STEPS = {"default": 200}
 """Steps that the laws run of a scenario's own problem, where a profile stops before the end of a long one."""
+
+MOST_EPOCHS = {"default": 2}
+"""Epochs of a drawn problem at most, of which two are needed to see a loss fall."""
 
 
 def register() -> None:

@@ -27,8 +27,9 @@ from harness.report.tensor_map import unsure_of
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Event, Request
-from harness.running.nurseries import how
+from harness.running.nurseries import Mother, how
 from harness.running.pairs import Pair
+from harness.running.start import SIDES
 from harness.verdict import Finding, Verdict, finite
 
 
@@ -119,15 +120,21 @@ class Judging:
         return how(code)
 
 
-def main(silence: float) -> None:
-    """Serve requests until the input ends. silence: seconds without a step after which a loop is taken to hang."""
+def main(silence: float, threads: int = 0, *descriptors: int) -> None:
+    """Serve requests until the input ends. silence: seconds without a step after which a loop is taken to hang.
+
+    threads, descriptors: how many threads each framework has in the nurseries that fork this one's, and the socket and the
+    log of each.
+    """
+    pairs = zip(descriptors[::2], descriptors[1::2], strict=True)
+    mothers = {side: Mother(*pair) for side, pair in zip(SIDES, pairs, strict=False)}
     events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a scenario prints joins what it warns, away from the events
     requests = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # a scenario that asks for input gets an end of file, not the next request
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    engine = Engine(silence=silence)
+    engine = Engine(silence=silence, mothers=mothers if threads == 1 else {})
     judging: Judging | None = None
     for line in requests:
         request = msgspec.json.decode(line, type=Request)
@@ -137,7 +144,7 @@ def main(silence: float) -> None:
             judging = None
         if request.threads != engine.threads:
             engine.close()
-            engine = Engine(request.threads, silence)
+            engine = Engine(request.threads, silence, mothers=mothers if threads == request.threads else {})
         _ = engine.header  # waits for the frameworks
         judging = judging or Judging(request.pair, engine, events)
         if died := judging.judge(line, requests):
@@ -201,4 +208,4 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -18,8 +18,9 @@ from harness import UsageError, make_problem
 from harness.running.engine import Engine
 from harness.running.lockstep import End, lockstep
 from harness.running.messages import Request
+from harness.running.nurseries import Mother
 from harness.running.pairs import Edit, Pair
-from harness.running.pool import Worker
+from harness.running.pool import Mothers, Worker
 from harness.running.remote import Remote
 from harness.running.start import SIDES, LoopError, RunSpec, Start
 
@@ -59,6 +60,15 @@ def made(start: Start, spec: RunSpec, pair: Pair) -> list[dict[str, object]]:
         return [{n: None if a is None else a.copy() for n, a in step.arrays.items()} for step in run]  # type: ignore[attr-defined]
 
 
+def engine_records(engine: Engine, pair: Pair) -> list[list[dict[str, bytes | None]]]:
+    """Every record of a run of each side, as bytes."""
+    with engine.pair(pair) as start:
+        return [
+            [{n: None if a is None else a.tobytes() for n, a in record.items()} for record in made(start, spec, pair)]
+            for spec in (FOUR[0], FOUR[-1])
+        ]
+
+
 def failing(engine: Engine, pair: Pair) -> tuple[LoopError, int]:
     """What ends the four runs of a pair, and after how many steps."""
     steps = 0
@@ -86,7 +96,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def nurseries(engine: Engine) -> list[int]:
-    return [nursery.process.pid for nursery in engine.nurseries.values()]
+    return [nursery.pid for nursery in engine.nurseries.values()]
 
 
 # What crosses
@@ -312,6 +322,35 @@ def test_a_nursery_that_died_is_told_and_started_anew(engine: Engine, write: Cal
             list(run)  # type: ignore[call-overload]
     with engine.pair(pair) as start:
         assert len(made(start, FOUR[0], pair)) == 6
+
+
+def test_a_framework_is_loaded_once_for_all_that_judge(engine: Engine, write: Callable[..., Pair]) -> None:
+    """What one of them ends is its own; where what has loaded it is gone, it is loaded anew."""
+    pair, lost = write(), []
+    alone = engine_records(engine, pair)
+    with closing(Mothers(1)) as mothers:
+        of_both = {
+            side: Mother(made.end.fileno(), made.log) for side, made in zip(SIDES, mothers.nurseries, strict=True)
+        }
+        with closing(Engine(silence=SILENCE, mothers=of_both)) as first:
+            assert engine_records(first, pair) == alone
+            with closing(Engine(silence=SILENCE, mothers=of_both)) as second:
+                assert engine_records(second, pair) == alone
+                born = {made.process.pid: descendants(made.process.pid) for made in mothers.nurseries if made.process}
+                for side in range(2):
+                    assert {nurseries(first)[side], nurseries(second)[side]} <= set(list(born.values())[side])
+                second.sweep()
+                lost = nurseries(second)
+            until = time.monotonic() + 20
+            while any(Path(f"/proc/{pid}").exists() for pid in lost):
+                assert time.monotonic() < until, "they end with the one for whom they were forked"
+                time.sleep(0.01)
+            assert engine_records(first, pair) == alone
+        mothers.nurseries[0].process.kill()
+        mothers.nurseries[0].process.wait()
+        with closing(Engine(silence=SILENCE, mothers={"torch": of_both["torch"]})) as third:
+            assert engine_records(third, pair) == alone
+            assert third.nurseries["torch"].process is not None
 
 
 def test_a_scenario_that_dies_or_hangs_is_told_and_the_next_pair_is_judged(

@@ -31,6 +31,7 @@ COMPILED = (
 """The port's step as one graph, which is twice as fast."""
 
 
+@pytest.mark.corpus
 def test_adam_is_equivalent_for_two_thousand_free_steps_in_float64(twinloop_worker: Any) -> None:
     verdict = judged(twinloop_worker, MLP, *COMPILED, steps=STEPS, precision="float64")
     assert verdict.status == "EQUIVALENT", verdict.sentence

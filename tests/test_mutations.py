@@ -1,12 +1,12 @@
 """A mutated reference: what is written out without a mistake is torch's own, and what is mutated is what was asked for."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from corpus import only
 from faults import FAULTS
 from lazily import Lazily, torch
 
@@ -211,31 +211,24 @@ PROVED = (
 """Faults of each kind: a loss, a layer, an optimizer, a loop, and three at once."""
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    made = Worker(120.0)
-    yield made
-    made.close()
-
-
-def diagnosed(worker: Worker, name: str, *, explain: bool = True) -> Verdict:
+def diagnosed(twinloop_worker: Worker, name: str, *, explain: bool = True) -> Verdict:
     fault = next(fault for fault in FAULTS if fault.name == name)
-    return worker.ask(Request(str(PAIRS / fault.pair), edits=fault.edits, explain=explain, **fault.settings))
+    return twinloop_worker.ask(Request(str(PAIRS / fault.pair), edits=fault.edits, explain=explain, **fault.settings))
 
 
 @pytest.mark.xdist_group("causes")
-@pytest.mark.parametrize("name", PROVED)
-def test_the_cause_of_a_planted_fault_is_proved(worker: Worker, name: str) -> None:
+@pytest.mark.parametrize("name", only(PROVED[1:3], PROVED))
+def test_the_cause_of_a_planted_fault_is_proved(twinloop_worker: Worker, name: str) -> None:
     fault = next(fault for fault in FAULTS if fault.name == name)
-    verdict = diagnosed(worker, name)
+    verdict = diagnosed(twinloop_worker, name)
     assert [item.cause for item in verdict.causes][:1] == [fault.cause]
     assert {item.cause for item in verdict.causes} == {fault.cause, *fault.then}
     assert all(item.strength == "proved" for item in verdict.causes)
 
 
 @pytest.mark.xdist_group("causes")
-def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(worker: Worker) -> None:
-    verdict = diagnosed(worker, "lengths not passed")
+def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(twinloop_worker: Worker) -> None:
+    verdict = diagnosed(twinloop_worker, "lengths not passed")
     assert not [item for item in verdict.causes if item.strength == "proved"]
     assert verdict.causes[-1].cause == ""
     assert "outputs" in verdict.causes[-1].where
@@ -243,8 +236,8 @@ def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(worke
 
 
 @pytest.mark.xdist_group("causes")
-def test_no_cause_is_looked_for_where_nobody_asks(worker: Worker) -> None:
-    assert not diagnosed(worker, "nesterov forgotten", explain=False).causes
+def test_no_cause_is_looked_for_where_nobody_asks(twinloop_worker: Worker) -> None:
+    assert not diagnosed(twinloop_worker, "nesterov forgotten", explain=False).causes
 
 
 def test_a_cause_is_told_in_two_lines() -> None:

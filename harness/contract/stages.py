@@ -1,6 +1,7 @@
 """What a step computes, in causal order, and what is known of each stage: one table, from which every other list follows."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ STAGES = tuple(TABLE)
 """The keys of a record that have a meaning, in causal order: an earlier one is the cause of a later one."""
 
 
+@lru_cache(1 << 12)
 def stage_of(name: str) -> str:
     """The first part of a tensor's name.
 

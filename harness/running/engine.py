@@ -3,14 +3,14 @@
 Nothing here loads a framework. Two nurseries do, one each, and fork a process for every run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from harness.contract.rows import TensorMap
 from harness.contract.scenario import make_problem
 from harness.running.mapping import mapped
-from harness.running.nurseries import Nursery
+from harness.running.nurseries import Mother, Nursery
 from harness.running.pairs import Pair
 from harness.running.printed import Printed
 from harness.running.runs import BEFORE, Runs
@@ -27,11 +27,19 @@ class Engine:
     """What starts runs, for any number of pairs one after the other.
 
     threads: how many each framework may use. silence: seconds without a step after which a loop is taken to hang. warm:
-    fork runs from processes that have loaded the frameworks; otherwise each run's process loads its own.
+    fork runs from processes that have loaded the frameworks; otherwise each run's process loads its own. mothers: what
+    forks such processes from its own, where it has as many threads.
     """
 
-    def __init__(self, threads: int = 1, silence: float = SILENCE, *, warm: bool = True) -> None:
-        self.threads, self.silence, self.warm = threads, silence, warm
+    def __init__(
+        self,
+        threads: int = 1,
+        silence: float = SILENCE,
+        *,
+        warm: bool = True,
+        mothers: Mapping[Side, Mother] | None = None,
+    ) -> None:
+        self.threads, self.silence, self.warm, self.mothers = threads, silence, warm, mothers or {}
         self.nurseries: dict[Side, Nursery] = {}
         self.runs: Runs | None = None
         self.printed = Printed()
@@ -50,7 +58,7 @@ class Engine:
                 self._leave()
                 self.nurseries.pop(side).close()
             if side not in self.nurseries:
-                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm)
+                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm, mother=self.mothers.get(side))
 
     def nursery(self, side: Side) -> Nursery:
         """A side's nursery, which has loaded its framework."""

@@ -1,9 +1,10 @@
 """What a process must know of its one framework, and which class knows it."""
 
+import gc
 import os
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -94,7 +95,7 @@ def load(side: Side, threads: int) -> Framework:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     os.environ |= threading(threads)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), uncollected():
         warnings.simplefilter("ignore")  # what a framework says while it is loaded is not the user's doing
         if side == "torch":
             from harness.running.on_torch import Torch
@@ -103,6 +104,18 @@ def load(side: Side, threads: int) -> Framework:
         from harness.running.on_tensorflow import TensorFlow
 
         return TensorFlow(threads)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no garbage: an import makes a million objects that stay, and a fifth of its time is looking at them."""
+    looked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looked:
+            gc.enable()
 
 
 def in_precision(array: Array, precision: Precision) -> Array:

@@ -1,12 +1,18 @@
-"""A warm parent of runs, from the judging process's side: started, greeted, told to end everything."""
+"""A warm parent of runs, from the judging process's side: started, greeted, told to end everything.
+
+Where several processes judge, whoever starts them has one warm parent a framework, a ``Mother``, fork theirs.
+"""
 
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.running import wire
 from harness.running.frameworks import SETTINGS, threading
@@ -15,26 +21,59 @@ from harness.running.start import Side
 LOADING = 180.0
 """Seconds that a framework may take to load, however short the limit on a step."""
 
+ENDING = 10.0
+"""Seconds that a nursery may take to end all that it has forked, and itself."""
+
+
+@dataclass(frozen=True)
+class Mother:
+    """A nursery that forks others: the descriptors of its socket and of its log, which several processes may hold."""
+
+    end: int
+    log: int
+
+    def bear(self, end: int, log: int) -> bool:
+        """Have it fork a nursery that serves this socket and prints into this log; whether it is there to be asked."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self.end)) as asked:
+            wire.send(asked, wire.SISTER, descriptors=[end, log])
+            return True
+        return False
+
+    def said(self) -> str:
+        """What it has printed, such as why its framework could not be loaded."""
+        return printed(self.log)
+
 
 class Nursery:
     """The warm parent of one side's runs, from the judging process's side."""
 
-    def __init__(self, side: Side, threads: int, *, warm: bool) -> None:
-        self.side, self.how = side, ""
+    def __init__(
+        self,
+        side: Side,
+        threads: int,
+        *,
+        warm: bool,
+        mother: Mother | None = None,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.side, self.how, self.mother = side, "", mother
         self.versions: dict[str, str] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
         self.log = wire.in_memory(f"{side} log")
         self.end, given = wire.pair_of_sockets()
-        words = [side, str(given.fileno()), str(threads), *([] if warm else ["plain, as asked"])]
         with given:
-            self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and numbers
-                [sys.executable, "-m", "harness.running.nursery", *words],
-                pass_fds=[given.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self.log,
-                stderr=self.log,
-                start_new_session=True,  # Ctrl-C is for whoever reads the table
-                env={**SETTINGS, **os.environ, "PYTHONUNBUFFERED": "1"} | threading(threads),
-            )
+            if mother is None or not mother.bear(given.fileno(), self.log):
+                words = [side, str(given.fileno()), str(threads), *([] if warm else ["plain, as asked"])]
+                self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and numbers
+                    [sys.executable, "-m", "harness.running.nursery", *words],
+                    pass_fds=[given.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=self.log,
+                    stderr=self.log,
+                    start_new_session=True,  # Ctrl-C is for whoever reads the table
+                    env={**SETTINGS, **env, **os.environ, "PYTHONUNBUFFERED": "1"} | threading(threads),
+                )
 
     @property
     def alive(self) -> bool:
@@ -54,10 +93,10 @@ class Nursery:
             packet = None
         self.end.settimeout(None)
         if packet is None:
-            said = os.pread(self.log, 1 << 20, 0).decode(errors="replace").strip()
+            said = printed(self.log) or (self.mother.said() if self.mother else "")
             self.close()
             raise RuntimeError(f"{self.side} could not be loaded:\n{said}")
-        self.versions, self.how = packet.data
+        self.versions, self.how, self.pid = packet.data
 
     def sweep(self, spared: Collection[int] = ()) -> list[wire.Packet]:
         """End what it has forked, but for these tickets, and whatever that has started; what it said until that was done."""
@@ -72,13 +111,25 @@ class Nursery:
 
     def close(self) -> None:
         """End it, with all that it has forked."""
-        self.end.close()
         try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.end.shutdown(socket.SHUT_WR)
+            self.end.settimeout(ENDING)
+            while wire.receive(self.end) is not None:
+                pass
+        except TimeoutError:
+            if pid := self.process.pid if self.process is not None else self.pid:
+                os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass  # it has ended before
+        self.end.close()
+        if self.process is not None:
             self.process.wait()
         os.close(self.log)
+
+
+def printed(log: int) -> str:
+    """What a log in memory holds."""
+    return os.pread(log, 1 << 20, 0).decode(errors="replace").strip()
 
 
 def how(code: int | str) -> str:

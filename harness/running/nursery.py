@@ -4,7 +4,8 @@ A forked process begins where the import ended, in a hundredth of a second. This
 run here: the threads that one leaves behind do not come along, and loops that wait for them hang. So this process counts
 its threads; if there is more than one, every run's process is started plainly, and the judging process is told.
 
-It adopts whatever its runs leave behind, ends that with them, and ends itself when the judging process is gone.
+It adopts whatever its runs leave behind, ends that with them, and ends itself when the judging process is gone. Where
+several processes judge, one nursery forks another for each of them, so that a framework is loaded and held once.
 """
 
 import ctypes
@@ -36,9 +37,17 @@ PACKAGES: dict[Side, tuple[str, ...]] = {"torch": ("torch",), "tensorflow": ("te
 class Nursery:
     """The runs' processes of one side, by the tickets that the judging process gave them."""
 
-    def __init__(self, side: Side, end: socket.socket, threads: int, framework: Framework | None) -> None:
-        self.side, self.end, self.threads, self.framework = side, end, threads, framework
+    def __init__(
+        self,
+        side: Side,
+        end: socket.socket,
+        threads: int,
+        framework: Framework | None,
+        hello: tuple[dict[str, str], str],
+    ) -> None:
+        self.side, self.end, self.threads, self.framework, self.hello = side, end, threads, framework, hello
         self.living: dict[int, int] = {}
+        self.sisters: set[int] = set()
         self.ended, woken = os.pipe()
         os.set_blocking(woken, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -47,6 +56,7 @@ class Nursery:
 
     def serve(self) -> None:
         """Do what the judging process says until it is gone."""
+        wire.tell(self.end, wire.HELLO, [*self.hello, os.getpid()])
         poll = select.poll()
         poll.register(self.end, select.POLLIN)
         poll.register(self.ended, select.POLLIN)
@@ -67,6 +77,9 @@ class Nursery:
         if packet.kind == wire.SWEEP:
             self.sweep(packet.data)
             wire.send(self.end, wire.SWEPT)
+            return
+        if packet.kind == wire.SISTER:
+            self.sister(*packet.descriptors)
             return
         ticket = packet.data
         if packet.kind == wire.FORK:
@@ -96,10 +109,7 @@ class Nursery:
             return pid
         code = 1
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for descriptor in (self.end.fileno(), self.ended, self.woken):
-                os.close(descriptor)
+            self.leave()
             if self.framework is None:
                 for descriptor in (end, log):
                     os.set_inheritable(descriptor, True)
@@ -112,6 +122,37 @@ class Nursery:
             traceback.print_exc()
         finally:
             os._exit(code)
+
+    def sister(self, end: int, log: int) -> None:
+        """Fork a nursery for another judging process, which lives as long as that does; its output goes to the log."""
+        with suppress(OSError):  # then the other end is closed with ours, and whoever waits there starts its own
+            pid = os.fork()
+            if pid:
+                self.sisters.add(pid)
+            else:
+                code = 1
+                try:
+                    self.leave()
+                    os.setsid()
+                    os.dup2(log, 1)
+                    os.dup2(log, 2)
+                    os.close(log)
+                    adopt()
+                    Nursery(self.side, socket.socket(fileno=end), self.threads, self.framework, self.hello).serve()
+                    code = 0
+                except BaseException:  # noqa: BLE001  # there is nobody above who could say it
+                    traceback.print_exc()
+                finally:
+                    os._exit(code)
+        os.close(end)
+        os.close(log)
+
+    def leave(self) -> None:
+        """Give up, in a process that was just forked, what makes this one a nursery."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in (self.end.fileno(), self.ended, self.woken):
+            os.close(descriptor)
 
     def reap(self) -> None:
         """Take leave of whoever has ended, and end what is left of their groups."""
@@ -127,18 +168,24 @@ class Nursery:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)  # before its number can be another's
             _, status = os.waitpid(pid, 0)
+            self.sisters.discard(pid)
             if pid in self.living:
                 wire.tell(self.end, wire.GONE, [self.living.pop(pid), os.waitstatus_to_exitcode(status)])
 
     def sweep(self, spared: Collection[int] = ()) -> None:
-        """End everything below this process but the runs of these tickets, and return when nothing else is left."""
-        while doomed := [pid for pid in children() if self.living.get(pid) not in spared]:
+        """End all runs below this process but those of these tickets, and return when nothing is left of them."""
+        while doomed := [pid for pid in children() if self.living.get(pid) not in spared and pid not in self.sisters]:
             for pid in doomed:
                 with suppress(ProcessLookupError, PermissionError):
                     (os.killpg if pid in self.living else os.kill)(pid, signal.SIGKILL)
             for pid in doomed:
                 os.waitpid(pid, 0)
                 self.living.pop(pid, None)
+
+
+def adopt() -> None:
+    """Be the parent of processes below this one whose own parent has ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children() -> list[int]:
@@ -151,7 +198,7 @@ def children() -> list[int]:
 
 def main(side: Side, end: int, threads: int, how: str = "") -> None:
     """Import a framework, say so, and serve; or serve without it, where a process that has it could not be forked."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt()
     framework = None
     versions = {"python": sys.version.split()[0], "numpy": np.__version__}
     if how.startswith(PLAIN):
@@ -168,9 +215,7 @@ def main(side: Side, end: int, threads: int, how: str = "") -> None:
         # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
         gc.collect()
         gc.freeze()
-    served = socket.socket(fileno=end)
-    wire.tell(served, wire.HELLO, [versions, how])
-    Nursery(side, served, threads, framework).serve()
+    Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,11 @@ class Torch:
         """See Framework."""
         self.precision = precision
         torch.set_default_dtype(getattr(torch, precision))
-        torch.manual_seed(seed)
+        if torch.cuda.is_available():
+            torch.manual_seed(seed)
+        else:
+            # torch.manual_seed also queues a seed, with the whole stack, for every device that is not there.
+            torch.default_generator.manual_seed(seed)
 
     def tensor(self, array: Array) -> Any:
         """See Framework."""

@@ -21,9 +21,10 @@ import msgspec
 from harness.errors import counted
 from harness.running.engine import SILENCE
 from harness.running.messages import Event, Request
-from harness.running.nurseries import LOADING, how
+from harness.running.nurseries import LOADING, Nursery, how
 from harness.running.project import project
 from harness.running.runs import BEFORE
+from harness.running.start import SIDES
 from harness.verdict import Verdict
 
 MARGIN = 15.0
@@ -36,8 +37,8 @@ OnEvent = Callable[[Request, Event], None]
 class Worker:
     """One process that runs loops, started when first asked and again after it was lost."""
 
-    def __init__(self, silence: float = SILENCE) -> None:
-        self.silence = silence
+    def __init__(self, silence: float = SILENCE, mothers: "Mothers | None" = None) -> None:
+        self.silence, self.mothers = silence, mothers
         self.process: subprocess.Popen[bytes] | None = None
         self.events: queue.Queue[Event | None] = queue.Queue()
         self.lock, self.closed = threading.Lock(), False
@@ -107,8 +108,10 @@ class Worker:
             self.log.seek(0)
             self.log.truncate()
             self.events = queue.Queue()
-            self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and a number
-                [sys.executable, "-m", "harness.worker", str(self.silence)],
+            warm = self.mothers.words if self.mothers else []
+            self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and numbers
+                [sys.executable, "-m", "harness.worker", str(self.silence), *map(str, warm)],
+                pass_fds=warm[1:],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.log,
@@ -183,11 +186,30 @@ def machine() -> str:
     return f"{platform.system()}, {model}, {counted(os.cpu_count() or 1, 'core')}"
 
 
+class Mothers:
+    """A nursery of each framework for all workers, which fork theirs from it: loaded once, and in memory once."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.nurseries = [Nursery(side, threads, warm=True, env=project().env) for side in SIDES]
+
+    @property
+    def words(self) -> list[int]:
+        """What a worker is told of them: their threads, and the descriptors of the socket and the log of each."""
+        return [self.threads, *(number for made in self.nurseries for number in (made.end.fileno(), made.log))]
+
+    def close(self) -> None:
+        """End them."""
+        for made in self.nurseries:
+            made.close()
+
+
 class Pool:
     """Several workers on one list of requests; verdicts are handed over as they come."""
 
     def __init__(self, jobs: int, silence: float = SILENCE) -> None:
         self.workers = [Worker(silence) for _ in range(jobs)]
+        self.mothers: Mothers | None = None
 
     def run(
         self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]
@@ -209,7 +231,12 @@ class Pool:
                 except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
                     news.put((request, error))
 
-        for worker in self.workers[: len(requests)]:
+        busy = self.workers[: len(requests)]
+        if len(busy) > 1 and self.mothers is None:
+            self.mothers = Mothers(requests[0].threads)
+            for worker in self.workers:
+                worker.mothers = self.mothers
+        for worker in busy:
             threading.Thread(target=serve, args=(worker,), daemon=True).start()
         left = len(requests)
         try:
@@ -229,3 +256,6 @@ class Pool:
         """End all workers."""
         for worker in self.workers:
             worker.close()
+        if self.mothers is not None:
+            self.mothers.close()
+            self.mothers = None

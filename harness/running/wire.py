@@ -30,10 +30,11 @@ ROOM = socket.CMSG_SPACE(4 * struct.calcsize("i"))
 ALIGNED = 64
 """Every array begins at a multiple of this many bytes: a cache line, and what vector instructions ask for at most."""
 
-FORK, KILL, DUMP, SWEEP = b"F", b"K", b"U", b"Z"
-"""To a nursery: start a run's process, end it with its whole group, have it say where it is, end everything."""
+FORK, KILL, DUMP, SWEEP, SISTER = b"F", b"K", b"U", b"Z", b"N"
+"""To a nursery: start a run's process, end it with its whole group, have it say where it is, end everything; be a nursery
+for one more judging process, over the socket that comes along, with a log of its own."""
 HELLO, BORN, GONE, SWEPT = b"H", b"P", b"D", b"z"
-"""From a nursery: ready, with versions; a process's id; that it ended and how; nothing is left."""
+"""From a nursery: ready, with versions and its process's id; a process's id; that it ended and how; nothing is left."""
 LOOP, CREDIT, WRITE, CLOSE = b"L", b"C", b"W", b"X"
 """To a run: a problem to train on, how many records were released, values for the live tensors, the end of a loop."""
 STARTED, LAYOUT, RING, NOTED, RECORD, END, RAISED, MISUSED, WRITTEN, TIDIED, IDLE, LISTED = (

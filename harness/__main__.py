@@ -1,13 +1,13 @@
 """The command line: twinloop run, list, show, map, new, faithful, causes, explain, merge, compare."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import UsageError, counted
+from harness.headings import REPORT, Commands, Grouped, report_options, taken
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,62 +37,8 @@ ROOT = click.option(
 )
 
 
-class Commands(click.Group):
-    """Turns UsageError into a sentence and exit code 2, and names the nearest command for one that is misspelt."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except UsageError as error:
-            raise click.UsageError(str(error)) from error
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        from harness.errors import instead
-
-        if args and args[0] not in self.commands:
-            raise click.UsageError(instead(args[0], self.commands, "command"))
-        return super().resolve_command(ctx, args)
-
-
-class Grouped(click.Command):
-    """Shows the options that write reports under a heading of their own."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        records = [(param, record) for param in options if (record := param.get_help_record(ctx))]
-        for title, of_reports in (("Options", False), ("Reports", True)):
-            with formatter.section(title):
-                formatter.write_dl([record for param, record in records if (param.name in REPORTS) == of_reports])
-
-
 BROAD = 110
 """Columns from which on three of them stand side by side."""
-
-REPORT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
-REPORTS = ("json_file", "html_file", "markdown_file", "tensorboard_folder")
-"""The parameters that name a report."""
-
-
-def report_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that name a report, for every command that writes them."""
-    options = (
-        click.option(
-            "--json", "json_file", type=REPORT, help="Write the verdicts as JSON, as they come; - is standard output."
-        ),
-        click.option("--html", "html_file", type=REPORT, help="Write one page that opens offline in any browser."),
-        click.option("--markdown", "markdown_file", type=REPORT, help="Write what fits into a pull request's comment."),
-        click.option(
-            "--tensorboard",
-            "tensorboard_folder",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Write both sides' loss curves as event files into this folder.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -170,10 +116,6 @@ def run(
     root: Path,
     settings: tuple[str, ...],
     lr: float | None,
-    json_file: Path | None,
-    html_file: Path | None,
-    markdown_file: Path | None,
-    tensorboard_folder: Path | None,
     jobs: int | None,
     timeout: float,
     shard: str | None,
@@ -194,8 +136,10 @@ def run(
     from harness.report.files import Wanted
     from harness.running.messages import Request
     from harness.running.pairs import discover, select
+    from harness.running.project import in_repository
     from harness.watching import watch
 
+    paths = taken(rest)
     pairs = select(discover(root), list(names))
     if changed_since is not None:
         from harness.running.changed import changed
@@ -211,8 +155,8 @@ def run(
         pairs = part(shard).of(pairs)
         if not pairs:
             click.echo(f"of {counted(len(asked), 'pair')} none is in shard {shard}")
-            if json_file is not None:
-                Wanted(json_file, asked=asked, shard=shard).write([], complete=True)
+            if paths["json"] is not None:
+                Wanted(json=paths["json"], asked=asked, shard=shard).write([], complete=True)
             return
     hyper = dict(setting(text) for text in settings)
     if lr is not None:
@@ -224,7 +168,7 @@ def run(
     rest["explain"] = not rest.pop("no_cause")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
         rest[name] = whole(name, hyper.pop(name))
-    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, asked, shard or "")
+    wanted = Wanted(**paths, asked=asked, shard=shard or "", folder=in_repository(root))
     wanted.check()
     requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
     if debug:
@@ -277,8 +221,9 @@ def whole(name: str, text: str) -> int:
 
 @main.command(cls=Grouped)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@ROOT
 @report_options
-def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
+def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     """Put the JSON files of all shards together, as if one command had run all pairs.
 
     A folder stands for the JSON files in it. Exit code: as of `twinloop run`; 1 too if a pair has no verdict.
@@ -287,13 +232,13 @@ def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
     from harness.report.files import Wanted
     from harness.report.shards import lost
     from harness.report.shards import merge as merged
+    from harness.running.project import in_repository
 
     every = [file for path in files for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not every:
         raise UsageError(f"there is no JSON file in {', '.join(map(str, files))}")
     found = merged(every)
-    json_file, html_file, markdown_file, tensorboard_folder = (paths[name] for name in REPORTS)
-    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, found.asked)
+    wanted = Wanted(**taken(rest), asked=found.asked, folder=in_repository(root))
     wanted.check()
     console = wide(stderr=wanted.in_stdout)
     console.print(terminal.table(found.verdicts, console.width))

@@ -11,7 +11,7 @@ from harness.errors import UsageError, counted
 from harness.profiles import MOST_STEPS, register
 from harness.report.files import Wanted
 from harness.running.pairs import Pair, discover, select
-from harness.running.project import project
+from harness.running.project import in_repository, project
 
 if TYPE_CHECKING:
     from harness.contract.scenario import Scenario
@@ -119,6 +119,7 @@ REPORTS = {
     "json": "write the verdicts as JSON",
     "html": "write one page that opens offline in any browser",
     "markdown": "write what fits into a pull request's comment",
+    "sarif": "write what is wrong as SARIF, for the lines of a code review",
     "tensorboard": "write both sides' loss curves as event files into this folder",
 }
 """Reports of the verdicts on the scenarios' own problems, by option and what it does."""
@@ -145,7 +146,10 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = {name: config.getoption(f"twinloop_{name}") for name in REPORTS}
     part = config.getoption("twinloop_shard") or ""
     asked = tuple(pair.name for pair in asked_for(config)) if paths["json"] else ()
-    wanted = Wanted(**{name: Path(path) for name, path in paths.items() if path}, asked=asked, shard=part)
+    folder = in_repository(folder_of(config)) if paths["sarif"] else "pairs"
+    wanted = Wanted(
+        **{name: Path(path) for name, path in paths.items() if path}, asked=asked, shard=part, folder=folder
+    )
     if wanted.any or config.getoption("xmlpath", None):
         try:
             if not hasattr(config, "workerinput"):
@@ -220,12 +224,17 @@ class Reports:
         ]
 
 
+def folder_of(config: pytest.Config) -> Path:
+    """The folder that holds the pairs; raises UsageError for settings that say what they cannot say."""
+    named = config.getini("twinloop_pairs")
+    return config.rootpath / named if named else project(config.rootpath).pairs
+
+
 def asked_for(config: pytest.Config) -> list[Pair]:
     """The pairs that the options and settings ask for, in all shards together."""
-    named = config.getini("twinloop_pairs")
     try:
-        root = config.rootpath / named if named else project(config.rootpath).pairs
-        return select(discover(root, setting="pytest's ini option twinloop_pairs"), config.getoption("twinloop_pair"))
+        every = discover(folder_of(config), setting="pytest's ini option twinloop_pairs")
+        return select(every, config.getoption("twinloop_pair"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
 

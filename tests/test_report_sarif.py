@@ -68,7 +68,7 @@ def test_without_a_line_a_finding_stands_on_the_loop_s_function() -> None:
     assert place(run(apart)["results"][0]) == ("pairs/apart/tensorflow_loop.py", 4)
     unknown = replace(apart, causes=(Diagnosis("", "shown", "grads/layer0.weight", tried=7),))
     (result,) = run(unknown)["results"]
-    assert result["ruleId"] == "different"
+    assert result["ruleId"] == "training-differs"
     assert "none of 7 known mistakes" in result["message"]["text"]
     lost = Verdict("nothing:keras", "INCONCLUSIVE", "no step was made")
     assert place(run(lost)["results"][0]) == ("pairs/nothing/tensorflow_loop_keras.py", 1)

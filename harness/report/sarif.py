@@ -22,14 +22,37 @@ from harness.verdict import Verdict, finite
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 OURS = {
-    "different": "The port is not the same training as the loop that it was ported from; no known cause explains it.",
-    "equivalent-in-effect": "Parameters and buffers agree, something on the way to them does not.",
-    "inconclusive": "Nothing was seen that could be called agreement.",
-    "error": "A loop raised, hung or died.",
-    "loss-rises": "The loss does not fall.",
-    "broken-law": "A law that holds for every pair is broken.",
+    "training-differs": (
+        "The port is not the same training as the loop that it was ported from, and no known cause explains it.",
+        "Look at the first tensor that differs; `twinloop run --html` shows it at every step.",
+    ),
+    "equal-in-effect": (
+        "Parameters and buffers agree at every step, and something on the way to them does not.",
+        "Mend what is named, or accept it in the scenario with a reason.",
+    ),
+    "nothing-compared": (
+        "Nothing was seen that could be called agreement.",
+        "Let the loop make a step, and yield what moves in it.",
+    ),
+    "loop-failed": ("A loop raised, hung or died.", "Mend the line that is named, or run the loop with --debug."),
+    "loss-rises": (
+        "The two train the same, and the loss does not fall.",
+        "Lower the rate, or say in the scenario why the loss may rise: may_rise=...",
+    ),
+    "broken-law": (
+        "A law that holds for every pair is broken.",
+        "Run the test that is named; its message says what to do.",
+    ),
 }
-"""What can be wrong without a known cause, by id."""
+"""What can be wrong without a known cause, by id: what it is, and what to do."""
+
+OF_STATUS = {
+    "DIFFERENT": "training-differs",
+    "EQUIVALENT IN EFFECT": "equal-in-effect",
+    "INCONCLUSIVE": "nothing-compared",
+    "ERROR": "loop-failed",
+}
+"""Which of them a verdict is."""
 
 LEVELS = {"DIFFERENT": "error", "ERROR": "error"}
 """How grave a verdict is, where it is no warning."""
@@ -76,15 +99,17 @@ def rule(name: str) -> dict[str, Any]:
     """A rule as SARIF describes it: the sentence of its row, and what to write instead as its help."""
     row = table().get(name)
     if row is None:
-        return {"id": name, "name": camel(name), "shortDescription": {"text": OURS[name]}}
-    sides = f"PyTorch: {row.torch}\n\nTensorFlow: {row.tensorflow}\n\nA plain port: {row.naive}"
+        sentence, instead, sides, tags = *OURS[name], "", []
+    else:
+        sides = f"PyTorch: {row.torch}\n\nTensorFlow: {row.tensorflow}\n\nA plain port: {row.naive}\n\n"
+        sentence, instead, tags = row.sentence, f"Write instead: {row.instead}", [row.area, *row.stages]
     return {
         "id": name,
         "name": camel(name),
-        "shortDescription": {"text": row.sentence},
-        "fullDescription": {"text": f"{row.sentence}\n\n{sides}"},
-        "help": {"text": f"{sides}\n\nWrite instead: {row.instead}"},
-        "properties": {"tags": [row.area, *row.stages]},
+        "shortDescription": {"text": sentence},
+        "fullDescription": {"text": f"{sentence}\n\n{sides}".rstrip()},
+        "help": {"text": sides + instead},
+        "properties": {"tags": tags},
     }
 
 
@@ -113,7 +138,7 @@ def results(verdict: Verdict) -> Iterator[Result]:
     if not known:
         rest = (line for item in verdict.causes for line in wording.diagnosis(item))
         last = mentioned[::-1] if verdict.status == "ERROR" else mentioned  # a traceback ends where it was raised
-        yield Result(verdict.status.lower().replace(" ", "-"), (verdict.sentence, *rest), last)
+        yield Result(OF_STATUS[verdict.status], (verdict.sentence, *rest), last)
 
 
 def reported(verdict: Verdict, result: Result, index: int, folder: str) -> dict[str, Any]:

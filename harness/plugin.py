@@ -304,6 +304,9 @@ def properties(verdicts: Sequence["Verdict"]) -> list[tuple[str, str]]:
             found |= {"excess": f"{verdict.excess:.3g}", "excess_tensor": verdict.excess_tensor}
         if verdict.first is not None and not verdict.agrees:
             found |= {"parts_at": verdict.first.place}
+        if known := [item for item in verdict.causes if item.cause]:
+            found |= {"cause": "; ".join(f"{item.cause} ({item.strength}) at {item.where}" for item in known)}
+            found |= {"instead": "; ".join(item.instead for item in known)}
         made += [(f"twinloop.{verdict.pair}.{name}", value) for name, value in found.items()]
     return made
 

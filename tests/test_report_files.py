@@ -12,7 +12,7 @@ import msgspec
 import plain_pair
 import pytest
 from click.testing import CliRunner, Result
-from report_verdicts import HOSTILE, failing, hostile, passing
+from report_verdicts import HOSTILE, explained, failing, hostile, passing
 
 from harness import verdict as verdicts_module
 from harness.__main__ import main
@@ -29,6 +29,8 @@ MANY = [passing(f"sound{i}") for i in range(300)] + [failing(f"apart{i}") for i 
 
 
 def test_markdown_tells_what_fails_first() -> None:
+    page = markdown.render([passing(), failing(), explained()], markdown.COMMENT)
+    assert "is the port; write instead: faithful.Adam(lr)" in page
     page = markdown.render([passing(), failing()], markdown.COMMENT)
     assert page.startswith("## ❌ twinloop: 1 of 2 pairs passed\n\n| pair |")
     assert page.index("| apart |") < page.index("| sound |") < page.index("### apart: DIFFERENT")
@@ -159,13 +161,13 @@ def test_reports_load_no_framework(tmp_path: Path) -> None:
         "from report_verdicts import failing, passing\n"
         "from harness.report.files import Wanted\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "wanted = Wanted(folder / 'a.json', folder / 'a.html', folder / 'a.md', folder / 'tb')\n"
+        "wanted = Wanted(folder / 'a.json', folder / 'a.html', folder / 'a.md', folder / 'a.sarif', folder / 'tb')\n"
         "wanted.check(); wanted.write([failing(), passing()], complete=True)\n"
         "print(sorted({'torch', 'tensorflow', 'keras'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip() == "[]"
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6 + 3
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6 + 4
 
 
 def test_the_same_verdicts_give_the_same_bytes_in_every_format(tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_the_same_verdicts_give_the_same_bytes_in_every_format(tmp_path: Path) -
     for name, seconds in (("once", 1.0), ("again", 2.0)):
         folder = tmp_path / name
         folder.mkdir()
-        wanted = Wanted(folder / "a.json", folder / "a.html", folder / "a.md", folder / "tb")
+        wanted = Wanted(folder / "a.json", folder / "a.html", folder / "a.md", folder / "a.sarif", folder / "tb")
         wanted.write([replace(verdict, seconds=seconds) for verdict in (failing(), passing())], complete=True)
     once, again = (
         {
@@ -264,7 +266,7 @@ def test_a_step_on_github_gets_a_summary_unasked(pairs: Path, tmp_path: Path, mo
     assert twinloop("run", "--pairs", pairs).exit_code == 0
 
 
-@pytest.mark.parametrize("option", ["json", "html", "markdown"])
+@pytest.mark.parametrize("option", ["json", "html", "markdown", "sarif"])
 def test_a_report_that_cannot_be_written_is_said_before_anything_runs(option: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"--{option} .*missing/report: cannot be written: No such file"):
         Wanted(**{option: tmp_path / "missing" / "report"}).check()
@@ -307,3 +309,6 @@ def test_what_junit_shows_is_readable() -> None:
     assert shown["twinloop.apart.parts_at"] == "step 3, grads/layer0.weight"
     assert shown["twinloop.sound.passed"] == "true"
     assert "twinloop.sound.parts_at" not in shown
+    found = dict(properties([explained()]))
+    assert found["twinloop.adam.cause"] == "adam-eps-default (proved) at the optimizer"
+    assert found["twinloop.adam.instead"] == "faithful.Adam(lr)"

@@ -6,7 +6,6 @@ escaped by the template, the rest is put into the page as text.
 
 import base64
 import math
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,10 @@ from typing import Any
 
 import msgspec
 
-from harness.report.terminal import aligned, excess_text, notes, rises
+from harness.diagnosis.causes import table
+from harness.report import wording
+from harness.report.suspects import Place, numbers, of_port, suspects
+from harness.report.terminal import aligned, excess_text, remarks, rises
 from harness.report.text import put, readable
 from harness.verdict import LARGEST, Difference, LossCurve, Verdict, finite
 
@@ -241,7 +243,8 @@ def shown(verdict: Verdict) -> dict[str, Any]:
         "look": look[0],
         "mark": look[1],
         "sentence": verdict.sentence,
-        "notes": [] if verdict.passed else list(notes(verdict)),
+        "notes": [] if verdict.passed else list(remarks(verdict)),
+        "causes": causes(verdict),
         "facts": facts(verdict),
         "first": difference(verdict.first),
         "steps": verdict.steps,
@@ -304,26 +307,52 @@ def hundredths(excess: float | None) -> int | None:
     return round(100 * math.log10(excess)) if excess > 0 else ZERO
 
 
-LINE = re.compile(r"([\w.-]+_loop\w*\.py)(?::(\d+)|\", line (\d+))")
-"""How a message or a traceback names a line of a loop; made a mark in the listing, as an editor makes it a link."""
+def causes(verdict: Verdict) -> list[dict[str, Any]]:
+    """What explains a disagreement: as it is told, what to write instead, and the line of the port that it stands for."""
+    return [
+        {
+            "cause": item.cause,
+            "strength": item.strength,
+            "sentence": item.sentence if item.cause else wording.diagnosis(item)[0],
+            "where": item.where if item.cause else "",
+            "evidence": wording.evidence(item),
+            "also": list(item.also),
+            "instead": item.instead,
+            "lines": quoted(verdict, of_port(verdict, item)),
+            "sides": sides(item.cause),
+        }
+        for item in verdict.causes
+    ]
+
+
+def quoted(verdict: Verdict, places: Sequence[Place]) -> list[tuple[str, str]]:
+    """Each of some lines: where it is, and what stands there."""
+    made = []
+    for place in places:
+        lines = verdict.listings.get(place.file, "").split("\n")
+        if place.line <= len(lines):
+            made.append((f"{place.file}:{place.line}", lines[place.line - 1].strip()))
+    return made
+
+
+def sides(name: str) -> list[tuple[str, str]]:
+    """What either framework does and a plain port writes, of a row of the table of causes."""
+    row = table().get(name)
+    return [("PyTorch", row.torch), ("TensorFlow", row.tensorflow), ("a plain port", row.naive)] if row else []
 
 
 def listing(verdict: Verdict) -> dict[str, Any] | None:
-    """The two loops side by side: names, rows of (line number, text) twice, and the lines that a message names."""
+    """The two loops side by side: names, rows of (line number, text) twice, and the lines to look at, with how sure that is."""
     if len(verdict.listings) != 2:
         return None
     names, texts = list(verdict.listings), list(verdict.listings.values())
-    said = "\n".join([verdict.sentence, verdict.trace, *(finding.sentence for finding in verdict.findings)])
-    named = {(found[1], int(found[2] or found[3])) for found in LINE.finditer(said)}
-    sides = [numbered(column, text) for column, text in zip(aligned(*texts), texts, strict=True)]
+    marked = suspects(verdict)
+    sides = [
+        list(zip(numbers(column, text), column, strict=True))
+        for column, text in zip(aligned(*texts), texts, strict=True)
+    ]
     return {
         "names": names,
         "rows": [[*left, *right] for left, right in zip(*sides, strict=True)],
-        "suspects": [sorted(line for file, line in named if file == name) for name in names],
+        "suspects": [sorted((place.line, place.sure) for place in marked if place.file == name) for name in names],
     }
-
-
-def numbered(column: Sequence[str], text: str) -> list[tuple[int, str]]:
-    """A column of ``aligned`` with the line numbers of the file; 0 for an empty line, which may have been added."""
-    numbers = iter([number for number, line in enumerate(text.split("\n"), start=1) if line.strip()])
-    return [(next(numbers) if line.strip() else 0, line) for line in column]

@@ -10,8 +10,8 @@ from harness.diagnosis.causes import table
 from harness.report.terminal import aligned
 from harness.verdict import Diagnosis, Verdict
 
-LINE = re.compile(r"([\w.-]+_loop\w*\.py)(?::(\d+)|\", line (\d+))")
-"""How a message or a traceback names a line of a loop; made a mark in the listing, as an editor makes it a link."""
+LINE = re.compile(r"(?<![\w.-])([\w.-]+_loop\w*\.py)(?::(\d+)|\", line (\d+))")
+"""How a message or a traceback names a line of a loop; without its first part a long word would be searched at every letter."""
 
 CALL = re.compile(r"([A-Za-z_]\w*)\(")
 """How the table of causes writes a call in what a plain port writes."""

@@ -105,8 +105,13 @@ def details(verdict: Verdict) -> Iterable[RenderableType]:
 
 
 def notes(verdict: Verdict) -> Iterable[str]:
-    """What is told below the sentence of a verdict that does not pass: why, how much, what else differs there, what agreed."""
+    """What is told below the sentence of a verdict that does not pass: the cause, and all ``remarks``."""
     yield from (line for item in verdict.causes for line in wording.diagnosis(item))
+    yield from remarks(verdict)
+
+
+def remarks(verdict: Verdict) -> Iterable[str]:
+    """What is told beside the cause: that a loss rises, how much differs, what else differs there, what agreed."""
     if rises(verdict):
         yield rise(verdict)
     if verdict.first is not None and verdict.first.kind == "values":

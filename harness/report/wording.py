@@ -64,16 +64,20 @@ def diagnosis(item: Diagnosis) -> list[str]:
         return [f"cause unknown: none of {tried} made in the reference explains it; narrowest place: {item.where}"]
     if not item.change:
         return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}", f"write instead: {item.instead}"]
-    what = setting(item)
     lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}"]
-    whole = item.remains is None
-    said = f"with {what} the reference agrees up to {at(item)}"
-    if whole:  # no more steps are tried, so that what begins later is another cause, and is not told
-        said = f"in this step and up to two more the reference with {what} is the port"
-    lines.append(f"{said}; write instead: {item.instead}")
+    lines.append(f"{evidence(item)}; write instead: {item.instead}")
     if item.also:
         lines.append(f"as well explained by: {listed(item.also)}")
     return lines
+
+
+def evidence(item: Diagnosis) -> str:
+    """What the experiment has shown that a cause rests on; nothing where none was made."""
+    if not item.cause or not item.change:
+        return ""
+    if item.remains is None:  # no more steps are tried, so that what begins later is another cause, and is not told
+        return f"in this step and up to two more the reference with {setting(item)} is the port"
+    return f"with {setting(item)} the reference agrees up to {at(item)}"
 
 
 def at(item: Diagnosis) -> str:

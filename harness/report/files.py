@@ -58,10 +58,6 @@ class Wanted:
                 from harness.report.html import check
 
                 check()
-            if self.tensorboard is not None:
-                from harness.report.tensorboard import check as check_tensorboard
-
-                check_tensorboard()
         except ModuleNotFoundError as error:
             raise UsageError(str(error)) from error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UsageError, counted
-from harness.headings import REPORT, Commands, Grouped, report_options, taken
+from harness.headings import REPORT, Commands, Grouped, cause_ids, pair_names, report_options, taken
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 @main.command(cls=Grouped)
-@click.argument("names", nargs=-1, metavar="[PAIR]...")
+@click.argument("names", nargs=-1, metavar="[PAIR]...", shell_complete=pair_names)
 @ROOT
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
@@ -378,7 +378,7 @@ def causes(words: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=cause_ids)
 def explain(name: str) -> None:
     """All that is known of one cause: what either framework does, what a plain port writes, and what to write instead."""
     from rich.table import Table
@@ -405,14 +405,14 @@ def explain(name: str) -> None:
 
 
 @main.command()
-@click.argument("name", metavar="PAIR")
+@click.argument("name", metavar="PAIR", shell_complete=pair_names)
 @ROOT
 @click.option("--width", type=click.IntRange(min=60), help="Columns to fill.  [default: the terminal's]")
 def show(name: str, root: Path, width: int | None) -> None:
     """Print a pair's two loops side by side."""
     from rich.console import Console
 
-    from harness.report.terminal import side_by_side
+    from harness.report.side_by_side import side_by_side
     from harness.running.pairs import discover, select
     from harness.running.start import SIDES
 
@@ -426,7 +426,7 @@ def show(name: str, root: Path, width: int | None) -> None:
 
 
 @main.command("map")
-@click.argument("name", metavar="PAIR")
+@click.argument("name", metavar="PAIR", shell_complete=pair_names)
 @ROOT
 @click.option("--json", "json_file", type=REPORT, help="Write the map as JSON too; - is standard output, alone.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of data and noise.")

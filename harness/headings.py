@@ -1,4 +1,4 @@
-"""The command line's help under headings: commands by what they are for, and the options that write reports."""
+"""The command line's help under headings, the options that write reports, and what a shell completes names to."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -87,3 +87,23 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
 def taken(parameters: dict[str, Any]) -> dict[str, Any]:
     """The path of every report, or None, by field: taken out of a command's parameters."""
     return {field: parameters.pop(name) for name, field in PARAMETERS.items()}
+
+
+def pair_names(context: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The pairs whose names begin so, for a shell's completion; none where there is no folder of pairs."""
+    from harness.running.pairs import discover
+    from harness.running.project import project
+
+    try:
+        found = discover(context.params.get("root") or project().pairs)
+    except UsageError:
+        return []
+    names = [name for pair in found for name in (pair.name, *(f"{pair.name}:{variant}" for variant in pair.variants))]
+    return [name for name in names if name.startswith(begun)]
+
+
+def cause_ids(_context: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The ids of known causes that begin so, for a shell's completion."""
+    from harness.diagnosis.causes import table
+
+    return [name for name in table() if name.startswith(begun)]

@@ -74,8 +74,10 @@ def watch(
     console.print()
     console.print(terminal.table(ordered, console.width))
     for verdict in ordered:
-        for renderable in terminal.details(verdict):
-            console.print(renderable, soft_wrap=True)
+        if not verdict.passed:
+            console.print()
+        for part in terminal.details(verdict):
+            terminal.show(console, part)
     asked, one = counted(len(requests), "pair"), len(requests) == 1
     if interrupted:
         console.print(f"interrupted: {len(ordered)} of {asked} {'was' if one else 'were'} finished", style="yellow")
@@ -122,7 +124,7 @@ def line(console: Console, verdict: Verdict) -> None:
     """One line as soon as a pair is finished."""
     # The sentence of bad input names the pair, which stands before it here.
     said = verdict.sentence[len(f"pair {verdict.pair}: ") :] if verdict.usage else verdict.sentence
-    console.print(
+    terminal.show(
+        console,
         Text.assemble((f"{verdict.status:<21}", terminal.STYLES[verdict.status]), f"{verdict.pair}  ", (said, "dim")),
-        soft_wrap=True,
     )

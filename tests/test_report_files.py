@@ -31,7 +31,8 @@ MANY = [passing(f"sound{i}") for i in range(300)] + [failing(f"apart{i}") for i 
 
 def test_markdown_tells_what_fails_first() -> None:
     page = markdown.render([passing(), failing(), explained()], markdown.COMMENT)
-    assert "is the port; write instead: faithful.Adam(lr)" in page
+    assert "- tensorflow_loop.py:6 has <code>optimizer = keras.optimizers.Adam(lr)</code>\n" in page
+    assert "- **write instead:** <code>faithful.Adam(lr)</code>\n- evidence: in this step" in page
     page = markdown.render([passing(), failing()], markdown.COMMENT)
     assert page.startswith("## ❌ twinloop: 1 of 2 pairs passed\n\n| pair |")
     assert page.index("| apart |") < page.index("| sound |") < page.index("### apart: DIFFERENT")

@@ -16,8 +16,9 @@ import msgspec
 
 from harness.diagnosis.causes import table
 from harness.report import wording
-from harness.report.suspects import Place, numbers, of_port, suspects
-from harness.report.terminal import aligned, excess_text, remarks, rises
+from harness.report.side_by_side import aligned
+from harness.report.suspects import numbers, of_port, quoted, suspects
+from harness.report.terminal import excess_text, remarks, rises
 from harness.report.text import put, readable
 from harness.verdict import LARGEST, Difference, LossCurve, Verdict, finite
 
@@ -26,7 +27,7 @@ SEVERITY = ("ERROR", "DIFFERENT", "INCONCLUSIVE", "EQUIVALENT IN EFFECT", "EQUIV
 LOOKS = {"EQUIVALENT": ("good", "✓"), "DIFFERENT": ("bad", "✗"), "ERROR": ("bad", "!")}
 RULES = {"four runs": "four runs", "nudged float32": "float32 only", "nudged float64": "float64 only"}
 COLUMNS = (("pair", False), ("verdict", False), ("excess", True), ("steps", True), ("holds to", False),
-           ("parts first at", False), ("rule", False))  # fmt: skip
+           ("parts first at", False), ("cause", False), ("rule", False))  # fmt: skip
 Curve = tuple[float | None, ...]
 PAGE_OF_FORTY, LARGEST_PAGE = 850_000, 2_800_000
 """Bytes that the data of forty pairs may take, and that of any number; the page itself has some 100,000."""
@@ -56,6 +57,7 @@ class Row:
     holds: str
     holds_key: float
     parts: str
+    cause: str
     rule: str
     curve: str
     spark: tuple[str, str] | None
@@ -128,6 +130,7 @@ def row(number: int, verdict: Verdict) -> Row:
         holds=holds,
         holds_key=LARGEST if verdict.horizon is None else verdict.horizon,
         parts=readable(first.place) if first and not verdict.agrees else "",
+        cause=", ".join(item.cause for item in verdict.causes if item.cause),
         rule=RULES[verdict.rule] + (", resync" if verdict.mode == "resync" else ""),
         curve=readable(curve.quantity),
         spark=spark(curve.torch, curve.tensorflow),
@@ -323,16 +326,6 @@ def causes(verdict: Verdict) -> list[dict[str, Any]]:
         }
         for item in verdict.causes
     ]
-
-
-def quoted(verdict: Verdict, places: Sequence[Place]) -> list[tuple[str, str]]:
-    """Each of some lines: where it is, and what stands there."""
-    made = []
-    for place in places:
-        lines = verdict.listings.get(place.file, "").split("\n")
-        if place.line <= len(lines):
-            made.append((f"{place.file}:{place.line}", lines[place.line - 1].strip()))
-    return made
 
 
 def sides(name: str) -> list[tuple[str, str]]:

@@ -134,7 +134,8 @@ def results(verdict: Verdict) -> Iterator[Result]:
         return
     known = [item for item in verdict.causes if item.cause]
     for item in known:
-        yield Result(item.cause, (*wording.diagnosis(item), verdict.sentence), tuple(of_port(verdict, item)))
+        told = (*wording.diagnosis(item), f"write instead: {item.instead}", verdict.sentence)
+        yield Result(item.cause, told, tuple(of_port(verdict, item)))
     if not known:
         rest = (line for item in verdict.causes for line in wording.diagnosis(item))
         last = mentioned[::-1] if verdict.status == "ERROR" else mentioned  # a traceback ends where it was raised

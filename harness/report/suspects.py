@@ -2,12 +2,12 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.diagnosis.causes import table
-from harness.report.terminal import aligned
+from harness.report.side_by_side import aligned
 from harness.verdict import Diagnosis, Verdict
 
 LINE = re.compile(r"(?<![\w.-])([\w.-]+_loop\w*\.py)(?::(\d+)|\", line (\d+))")
@@ -69,6 +69,16 @@ def of_port(verdict: Verdict, cause: Diagnosis) -> list[Place]:
     if other is not None and (other in lines or not 0 < len(lines) <= FEW):
         lines = [other]
     return [Place(port, line, sure=False) for line in lines[:FEW]]
+
+
+def quoted(verdict: Verdict, places: Sequence[Place]) -> list[tuple[str, str]]:
+    """Each of some lines: where it is, and what stands there."""
+    made = []
+    for place in places:
+        lines = verdict.listings.get(place.file, "").split("\n")
+        if place.line <= len(lines):
+            made.append((f"{place.file}:{place.line}", lines[place.line - 1].strip()))
+    return made
 
 
 def calling(source: str, names: set[str]) -> list[int]:

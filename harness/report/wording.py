@@ -58,17 +58,16 @@ def relation(item: Relation) -> str:
 
 
 def diagnosis(item: Diagnosis) -> list[str]:
-    """What explains a disagreement, in a line or two: what and where, and what to write instead."""
-    tried = f"{item.tried} known {'mistake' if item.tried == 1 else 'mistakes'}"
+    """What explains a disagreement: what and where, then what shows it. ``item.instead`` says what to write."""
     if not item.cause:
+        tried = f"{item.tried} known {'mistake' if item.tried == 1 else 'mistakes'}"
         return [f"cause unknown: none of {tried} made in the reference explains it; narrowest place: {item.where}"]
-    if not item.change:
-        return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}", f"write instead: {item.instead}"]
-    lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}"]
-    lines.append(f"{evidence(item)}; write instead: {item.instead}")
-    if item.also:
-        lines.append(f"as well explained by: {listed(item.also)}")
-    return lines
+    shown = evidence(item)
+    return [
+        f"cause ({item.strength if item.change else 'likely'}): {item.cause} at {item.where}: {item.sentence}",
+        *([f"evidence: {shown}"] if shown else []),
+        *([f"as well explained by: {listed(item.also)}"] if item.also else []),
+    ]
 
 
 def evidence(item: Diagnosis) -> str:

@@ -126,12 +126,12 @@
     const lead = [
       h("h2", { tabindex: "-1", id: "pair-title" }, data.pair),
       h("p", { class: "lead" }, h("span", { class: `status ${data.look}` }, h("span", { "aria-hidden": "true" }, data.mark), ` ${data.status}`), `  ${data.sentence}`),
-      data.notes.map((line) => h("p", {}, line)),
+      data.causes.length > 0 && part("causes", "Cause, and what to write", data.causes.map(cause)),
+      data.notes.length > 0 && h("ul", { class: "notes" }, data.notes.map((line) => h("li", {}, line))),
       h("dl", { class: "facts" }, data.facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ];
     const out = [nav(number), ...lead];
 
-    if (data.causes.length) out.push(part("causes", "Cause, and what to write", data.causes.map(cause)));
     if (data.findings.length) out.push(part("findings", "Findings", h("ul", { class: "findings" },
       data.findings.map((item) => h("li", {}, h("strong", {}, item.kind), `: ${item.sentence}`)))));
 

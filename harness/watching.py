@@ -71,13 +71,7 @@ def watch(
     ordered = in_order()
     if not interrupted and all(verdict.usage for verdict in ordered):
         return ordered, interrupted  # every sentence was printed as it came, and nothing was run
-    console.print()
-    console.print(terminal.table(ordered, console.width))
-    for verdict in ordered:
-        if not verdict.passed:
-            console.print()
-        for part in terminal.details(verdict):
-            terminal.show(console, part)
+    terminal.close(console, ordered)
     asked, one = counted(len(requests), "pair"), len(requests) == 1
     if interrupted:
         console.print(f"interrupted: {len(ordered)} of {asked} {'was' if one else 'were'} finished", style="yellow")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_verdicts import explained
+from report_verdicts import explained, passing
 from rich.console import Console
 
 from harness.report.side_by_side import side_by_side
@@ -203,3 +203,11 @@ def test_a_terminal_breaks_lines_between_words_and_code_not_at_all() -> None:
 def test_a_log_keeps_every_sentence_on_one_line() -> None:
     """The twin: what is no terminal breaks nothing."""
     assert shown(60, no_color=True) == shown(1000, no_color=True)
+
+
+def test_a_loss_that_rises_names_the_rate_and_what_to_say_in_the_scenario() -> None:
+    (said,) = lines(passing("up", curve=Curve("loss", (1.0, 2.0), (1.0, 2.5))))[:1]
+    assert said == (
+        "loss does not fall: its mean over an epoch goes from 1 to 2 in torch, from 1 to 2.5 in tensorflow; "
+        'lower the rate (lr 0.125), or say in the scenario why it may rise: may_rise="..."'
+    )

@@ -88,6 +88,17 @@ def excess_text(verdict: Verdict) -> str:
     return "∞" if verdict.excess >= LARGEST else f"{verdict.excess:.2g}"
 
 
+def close(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print what stands at the end of a run: the table, and of each verdict what must be known beyond it."""
+    console.print()
+    console.print(table(verdicts, console.width))
+    for verdict in verdicts:
+        if not verdict.passed:
+            console.print()
+        for part in details(verdict):
+            show(console, part)
+
+
 def details(verdict: Verdict) -> Iterable[Text]:
     """What a reader must know beyond the table: why not, what was noted, how to see it again. Code is not to be wrapped."""
     if not verdict.passed:
@@ -208,9 +219,11 @@ def rises(verdict: Verdict) -> bool:
 def rise(verdict: Verdict) -> str:
     """The sentence for a curve that does not fall."""
     first, last = ([side[i] for side in (verdict.curve.torch, verdict.curve.tensorflow)] for i in (0, -1))
+    rate = f" (lr {verdict.problem['lr']})" if "lr" in verdict.problem else ""
     return (
         f"{verdict.curve.quantity} does not fall: its mean over an epoch goes from {first[0]:.6g} to {last[0]:.6g} in torch, "
-        f"from {first[1]:.6g} to {last[1]:.6g} in tensorflow"
+        f"from {first[1]:.6g} to {last[1]:.6g} in tensorflow; lower the rate{rate}, or say in the scenario why it may rise: "
+        'may_rise="..."'
     )
 
 

@@ -55,11 +55,7 @@ def terminal_picture(verdicts: list[Verdict]) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for verdict in verdicts:
         line(console, verdict)
-    console.print()
-    console.print(terminal.table(verdicts, COLUMNS))
-    for verdict in verdicts:
-        for part in terminal.details(verdict):
-            console.print(part)
+    terminal.close(console, verdicts)
     drawn = console.export_svg(title="twinloop run", unique_id="terminal")
     return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
 
@@ -76,7 +72,7 @@ def report_picture(verdicts: list[Verdict]) -> bytes:
         html.write(page, verdicts)
         size = f"--window-size={SIZE[0]},{SIZE[1]}"
         subprocess.run(  # noqa: S603  # the browser that was found, and a file of ours
-            [browser, *QUIET, size, f"--user-data-dir={name}/profile", "--virtual-time-budget=5000",
+            [browser, *QUIET, size, "--hide-scrollbars", f"--user-data-dir={name}/profile", "--virtual-time-budget=5000",
              f"--screenshot={shot}", f"{page.as_uri()}#pair-0"],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip

@@ -226,12 +226,17 @@ def data(verdict: Verdict) -> dict[str, Any]:
     return {name: legible(value, lines=name in LINES) for name, value in shown(verdict).items()}
 
 
+NUMBERS = frozenset({int, float, bool, type(None)})
+"""Types of plain data that hold no text."""
+
+
 def legible(value: Any, *, lines: bool) -> Any:
     """Plain data with every text in it made readable; see ``readable``."""
     if isinstance(value, dict):
         return {name: legible(item, lines=lines) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [legible(item, lines=lines) for item in value]
+        numbers_only = NUMBERS.issuperset(map(type, value))
+        return list(value) if numbers_only else [legible(item, lines=lines) for item in value]
     return readable(value, lines=lines) if isinstance(value, str) else value
 
 

@@ -296,6 +296,8 @@ def properties(verdicts: Sequence["Verdict"]) -> list[tuple[str, str]]:
 
     They are properties of the suite, because its schema knows none of a test.
     """
+    from harness.report.text import readable
+
     header = {f"twinloop.{name}": value for verdict in verdicts for name, value in verdict.header.items()}
     made = list(header.items())
     for verdict in verdicts:
@@ -308,7 +310,7 @@ def properties(verdicts: Sequence["Verdict"]) -> list[tuple[str, str]]:
             found |= {"cause": "; ".join(f"{item.cause} ({item.strength}) at {item.where}" for item in known)}
             found |= {"instead": "; ".join(item.instead for item in known)}
         made += [(f"twinloop.{verdict.pair}.{name}", value) for name, value in found.items()]
-    return made
+    return [(readable(name), readable(value)) for name, value in made]  # XML has no place for control codes
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

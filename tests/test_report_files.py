@@ -23,7 +23,7 @@ from harness.report import markdown
 from harness.report import tensorboard as event_files
 from harness.report.files import Wanted
 from harness.report.json import FORMAT, SCHEMA, encoded, read, schema, write
-from harness.report.text import put
+from harness.report.text import HIDDEN, put
 from harness.verdict import Verdict
 
 MANY = [passing(f"sound{i}") for i in range(300)] + [failing(f"apart{i}") for i in range(300)]
@@ -337,6 +337,7 @@ def test_what_junit_shows_is_readable() -> None:
     assert shown["twinloop.apart.parts_at"] == "step 3, grads/layer0.weight"
     assert shown["twinloop.sound.passed"] == "true"
     assert "twinloop.sound.parts_at" not in shown
+    assert not any(HIDDEN.search(text) for pair in properties([hostile()]) for text in pair)
     found = dict(properties([explained()]))
     assert found["twinloop.adam.cause"] == "adam-eps-default (proved) at the optimizer"
     assert found["twinloop.adam.instead"] == "faithful.Adam(lr)"

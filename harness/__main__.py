@@ -241,7 +241,7 @@ def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     wanted = Wanted(**taken(rest), asked=found.asked, folder=in_repository(root))
     wanted.check()
     console = wide(stderr=wanted.in_stdout)
-    console.print(terminal.table(found.verdicts, console.width))
+    terminal.close(console, found.verdicts)
     missing = lost(found, every)
     if missing:
         console.print(missing, style="red", soft_wrap=True)

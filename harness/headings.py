@@ -10,7 +10,7 @@ from harness.errors import UsageError, instead
 
 COMMANDS = {
     "Judge": ("run", "merge", "compare"),
-    "Find out why": ("show", "explain", "causes", "map", "fix"),
+    "Find out why": ("show", "explain", "causes", "map", "fix", "repro"),
     "Write a port": ("new", "list", "faithful"),
 }
 """Which commands stand under which heading of `twinloop --help`; one that is not there is left out."""

@@ -61,6 +61,10 @@ def of_port(verdict: Verdict, cause: Diagnosis) -> list[Place]:
     if len(verdict.listings) != 2 or not cause.cause:
         return []
     (reference, torch), (port, tensorflow) = verdict.listings.items()
+    if known := named(
+        getattr(cause, "place", "")
+    ):  # what mends a port knows its line, and says it where it is one alone
+        return known
     row = table().get(cause.cause)
     names = set(CALL.findall(row.naive)) - EVERYWHERE if row else set()
     lines = calling(tensorflow, names)

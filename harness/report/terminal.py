@@ -124,7 +124,7 @@ def show(console: Console, line: Text) -> None:
     if line.no_wrap or not console.is_terminal:
         console.print(line, soft_wrap=True)
     else:
-        console.print(Padding(line[indent:] if indent else line, (0, 0, 0, indent)))
+        console.print(Padding(line[indent:] if indent else line, (0, 0, 0, indent), expand=False))
 
 
 def explanation(verdict: Verdict, item: Diagnosis) -> Iterable[tuple[str, str]]:

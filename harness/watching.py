@@ -13,6 +13,9 @@ from harness.report import terminal
 from harness.running import pool
 from harness.verdict import Verdict
 
+BAR, COUNTS = 8, 20
+"""Columns of a terminal for the bar of progress, and for what is counted behind it: steps and time."""
+
 
 def watch(
     requests: Sequence[Any],
@@ -34,7 +37,7 @@ def watch(
         console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=BAR),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[doing]}"),
@@ -47,7 +50,12 @@ def watch(
             name = request.pair.name
             if name not in tasks:
                 tasks[name] = progress.add_task(name, total=None, doing="")
-            progress.update(tasks[name], completed=event.step, total=event.total or None, doing=event.doing or event.at)
+            room = max(
+                0, console.width - BAR - COUNTS - max(map(len, tasks))
+            )  # so that no column is broken for another
+            progress.update(
+                tasks[name], completed=event.step, total=event.total or None, doing=(event.doing or event.at)[:room]
+            )
             signs.see(name, event, len(verdicts), len(requests))
 
         def on_verdict(request: Any, verdict: Verdict) -> None:

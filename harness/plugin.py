@@ -44,7 +44,9 @@ class Twin:
 
     @property
     def verdict(self) -> "Verdict":
-        """The verdict on the scenario's own problem, with mistakes made on purpose; run once for all laws.
+        """The verdict on the scenario's own problem, with mistakes made on purpose, and the cause if the two differ.
+
+        It is run once for all laws.
 
         A profile may stop a long problem after ``most_steps``. What the loops printed is shown under ``pytest -s``.
         """
@@ -52,7 +54,8 @@ class Twin:
             from harness.contract.scenario import make_problem
 
             long = self.most_steps is not None and make_problem(self.scenario).most_steps > self.most_steps
-            self.known.append(self.ask(thorough=True, digests=RERUN_STEPS, steps=self.most_steps if long else None))
+            steps = self.most_steps if long else None
+            self.known.append(self.ask(thorough=True, explain=True, digests=RERUN_STEPS, steps=steps))
             if self.shows and self.known[0].printed:
                 print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]

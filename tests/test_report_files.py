@@ -18,12 +18,14 @@ from report_verdicts import HOSTILE, explained, failing, hostile, passing
 from harness import verdict as verdicts_module
 from harness.__main__ import main
 from harness.errors import UsageError
-from harness.plugin import PAIR, Reports, properties
+from harness.plugin import PAIR, Reports, Twin, properties
 from harness.report import markdown
 from harness.report import tensorboard as event_files
 from harness.report.files import Wanted
 from harness.report.json import FORMAT, SCHEMA, encoded, read, schema, write
+from harness.report.terminal import text
 from harness.report.text import HIDDEN, put
+from harness.running.pairs import Pair
 from harness.verdict import Verdict
 
 MANY = [passing(f"sound{i}") for i in range(300)] + [failing(f"apart{i}") for i in range(300)]
@@ -321,6 +323,16 @@ def test_a_law_that_breaks_is_in_the_report_with_a_verdict_or_without(tmp_path: 
     assert sound.status == "EQUIVALENT"
     assert not sound.passed
     assert [finding.sentence for finding in sound.findings] == ["test_laws.py::test_x failed"]
+
+
+def test_the_laws_of_a_pair_that_differs_tell_the_cause(tmp_path: Path) -> None:
+    class Asked:
+        def ask(self, request: Any) -> Verdict:
+            return explained() if request.explain else failing()
+
+    twin = Twin(Pair(tmp_path), Asked())
+    assert "write instead: faithful.Adam(lr)" in text(twin.verdict)
+    assert "cause" not in text(twin.ask()), "the twin: other problems are many, and each would cost a search"
 
 
 def test_another_process_passes_on_what_it_has() -> None:

@@ -56,6 +56,7 @@ def terminal_picture(verdicts: list[Verdict]) -> str:
     for verdict in verdicts:
         line(console, verdict)
     terminal.close(console, verdicts)
+    console.print()  # the last line's underscores are cut off otherwise
     drawn = console.export_svg(title="twinloop run", unique_id="terminal")
     return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
 

@@ -360,19 +360,15 @@ def faithful(words: tuple[str, ...]) -> None:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 def causes(words: tuple[str, ...]) -> None:
     """Known causes of a difference, by id; only those that hold every WORD, if any is given."""
-    from rich.table import Table
     from rich.text import Text
 
     from harness.diagnosis.causes import find
+    from harness.report.terminal import show
 
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("cause", "what is different", "write instead"):
-        made.add_column(column, overflow="fold")
-    found = find(words)
-    for row in found:
-        made.add_row(Text(row.id), Text(row.sentence), Text(row.instead, "yellow"))
-    console = wide()
-    console.print(made)
+    console, found = wide(), find(words)
+    for row in found:  # a table of three columns would break ids and code
+        for line, style in ((row.id, "bold"), (f"  {row.sentence}", ""), (f"  write instead: {row.instead}", "green")):
+            show(console, Text(line, style))
     said = f"{counted(len(found), 'cause')}; `twinloop explain ID` has all that is known of one"
     console.print(said, style="dim", markup=False)
 

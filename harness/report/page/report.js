@@ -135,6 +135,8 @@
     if (data.findings.length) out.push(part("findings", "Findings", h("ul", { class: "findings" },
       data.findings.map((item) => h("li", {}, h("strong", {}, item.kind), `: ${item.sentence}`)))));
 
+    if (data.trace) out.push(part("trace", "Traceback", h("pre", { tabindex: "0" }, data.trace)));
+
     if (stages.length) {
       const list = h("ol", { class: "stages" });
       const show = () => list.replaceChildren(...stages.map((stage) => {
@@ -158,7 +160,6 @@
     if (data.sensitivity.length || data.status.startsWith("EQUIVALENT")) out.push(part("sensitivity", "Sensitivity and horizon", sensitivity()));
     if (data.listing) out.push(part("loops", "The two loops", listing()));
     if (data.printed) out.push(part("printed", "What the loops printed", h("pre", { tabindex: "0" }, data.printed)));
-    if (data.trace) out.push(part("trace", "Traceback", h("pre", { tabindex: "0" }, data.trace)));
     if (data.command || data.header.length) out.push(part("again", "To see it again",
       data.command && h("p", {}, h("code", {}, data.command), " ", h("button", { type: "button", class: "copy", onclick: (event) => copy(event.target) }, "Copy")),
       h("dl", { class: "facts" }, [...data.problem, ...data.header].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))));

@@ -148,6 +148,7 @@ def hostile() -> Verdict:
             {names[0]: (Element((0,), text, text, 1.0), Element((1,), text, text, 1.0))},
         ),
         listings={"torch_loop.py": text + "\n" + text, "tensorflow_loop.py": text},
+        causes=(Diagnosis(text, "likely", text, text, {text: text}, {text: text}, text, text, (text,), first, 3),),
     )
 
 

@@ -122,7 +122,7 @@ def row(number: int, verdict: Verdict) -> Row:
         holds=holds,
         holds_key=LARGEST if verdict.horizon is None else verdict.horizon,
         parts=readable(first.place) if first and not verdict.agrees else "",
-        cause=", ".join(item.cause for item in verdict.causes if item.cause),
+        cause=", ".join(readable(item.cause) for item in verdict.causes if item.cause),
         rule=RULES[verdict.rule] + (", resync" if verdict.mode == "resync" else ""),
         curve=readable(curve.quantity),
         spark=spark(curve.torch, curve.tensorflow),

@@ -135,7 +135,8 @@ def results(verdict: Verdict) -> Iterator[Result]:
     known = [item for item in verdict.causes if item.cause]
     for item in known:
         told = (*wording.diagnosis(item), f"write instead: {item.instead}", verdict.sentence)
-        yield Result(item.cause, told, tuple(of_port(verdict, item)))
+        known_rule = item.cause if item.cause in table() else OF_STATUS[verdict.status]  # a row of another twinloop's
+        yield Result(known_rule, told, tuple(of_port(verdict, item)))
     if not known:
         rest = (line for item in verdict.causes for line in wording.diagnosis(item))
         last = mentioned[::-1] if verdict.status == "ERROR" else mentioned  # a traceback ends where it was raised

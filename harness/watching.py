@@ -10,6 +10,7 @@ from rich.text import Text
 
 from harness.errors import UsageError, counted
 from harness.report import terminal
+from harness.report.text import readable
 from harness.running import pool
 from harness.verdict import Verdict
 
@@ -66,7 +67,8 @@ def watch(
             progress.advance(whole_task)
             line(console, verdict)
             if show_output and verdict.printed:
-                console.print(verdict.printed, style="dim", markup=False, highlight=False, soft_wrap=True)
+                said = readable(verdict.printed, lines=True)
+                console.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
             arrived(in_order())
 
         def in_order() -> list[Verdict]:

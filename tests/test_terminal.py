@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_verdicts import explained, passing
+from report_verdicts import CODES, explained, hostile, passing
 from rich.console import Console
 
 from harness.report.side_by_side import side_by_side
-from harness.report.terminal import details, excess_text, show, table, text, tried
+from harness.report.terminal import close, details, excess_text, show, table, text, tried
+from harness.report.text import HIDDEN
 from harness.report.wording import difference
 from harness.verdict import LARGEST, Curve, Difference, Finding, Moment, Sensitivity, TensorSummary, Verdict
 
@@ -211,3 +212,15 @@ def test_a_loss_that_rises_names_the_rate_and_what_to_say_in_the_scenario() -> N
         "loss does not fall: its mean over an epoch goes from 1 to 2 in torch, from 1 to 2.5 in tensorflow; "
         'lower the rate (lr 0.125), or say in the scenario why it may rise: may_rise="..."'
     )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hostile_texts_hide_nothing_and_have_an_end_in_a_terminal(terminal: bool) -> None:
+    console = Console(width=100, force_terminal=terminal, color_system=None)
+    with console.capture() as capture:
+        close(console, [hostile()])
+    said = capture.get()
+    assert not HIDDEN.search(said.replace("\n", ""))
+    assert "\\x1b[31mred\\x00" in said.replace("\n", "").replace(" ", "")
+    assert max(map(len, said.splitlines())) < 5000
+    assert HIDDEN.search(CODES), "the twin"

@@ -12,6 +12,7 @@ from rich.text import Text
 from harness.contract.stages import stage, stage_of
 from harness.report import wording
 from harness.report.suspects import of_port, quoted
+from harness.report.text import readable
 from harness.verdict import LARGEST, Diagnosis, Verdict, finite
 
 STYLES = {
@@ -41,6 +42,9 @@ def spark(values: Sequence[float], width: int = 12) -> str:
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in picked)
 
 
+LONGEST = 4000
+"""Characters of a line that are printed."""
+
 COLUMNS = ("pair", "verdict", "excess", "steps", "holds to", "rule", "loss", "seconds")
 NUMBERS = {"excess", "steps", "holds to", "seconds"}
 GIVEN_UP = ("seconds", "loss", "steps", "rule", "holds to", "excess")
@@ -69,7 +73,7 @@ def cells(verdict: Verdict) -> dict[str, Text]:
     falls = verdict.curve.falls if verdict.curve.judged else True
     rule = {"four runs": "", "nudged float32": "float32 only", "nudged float64": "float64 only"}[verdict.rule]
     made = (
-        Text(verdict.pair, overflow="fold"),
+        Text(readable(verdict.pair), overflow="fold"),
         Text(verdict.status, STYLES[verdict.status]),
         Text(excess_text(verdict)),
         Text(str(verdict.steps) if verdict.steps else ""),
@@ -120,11 +124,19 @@ def details(verdict: Verdict) -> Iterable[Text]:
 
 def show(console: Console, line: Text) -> None:
     """Print a line; in a terminal it is broken between words, the further rows indented, and code not at all."""
+    line = legible(line)
     indent = len(line.plain) - len(line.plain.lstrip())
     if line.no_wrap or not console.is_terminal:
         console.print(line, soft_wrap=True)
     else:
         console.print(Padding(line[indent:] if indent else line, (0, 0, 0, indent), expand=False))
+
+
+def legible(line: Text) -> Text:
+    """The line if nothing in it is hidden or endless, or else what it says in one style."""
+    plain = line.plain if len(line.plain) <= LONGEST else f"{line.plain[:LONGEST]}... ({len(line.plain)} characters)"
+    plain = readable(plain, lines=True)
+    return line if plain == line.plain else Text(plain, line.style, no_wrap=line.no_wrap)
 
 
 def explanation(verdict: Verdict, item: Diagnosis) -> Iterable[tuple[str, str]]:
@@ -237,7 +249,7 @@ def text(verdict: Verdict) -> str:
     console = Console(width=120, no_color=True, highlight=False)
     with console.capture() as capture:
         if verdict.passed:
-            console.print(f"{verdict.pair}  {verdict.status}\n  {verdict.sentence}", markup=False, soft_wrap=True)
+            show(console, Text(f"{verdict.pair}  {verdict.status}\n  {verdict.sentence}"))
         for line in details(verdict):
-            console.print(line, soft_wrap=True)
+            show(console, line)
     return capture.get()

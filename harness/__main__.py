@@ -244,7 +244,7 @@ def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     terminal.close(console, found.verdicts)
     missing = lost(found, every)
     if missing:
-        console.print(missing, style="red", soft_wrap=True)
+        console.print(missing, style="red", markup=False, soft_wrap=True)
     passed = sum(verdict.passed for verdict in found.verdicts)
     console.print(f"\n{passed} of {counted(len(found.asked), 'pair')} passed", style="bold")
     wanted.write(found.verdicts, complete=not missing)

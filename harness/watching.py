@@ -37,11 +37,11 @@ def watch(
     if not console.is_terminal:
         console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=BAR),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[doing]}"),
+        TextColumn("{task.fields[doing]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         whole_task = progress.add_task("pairs", total=len(requests), doing="")
@@ -50,7 +50,7 @@ def watch(
         def on_event(request: Any, event: Any) -> None:
             name = request.pair.name
             if name not in tasks:
-                tasks[name] = progress.add_task(name, total=None, doing="")
+                tasks[name] = progress.add_task(readable(name), total=None, doing="")
             room = max(
                 0, console.width - BAR - COUNTS - max(map(len, tasks))
             )  # so that no column is broken for another
@@ -89,7 +89,7 @@ def watch(
     said = "is equivalent and falls where it must" if one else "are equivalent and fall where they must"
     console.print(f"\n{passed} of {asked} {said}", style="bold")
     if ordered and (known := next((v for v in ordered if v.header), None)):
-        console.print(terminal.header(known), style="dim", soft_wrap=True)
+        console.print(terminal.header(known), style="dim", markup=False, soft_wrap=True)
     return ordered, interrupted
 
 
@@ -108,7 +108,8 @@ class SignsOfLife:
             return
         self.last = time.monotonic()
         at = f"{event.doing}, {event.step} of {event.total}" if event.total else event.doing or event.at
-        self.console.print(f"… {finished} of {asked} finished; {name}: {at}", style="dim", soft_wrap=True)
+        said = f"… {finished} of {asked} finished; {readable(name)}: {readable(at)}"
+        self.console.print(said, style="dim", markup=False, soft_wrap=True)
 
 
 def longest_first(requests: Sequence[Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "Space": (32, " "), "ArrowRight": (
 ABOVE = 20
 """File descriptors below are left to the browser, which reads from 3 and writes to 4."""
 
+
+PATIENCE = 120.0
+"""Seconds without a word after which a browser is given up."""
 
 LOADED = "new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))"
 """Is known once the page is loaded."""
@@ -44,9 +48,10 @@ class Tab:
     def message(self) -> bytes:
         """The next message of the browser."""
         while b"\0" not in self.rest:
-            more = os.read(self.read, 1 << 16)
+            there, _, _ = select.select([self.read], [], [], PATIENCE)
+            more = os.read(self.read, 1 << 16) if there else b""
             if not more:
-                raise RuntimeError("the browser has ended")
+                raise RuntimeError("the browser has ended, or says nothing")
             self.rest += more
         found, _, self.rest = self.rest.partition(b"\0")
         return found

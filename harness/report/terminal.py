@@ -11,7 +11,6 @@ from rich.text import Text
 
 from harness.contract.stages import stage, stage_of
 from harness.report import wording
-from harness.report.suspects import of_port, quoted
 from harness.report.text import readable
 from harness.verdict import LARGEST, Diagnosis, Verdict, finite
 
@@ -141,6 +140,8 @@ def legible(line: Text) -> Text:
 
 def explanation(verdict: Verdict, item: Diagnosis) -> Iterable[tuple[str, str]]:
     """A cause, line by line with its style: what it is, what stands in the port, what to write instead, the evidence."""
+    from harness.report.suspects import of_port, quoted  # needed only where something differs
+
     first, *rest = wording.diagnosis(item)
     yield first, ""
     yield from ((f"{where} has: {code}", "") for where, code in quoted(verdict, of_port(verdict, item)))

@@ -1,13 +1,13 @@
 """The command line: twinloop run, list, show, map, new, faithful, causes, explain, merge, compare."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import UsageError, counted
+from harness.headings import REPORT, Commands, Grouped, cause_ids, pair_names, report_options, taken
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,62 +37,8 @@ ROOT = click.option(
 )
 
 
-class Commands(click.Group):
-    """Turns UsageError into a sentence and exit code 2, and names the nearest command for one that is misspelt."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except UsageError as error:
-            raise click.UsageError(str(error)) from error
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        from harness.errors import instead
-
-        if args and args[0] not in self.commands:
-            raise click.UsageError(instead(args[0], self.commands, "command"))
-        return super().resolve_command(ctx, args)
-
-
-class Grouped(click.Command):
-    """Shows the options that write reports under a heading of their own."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        records = [(param, record) for param in options if (record := param.get_help_record(ctx))]
-        for title, of_reports in (("Options", False), ("Reports", True)):
-            with formatter.section(title):
-                formatter.write_dl([record for param, record in records if (param.name in REPORTS) == of_reports])
-
-
 BROAD = 110
 """Columns from which on three of them stand side by side."""
-
-REPORT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
-REPORTS = ("json_file", "html_file", "markdown_file", "tensorboard_folder")
-"""The parameters that name a report."""
-
-
-def report_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that name a report, for every command that writes them."""
-    options = (
-        click.option(
-            "--json", "json_file", type=REPORT, help="Write the verdicts as JSON, as they come; - is standard output."
-        ),
-        click.option("--html", "html_file", type=REPORT, help="Write one page that opens offline in any browser."),
-        click.option("--markdown", "markdown_file", type=REPORT, help="Write what fits into a pull request's comment."),
-        click.option(
-            "--tensorboard",
-            "tensorboard_folder",
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Write both sides' loss curves as event files into this folder.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -102,7 +48,7 @@ def main() -> None:
 
 
 @main.command(cls=Grouped)
-@click.argument("names", nargs=-1, metavar="[PAIR]...")
+@click.argument("names", nargs=-1, metavar="[PAIR]...", shell_complete=pair_names)
 @ROOT
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
@@ -170,10 +116,6 @@ def run(
     root: Path,
     settings: tuple[str, ...],
     lr: float | None,
-    json_file: Path | None,
-    html_file: Path | None,
-    markdown_file: Path | None,
-    tensorboard_folder: Path | None,
     jobs: int | None,
     timeout: float,
     shard: str | None,
@@ -194,8 +136,10 @@ def run(
     from harness.report.files import Wanted
     from harness.running.messages import Request
     from harness.running.pairs import discover, select
+    from harness.running.project import in_repository
     from harness.watching import watch
 
+    paths = taken(rest)
     pairs = select(discover(root), list(names))
     if changed_since is not None:
         from harness.running.changed import changed
@@ -211,8 +155,8 @@ def run(
         pairs = part(shard).of(pairs)
         if not pairs:
             click.echo(f"of {counted(len(asked), 'pair')} none is in shard {shard}")
-            if json_file is not None:
-                Wanted(json_file, asked=asked, shard=shard).write([], complete=True)
+            if paths["json"] is not None:
+                Wanted(json=paths["json"], asked=asked, shard=shard).write([], complete=True)
             return
     hyper = dict(setting(text) for text in settings)
     if lr is not None:
@@ -224,7 +168,7 @@ def run(
     rest["explain"] = not rest.pop("no_cause")
     for name in [name for name in hyper if name in ("batch_size", "epochs", "steps")]:
         rest[name] = whole(name, hyper.pop(name))
-    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, asked, shard or "")
+    wanted = Wanted(**paths, asked=asked, shard=shard or "", folder=in_repository(root))
     wanted.check()
     requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
     if debug:
@@ -277,8 +221,9 @@ def whole(name: str, text: str) -> int:
 
 @main.command(cls=Grouped)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@ROOT
 @report_options
-def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
+def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     """Put the JSON files of all shards together, as if one command had run all pairs.
 
     A folder stands for the JSON files in it. Exit code: as of `twinloop run`; 1 too if a pair has no verdict.
@@ -287,19 +232,19 @@ def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
     from harness.report.files import Wanted
     from harness.report.shards import lost
     from harness.report.shards import merge as merged
+    from harness.running.project import in_repository
 
     every = [file for path in files for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not every:
         raise UsageError(f"there is no JSON file in {', '.join(map(str, files))}")
     found = merged(every)
-    json_file, html_file, markdown_file, tensorboard_folder = (paths[name] for name in REPORTS)
-    wanted = Wanted(json_file, html_file, markdown_file, tensorboard_folder, found.asked)
+    wanted = Wanted(**taken(rest), asked=found.asked, folder=in_repository(root))
     wanted.check()
     console = wide(stderr=wanted.in_stdout)
-    console.print(terminal.table(found.verdicts, console.width))
+    terminal.close(console, found.verdicts)
     missing = lost(found, every)
     if missing:
-        console.print(missing, style="red", soft_wrap=True)
+        console.print(missing, style="red", markup=False, soft_wrap=True)
     passed = sum(verdict.passed for verdict in found.verdicts)
     console.print(f"\n{passed} of {counted(len(found.asked), 'pair')} passed", style="bold")
     wanted.write(found.verdicts, complete=not missing)
@@ -415,25 +360,21 @@ def faithful(words: tuple[str, ...]) -> None:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 def causes(words: tuple[str, ...]) -> None:
     """Known causes of a difference, by id; only those that hold every WORD, if any is given."""
-    from rich.table import Table
     from rich.text import Text
 
     from harness.diagnosis.causes import find
+    from harness.report.terminal import show
 
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("cause", "what is different", "write instead"):
-        made.add_column(column, overflow="fold")
-    found = find(words)
-    for row in found:
-        made.add_row(Text(row.id), Text(row.sentence), Text(row.instead, "yellow"))
-    console = wide()
-    console.print(made)
+    console, found = wide(), find(words)
+    for row in found:  # a table of three columns would break ids and code
+        for line, style in ((row.id, "bold"), (f"  {row.sentence}", ""), (f"  write instead: {row.instead}", "green")):
+            show(console, Text(line, style))
     said = f"{counted(len(found), 'cause')}; `twinloop explain ID` has all that is known of one"
     console.print(said, style="dim", markup=False)
 
 
 @main.command()
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=cause_ids)
 def explain(name: str) -> None:
     """All that is known of one cause: what either framework does, what a plain port writes, and what to write instead."""
     from rich.table import Table
@@ -460,14 +401,14 @@ def explain(name: str) -> None:
 
 
 @main.command()
-@click.argument("name", metavar="PAIR")
+@click.argument("name", metavar="PAIR", shell_complete=pair_names)
 @ROOT
 @click.option("--width", type=click.IntRange(min=60), help="Columns to fill.  [default: the terminal's]")
 def show(name: str, root: Path, width: int | None) -> None:
     """Print a pair's two loops side by side."""
     from rich.console import Console
 
-    from harness.report.terminal import side_by_side
+    from harness.report.side_by_side import side_by_side
     from harness.running.pairs import discover, select
     from harness.running.start import SIDES
 
@@ -481,7 +422,7 @@ def show(name: str, root: Path, width: int | None) -> None:
 
 
 @main.command("map")
-@click.argument("name", metavar="PAIR")
+@click.argument("name", metavar="PAIR", shell_complete=pair_names)
 @ROOT
 @click.option("--json", "json_file", type=REPORT, help="Write the map as JSON too; - is standard output, alone.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of data and noise.")

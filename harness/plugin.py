@@ -11,7 +11,7 @@ from harness.errors import UsageError, counted
 from harness.profiles import MOST_EPOCHS, MOST_STEPS, register
 from harness.report.files import Wanted
 from harness.running.pairs import Pair, discover, select
-from harness.running.project import project
+from harness.running.project import in_repository, project
 
 if TYPE_CHECKING:
     from harness.contract.scenario import Scenario
@@ -45,7 +45,9 @@ class Twin:
 
     @property
     def verdict(self) -> "Verdict":
-        """The verdict on the scenario's own problem, with mistakes made on purpose; run once for all laws.
+        """The verdict on the scenario's own problem, with mistakes made on purpose, and the cause if the two differ.
+
+        It is run once for all laws.
 
         A profile may stop a long problem after ``most_steps``. What the loops printed is shown under ``pytest -s``.
         """
@@ -53,7 +55,8 @@ class Twin:
             from harness.contract.scenario import make_problem
 
             long = self.most_steps is not None and make_problem(self.scenario).most_steps > self.most_steps
-            self.known.append(self.ask(thorough=True, digests=RERUN_STEPS, steps=self.most_steps if long else None))
+            steps = self.most_steps if long else None
+            self.known.append(self.ask(thorough=True, explain=True, digests=RERUN_STEPS, steps=steps))
             if self.shows and self.known[0].printed:
                 print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]
@@ -120,6 +123,7 @@ REPORTS = {
     "json": "write the verdicts as JSON",
     "html": "write one page that opens offline in any browser",
     "markdown": "write what fits into a pull request's comment",
+    "sarif": "write what is wrong as SARIF, for the lines of a code review",
     "tensorboard": "write both sides' loss curves as event files into this folder",
 }
 """Reports of the verdicts on the scenarios' own problems, by option and what it does."""
@@ -146,7 +150,10 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = {name: config.getoption(f"twinloop_{name}") for name in REPORTS}
     part = config.getoption("twinloop_shard") or ""
     asked = tuple(pair.name for pair in asked_for(config)) if paths["json"] else ()
-    wanted = Wanted(**{name: Path(path) for name, path in paths.items() if path}, asked=asked, shard=part)
+    folder = in_repository(folder_of(config)) if paths["sarif"] else "pairs"
+    wanted = Wanted(
+        **{name: Path(path) for name, path in paths.items() if path}, asked=asked, shard=part, folder=folder
+    )
     if wanted.any or config.getoption("xmlpath", None):
         try:
             if not hasattr(config, "workerinput"):
@@ -221,12 +228,17 @@ class Reports:
         ]
 
 
+def folder_of(config: pytest.Config) -> Path:
+    """The folder that holds the pairs; raises UsageError for settings that say what they cannot say."""
+    named = config.getini("twinloop_pairs")
+    return config.rootpath / named if named else project(config.rootpath).pairs
+
+
 def asked_for(config: pytest.Config) -> list[Pair]:
     """The pairs that the options and settings ask for, in all shards together."""
-    named = config.getini("twinloop_pairs")
     try:
-        root = config.rootpath / named if named else project(config.rootpath).pairs
-        return select(discover(root, setting="pytest's ini option twinloop_pairs"), config.getoption("twinloop_pair"))
+        every = discover(folder_of(config), setting="pytest's ini option twinloop_pairs")
+        return select(every, config.getoption("twinloop_pair"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -289,6 +301,8 @@ def properties(verdicts: Sequence["Verdict"]) -> list[tuple[str, str]]:
 
     They are properties of the suite, because its schema knows none of a test.
     """
+    from harness.report.text import readable
+
     header = {f"twinloop.{name}": value for verdict in verdicts for name, value in verdict.header.items()}
     made = list(header.items())
     for verdict in verdicts:
@@ -297,8 +311,11 @@ def properties(verdicts: Sequence["Verdict"]) -> list[tuple[str, str]]:
             found |= {"excess": f"{verdict.excess:.3g}", "excess_tensor": verdict.excess_tensor}
         if verdict.first is not None and not verdict.agrees:
             found |= {"parts_at": verdict.first.place}
+        if known := [item for item in verdict.causes if item.cause]:
+            found |= {"cause": "; ".join(f"{item.cause} ({item.strength}) at {item.where}" for item in known)}
+            found |= {"instead": "; ".join(item.instead for item in known)}
         made += [(f"twinloop.{verdict.pair}.{name}", value) for name, value in found.items()]
-    return made
+    return [(readable(name), readable(value)) for name, value in made]  # XML has no place for control codes
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -25,6 +25,10 @@ LARGEST = 1e300
 """What an excess is cut off at, so that every report stays valid JSON."""
 
 
+WHOLE = frozenset({int, str, bool, type(None)})
+"""Types of plain data that are finite as they are."""
+
+
 def finite(value: Any) -> Any:
     """Plain data with every number that is not finite cut off at ±LARGEST, because JSON knows no NaN and no infinity.
 
@@ -34,7 +38,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        whole = WHOLE.issuperset(map(type, value))  # told at once: a long curve is most of a report
+        return list(value) if whole else [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return -LARGEST if value < 0 else LARGEST
     return value

@@ -10,8 +10,12 @@ from rich.text import Text
 
 from harness.errors import UsageError, counted
 from harness.report import terminal
+from harness.report.text import readable
 from harness.running import pool
 from harness.verdict import Verdict
+
+BAR, COUNTS = 8, 20
+"""Columns of a terminal for the bar of progress, and for what is counted behind it: steps and time."""
 
 
 def watch(
@@ -33,11 +37,11 @@ def watch(
     if not console.is_terminal:
         console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=BAR),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[doing]}"),
+        TextColumn("{task.fields[doing]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         whole_task = progress.add_task("pairs", total=len(requests), doing="")
@@ -46,8 +50,13 @@ def watch(
         def on_event(request: Any, event: Any) -> None:
             name = request.pair.name
             if name not in tasks:
-                tasks[name] = progress.add_task(name, total=None, doing="")
-            progress.update(tasks[name], completed=event.step, total=event.total or None, doing=event.doing or event.at)
+                tasks[name] = progress.add_task(readable(name), total=None, doing="")
+            room = max(
+                0, console.width - BAR - COUNTS - max(map(len, tasks))
+            )  # so that no column is broken for another
+            progress.update(
+                tasks[name], completed=event.step, total=event.total or None, doing=(event.doing or event.at)[:room]
+            )
             signs.see(name, event, len(verdicts), len(requests))
 
         def on_verdict(request: Any, verdict: Verdict) -> None:
@@ -58,7 +67,8 @@ def watch(
             progress.advance(whole_task)
             line(console, verdict)
             if show_output and verdict.printed:
-                console.print(verdict.printed, style="dim", markup=False, highlight=False, soft_wrap=True)
+                said = readable(verdict.printed, lines=True)
+                console.print(said, style="dim", markup=False, highlight=False, soft_wrap=True)
             arrived(in_order())
 
         def in_order() -> list[Verdict]:
@@ -71,11 +81,7 @@ def watch(
     ordered = in_order()
     if not interrupted and all(verdict.usage for verdict in ordered):
         return ordered, interrupted  # every sentence was printed as it came, and nothing was run
-    console.print()
-    console.print(terminal.table(ordered, console.width))
-    for verdict in ordered:
-        for renderable in terminal.details(verdict):
-            console.print(renderable, soft_wrap=True)
+    terminal.close(console, ordered)
     asked, one = counted(len(requests), "pair"), len(requests) == 1
     if interrupted:
         console.print(f"interrupted: {len(ordered)} of {asked} {'was' if one else 'were'} finished", style="yellow")
@@ -83,7 +89,7 @@ def watch(
     said = "is equivalent and falls where it must" if one else "are equivalent and fall where they must"
     console.print(f"\n{passed} of {asked} {said}", style="bold")
     if ordered and (known := next((v for v in ordered if v.header), None)):
-        console.print(terminal.header(known), style="dim", soft_wrap=True)
+        console.print(terminal.header(known), style="dim", markup=False, soft_wrap=True)
     return ordered, interrupted
 
 
@@ -102,7 +108,8 @@ class SignsOfLife:
             return
         self.last = time.monotonic()
         at = f"{event.doing}, {event.step} of {event.total}" if event.total else event.doing or event.at
-        self.console.print(f"… {finished} of {asked} finished; {name}: {at}", style="dim", soft_wrap=True)
+        said = f"… {finished} of {asked} finished; {readable(name)}: {readable(at)}"
+        self.console.print(said, style="dim", markup=False, soft_wrap=True)
 
 
 def longest_first(requests: Sequence[Any]) -> list[Any]:
@@ -122,7 +129,7 @@ def line(console: Console, verdict: Verdict) -> None:
     """One line as soon as a pair is finished."""
     # The sentence of bad input names the pair, which stands before it here.
     said = verdict.sentence[len(f"pair {verdict.pair}: ") :] if verdict.usage else verdict.sentence
-    console.print(
+    terminal.show(
+        console,
         Text.assemble((f"{verdict.status:<21}", terminal.STYLES[verdict.status]), f"{verdict.pair}  ", (said, "dim")),
-        soft_wrap=True,
     )

@@ -43,7 +43,7 @@ GROUPS = {
 
 
 ORDER = (
-    "__main__", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker",
+    "__main__", "headings", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker",
     "contract", "running", "mutations", "oracle", "diagnosis", "judging", "verdict", "report",
     "faithful", "errors", "words",
 )  # fmt: skip
@@ -287,6 +287,22 @@ def causes() -> str:
     return f"{counted(len(known()), 'row')}, {found} of them tried.\n\n" + "\n\n".join(parts)
 
 
+WIDTH = 100
+"""Columns of the command line's help on a page."""
+
+
+def commands() -> str:
+    """What --help prints, of twinloop and of each of its commands."""
+    from harness.__main__ import main as twinloop
+
+    settings: dict[str, Any] = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    above = click.Context(twinloop, info_name="twinloop", **settings, help_option_names=["-h", "--help"])
+    parts = [twinloop.get_help(above)]
+    for name, command in sorted(twinloop.commands.items()):
+        parts.append(command.get_help(click.Context(command, info_name=name, parent=above, **settings)))
+    return "\n\n".join(f"```text\n{part.rstrip()}\n```" for part in parts)
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -298,7 +314,7 @@ Parts = Mapping[str, Callable[[], str]]
 DOCUMENTS: Mapping[Path, Parts] = {
     README: {"example": example, "evidence": evidence},
     ROOT / "pairs" / "README.md": {"collection": collection},
-    ROOT / "harness" / "README.md": {"modules": modules},
+    ROOT / "harness" / "README.md": {"modules": modules, "commands": commands},
     ROOT / "harness" / "oracle" / "README.md": {},
     ROOT / "harness" / "diagnosis" / "README.md": {"causes": causes},
     ROOT / "harness" / "report" / "README.md": {},

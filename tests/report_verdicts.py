@@ -8,6 +8,7 @@ from harness.report import wording
 from harness.verdict import (
     LARGEST,
     Curve,
+    Diagnosis,
     Difference,
     Element,
     Finding,
@@ -80,6 +81,43 @@ def failing(pair: str = "apart", steps: int = 20, **changes: Any) -> Verdict:
     return Verdict(**made | {"status": "DIFFERENT", "sentence": wording.difference(first)} | changes)
 
 
+ADAM_TORCH = """import torch
+
+
+def train(weights, batches, *, lr):
+    model = build(weights)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    for x, y in batches:
+        yield {}
+"""
+ADAM_TENSORFLOW = """import keras
+
+
+def train(weights, batches, *, lr):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.Adam(lr)
+    for x, y in batches:
+        yield {}
+"""
+ADAM = Diagnosis(
+    "adam-eps-default",
+    "proved",
+    "the optimizer",
+    "eps",
+    {"eps": "1e-08"},
+    {"eps": "1e-07"},
+    "Adam's epsilon is 1e-8 in torch and 1e-7 in Keras; it shows where gradients are small.",
+    "faithful.Adam(lr)",
+    tried=12,
+)
+
+
+def explained(pair: str = "adam", **changes: Any) -> Verdict:
+    """DIFFERENT, because the port has Keras' Adam."""
+    listings = {"torch_loop.py": ADAM_TORCH, "tensorflow_loop.py": ADAM_TENSORFLOW}
+    return failing(pair, **{"causes": (ADAM,), "findings": (), "listings": listings} | changes)
+
+
 def hostile() -> Verdict:
     """Every text of somebody else's holds markup, control codes and 10,000 characters."""
     text = HOSTILE + CODES + LONG
@@ -110,6 +148,7 @@ def hostile() -> Verdict:
             {names[0]: (Element((0,), text, text, 1.0), Element((1,), text, text, 1.0))},
         ),
         listings={"torch_loop.py": text + "\n" + text, "tensorflow_loop.py": text},
+        causes=(Diagnosis(text, "likely", text, text, {text: text}, {text: text}, text, text, (text,), first, 3),),
     )
 
 

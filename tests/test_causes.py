@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from faults import FAULTS
 from lazily import Lazily
 
+from harness import faithful
 from harness.__main__ import main
 from harness.contract.stages import STAGES
 from harness.diagnosis import given
@@ -49,6 +51,14 @@ def test_a_row_says_something_in_every_field(row: KnownCause) -> None:
     assert all(getattr(row, field.name) for field in dataclasses.fields(row))
     assert set(row.stages) <= set(STAGES)
     assert row.sentence.endswith(".")
+
+
+def test_what_to_write_instead_is_there_and_short() -> None:
+    """It is read as "write instead: ...": code to write, or a few words, and no name that does not exist."""
+    for row in table().values():
+        assert not row.instead.endswith("."), row.id
+        assert len(row.instead) <= 140, row.id
+        assert set(re.findall(r"faithful\.(\w+)", row.instead)) <= set(faithful.__all__), row.id
 
 
 def test_every_trap_that_a_scenario_names_is_a_row() -> None:

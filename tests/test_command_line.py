@@ -1,5 +1,6 @@
 """twinloop run, list, show, new: what reaches the worker, what is printed and written, and the exit code."""
 
+import json
 import os
 import re
 import subprocess
@@ -454,6 +455,7 @@ def test_an_option_of_old_says_what_to_write_now(repository: Path, option: str) 
 def test_the_laws_hold_for_a_new_pair_in_a_repository_of_ones_own(repository: Path) -> None:
     chosen = "plain_one or trains_the_same or fall"
     reports = ["--junitxml", "laws.xml", "--twinloop-json", "laws.json", "--twinloop-html", "laws.html"]
+    reports += ["--twinloop-sarif", "laws.sarif"]
     done = run_pytest(repository, "-n", "2", "--dist", "loadgroup", "-k", chosen, *reports)
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout[done.stdout.index(" twinloop ") :].splitlines()[1:]
@@ -466,6 +468,7 @@ def test_the_laws_hold_for_a_new_pair_in_a_repository_of_ones_own(repository: Pa
     assert written.passed
     assert all(verdict.recording.excess and verdict.listings for verdict in written.verdicts)
     assert "2 of 2 pairs passed" in (repository / "laws.html").read_text(encoding="utf-8")
+    assert not json.loads((repository / "laws.sarif").read_bytes())["runs"][0]["results"]
     junit = ElementTree.parse(repository / "laws.xml")  # noqa: S314  # our own file
     said = {item.get("name"): item.get("value") for item in junit.findall("testsuite/properties/property")}
     assert {said[f"twinloop.{name}.verdict"] for name in ("fresh", "plain_one")} == {"EQUIVALENT"}

@@ -71,12 +71,13 @@ PACKAGES = {
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
     "diagnosis": {"contract", "errors", "oracle", "running", "verdict", "words"},
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
-    "report": {"contract", "errors", "verdict"},
+    "report": {"contract", "diagnosis", "errors", "verdict"},
     "worker": {"contract", "errors", "judging", "report", "running", "verdict"},
     "watching": {"errors", "report", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
-    "__main__": {"errors", "report", "running", "verdict"},
+    "headings": {"errors"},
+    "__main__": {"errors", "headings", "report", "running", "verdict"},
 }
 """What each part of harness may import: parts lower down only."""
 

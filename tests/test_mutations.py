@@ -246,12 +246,12 @@ def test_a_cause_is_told_in_two_lines() -> None:
     )
     assert wording.diagnosis(found) == [
         "cause (proved): adam-eps-default at Adam: It differs.",
-        "in this step and up to two more the reference with eps 1e-07 for 1e-08 is the port; write instead: eps=1e-8",
+        "evidence: in this step and up to two more the reference with eps 1e-07 for 1e-08 is the port",
     ]
     rest = Difference(3, "params", "params/w", "values")
     likely = dataclasses.replace(found, strength="likely", remains=rest, also=("rmsprop-defaults",))
     assert wording.diagnosis(likely)[1:] == [
-        "with eps 1e-07 for 1e-08 the reference agrees up to step 3, params/w; write instead: eps=1e-8",
+        "evidence: with eps 1e-07 for 1e-08 the reference agrees up to step 3, params/w",
         "as well explained by: rmsprop-defaults",
     ]
     (unknown,) = wording.diagnosis(Diagnosis("", "shown", "outputs", tried=31))

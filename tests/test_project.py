@@ -259,3 +259,16 @@ def test_a_log_gets_a_sign_of_life_every_few_seconds_and_a_terminal_none() -> No
         signs.see("gan", event, 1, 3)
         signs.see("gan", event, 1, 3)
         assert said.getvalue() == ("" if terminal else "… 1 of 3 finished; gan: four runs, 7 of 20\n")
+        signs.last -= SignsOfLife.EVERY
+        signs.see("[/red]\x1b[31m", event, 1, 3)
+        assert terminal or "finished; [/red]\\x1b[31m: four runs" in said.getvalue(), "a name is no markup"
+
+
+def test_whoever_watches_sees_both_losses_where_there_is_a_number() -> None:
+    import numpy as np
+
+    from harness.oracle.evidence import losses
+
+    one, other = np.array(0.51234567), np.array([0.5], np.float32)
+    assert losses({"loss": one}, {"loss": other}) == ", losses 0.5123 and 0.5"
+    assert losses({"loss": one}, {}) == losses({"loss": np.ones(2)}, {"loss": one}) == losses({"loss": None}, {}) == ""

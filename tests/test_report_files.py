@@ -1,6 +1,7 @@
 """Markdown, JSON and event files: what fails is told first and never cut off, what others read is as it is described."""
 
 import json
+import struct
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass, replace
@@ -12,23 +13,28 @@ import msgspec
 import plain_pair
 import pytest
 from click.testing import CliRunner, Result
-from report_verdicts import HOSTILE, failing, hostile, passing
+from report_verdicts import HOSTILE, explained, failing, hostile, passing
 
 from harness import verdict as verdicts_module
 from harness.__main__ import main
 from harness.errors import UsageError
-from harness.plugin import PAIR, Reports, properties
+from harness.plugin import PAIR, Reports, Twin, properties
 from harness.report import markdown
 from harness.report import tensorboard as event_files
 from harness.report.files import Wanted
 from harness.report.json import FORMAT, SCHEMA, encoded, read, schema, write
-from harness.report.text import put
+from harness.report.terminal import text
+from harness.report.text import HIDDEN, put
+from harness.running.pairs import Pair
 from harness.verdict import Verdict
 
 MANY = [passing(f"sound{i}") for i in range(300)] + [failing(f"apart{i}") for i in range(300)]
 
 
 def test_markdown_tells_what_fails_first() -> None:
+    page = markdown.render([passing(), failing(), explained()], markdown.COMMENT)
+    assert "- tensorflow_loop.py:6 has <code>optimizer = keras.optimizers.Adam(lr)</code>\n" in page
+    assert "- **write instead:** <code>faithful.Adam(lr)</code>\n- evidence: in this step" in page
     page = markdown.render([passing(), failing()], markdown.COMMENT)
     assert page.startswith("## ❌ twinloop: 1 of 2 pairs passed\n\n| pair |")
     assert page.index("| apart |") < page.index("| sound |") < page.index("### apart: DIFFERENT")
@@ -112,7 +118,6 @@ def test_what_is_written_fits_the_schema() -> None:
 
 
 def test_event_files_hold_both_losses_as_two_runs_of_one_chart(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed; it comes with twinloop[tensorboard]")
     event_files.write(tmp_path, [failing("gan:keras"), failing("gan_keras"), Verdict("a", "ERROR", "it raised")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gan_keras", "gan_keras_1"]
     curves = {
@@ -127,21 +132,50 @@ def test_event_files_hold_both_losses_as_two_runs_of_one_chart(tmp_path: Path) -
 
 
 def read_events(path: Path) -> dict[str, dict[int, float]]:
-    """The values of an event file by tag and step, read with TensorBoard's own reader of records."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
-
+    """The values of an event file by tag and step."""
     curves: dict[str, dict[int, float]] = {}
-    reader = PyRecordReader_New(str(path))
-    while True:
-        try:
-            reader.GetNext()
-        except OutOfRangeError:
-            return curves
-        event = Event.FromString(reader.record())
-        for value in event.summary.value:
-            curves.setdefault(value.tag, {})[event.step] = value.simple_value
+    left = path.read_bytes()
+    while left:
+        (length,) = struct.unpack("<Q", left[:8])
+        data, left = left[12 : 12 + length], left[16 + length :]
+        event = fields_of(data)
+        for value in fields_of(event.get(5, b"")).values():
+            tag, (number,) = fields_of(value)[1].decode(), struct.unpack("<f", fields_of(value)[2])
+            curves.setdefault(tag, {})[event.get(2, 0)] = number
+    return curves
+
+
+def fields_of(data: bytes) -> dict[int, Any]:
+    """A message of Protocol Buffers by the numbers of its fields."""
+    found, at = {}, 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte, at = data[at], at + 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        name, kind = divmod(varint(), 8)
+        size = {0: 0, 1: 8, 2: 0, 5: 4}[kind]
+        size = varint() if kind == 2 else size
+        found[name], at = (data[at : at + size], at + size) if kind else (varint(), at)
+    return found
+
+
+def test_an_event_file_is_what_tensorboard_s_own_writer_makes_of_it() -> None:
+    """The bytes are those that RecordWriter and Event of tensorboard 2.21 make of the same points."""
+    written = event_files.events({"loss": [2.0, None, 0.0]}, 200)
+    assert written.hex() == (
+        "0f000000000000006d532b091a0d627261696e2e4576656e743a32fc985129"
+        "0f000000000000006d532b092a0d0a0b0a046c6f737315000000406948f44e"
+        "1b000000000000001a0d9e130900000000000079401090032a0d0a0b0a046c6f73731500000000733598b5"
+    )
+    assert event_files.events({"loss": [1e200]}, 1) == event_files.events({"loss": [event_files.FLOAT32]}, 1)
 
 
 def test_no_name_of_a_pair_leaves_the_folder() -> None:
@@ -152,29 +186,27 @@ def test_no_name_of_a_pair_leaves_the_folder() -> None:
 
 
 def test_reports_load_no_framework(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed; it comes with twinloop[tensorboard]")
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
         "from pathlib import Path\n"
         "from report_verdicts import failing, passing\n"
         "from harness.report.files import Wanted\n"
         f"folder = Path({str(tmp_path)!r})\n"
-        "wanted = Wanted(folder / 'a.json', folder / 'a.html', folder / 'a.md', folder / 'tb')\n"
+        "wanted = Wanted(folder / 'a.json', folder / 'a.html', folder / 'a.md', folder / 'a.sarif', folder / 'tb')\n"
         "wanted.check(); wanted.write([failing(), passing()], complete=True)\n"
         "print(sorted({'torch', 'tensorflow', 'keras'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout.strip() == "[]"
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6 + 3
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6 + 4
 
 
 def test_the_same_verdicts_give_the_same_bytes_in_every_format(tmp_path: Path) -> None:
     """No time, no path, no order of arrival; JSON alone holds the seconds that a pair took, which compare asks for."""
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed; it comes with twinloop[tensorboard]")
     for name, seconds in (("once", 1.0), ("again", 2.0)):
         folder = tmp_path / name
         folder.mkdir()
-        wanted = Wanted(folder / "a.json", folder / "a.html", folder / "a.md", folder / "tb")
+        wanted = Wanted(folder / "a.json", folder / "a.html", folder / "a.md", folder / "a.sarif", folder / "tb")
         wanted.write([replace(verdict, seconds=seconds) for verdict in (failing(), passing())], complete=True)
     once, again = (
         {
@@ -264,7 +296,7 @@ def test_a_step_on_github_gets_a_summary_unasked(pairs: Path, tmp_path: Path, mo
     assert twinloop("run", "--pairs", pairs).exit_code == 0
 
 
-@pytest.mark.parametrize("option", ["json", "html", "markdown"])
+@pytest.mark.parametrize("option", ["json", "html", "markdown", "sarif"])
 def test_a_report_that_cannot_be_written_is_said_before_anything_runs(option: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"--{option} .*missing/report: cannot be written: No such file"):
         Wanted(**{option: tmp_path / "missing" / "report"}).check()
@@ -293,6 +325,16 @@ def test_a_law_that_breaks_is_in_the_report_with_a_verdict_or_without(tmp_path: 
     assert [finding.sentence for finding in sound.findings] == ["test_laws.py::test_x failed"]
 
 
+def test_the_laws_of_a_pair_that_differs_tell_the_cause(tmp_path: Path) -> None:
+    class Asked:
+        def ask(self, request: Any) -> Verdict:
+            return explained() if request.explain else failing()
+
+    twin = Twin(Pair(tmp_path), Asked())
+    assert "write instead: faithful.Adam(lr)" in text(twin.verdict)
+    assert "cause" not in text(twin.ask()), "the twin: other problems are many, and each would cost a search"
+
+
 def test_another_process_passes_on_what_it_has() -> None:
     report = SimpleNamespace(user_properties=[(PAIR, "sound")], failed=False, nodeid="x", twinloop_verdict="...")
     Reports(Wanted(), writes=False).pytest_runtest_logreport(report)
@@ -307,3 +349,7 @@ def test_what_junit_shows_is_readable() -> None:
     assert shown["twinloop.apart.parts_at"] == "step 3, grads/layer0.weight"
     assert shown["twinloop.sound.passed"] == "true"
     assert "twinloop.sound.parts_at" not in shown
+    assert not any(HIDDEN.search(text) for pair in properties([hostile()]) for text in pair)
+    found = dict(properties([explained()]))
+    assert found["twinloop.adam.cause"] == "adam-eps-default (proved) at the optimizer"
+    assert found["twinloop.adam.instead"] == "faithful.Adam(lr)"

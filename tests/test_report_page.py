@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from browser import driven, needs_browser
-from report_verdicts import CODES, HOSTILE, LONG, failing, hostile, passing
+from report_verdicts import CODES, HOSTILE, LONG, explained, failing, hostile, passing
 
 from harness.errors import UsageError
 from harness.report import html
@@ -43,12 +43,25 @@ def test_what_fails_comes_first_and_every_pair_is_told_whole() -> None:
     assert (apart["pair"], sound["pair"]) == ("apart", "sound")
     assert apart["first"]["tensor"] == "grads/layer0.weight"
     assert apart["command"] == "twinloop run apart --seed 0 --batch-size 4 --lr 0.125"
-    assert apart["listing"]["suspects"] == [[], [6]]
+    assert apart["listing"]["suspects"] == [[], [[6, True]]]
     assert apart["printed"] == "one line\nanother"
     assert [tensor["name"] for tensor in apart["tensors"] if tensor["worst"]] == ["grads/layer0.weight"]
     assert ["machine", "Linux, a processor, 2 cores"] in sound["header"]
     assert sound["sensitivity"][0]["noticed"]
     assert "1 of 2 pairs passed" in page
+
+
+def test_a_cause_is_told_with_its_evidence_what_stands_there_and_what_to_write() -> None:
+    adam, apart = unpacked(html.page([explained(), failing()]))
+    (cause,) = adam["causes"]
+    assert (cause["cause"], cause["strength"]) == ("adam-eps-default", "proved")
+    assert cause["evidence"].endswith("the reference with eps 1e-07 for 1e-08 is the port")
+    assert cause["lines"] == [["tensorflow_loop.py:6", "optimizer = keras.optimizers.Adam(lr)"]]
+    assert cause["instead"] == "faithful.Adam(lr)"
+    assert [name for name, _ in cause["sides"]] == ["PyTorch", "TensorFlow", "a plain port"]
+    assert adam["listing"]["suspects"] == [[], [[6, False]]]
+    assert not any("adam-eps" in line for line in adam["notes"]), "it is told once"
+    assert not apart["causes"]
 
 
 def test_a_listing_keeps_the_line_numbers_of_the_files() -> None:
@@ -241,5 +254,5 @@ def test_axe_finds_nothing_serious(tmp_path: Path) -> None:
     say((await axe.run(document)).violations.map((item) => item.id).includes("image-alt"));
     """
     axe = Path(os.environ["TWINLOOP_AXE"]).read_text(encoding="utf-8")
-    said = driven(html.page([passing(), failing()]), script, tmp_path, library=axe)
+    said = driven(html.page([passing(), explained()]), script, tmp_path, library=axe)
     assert said == [""] * 6 + ["true"]

@@ -1,8 +1,9 @@
 """Shards and comparisons: parts of a run put together as if one had run it all, and a report beside an earlier one."""
 
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ from harness.report.shards import Shard, shard
 from harness.verdict import Sensitivity, Verdict
 
 NAMES = tuple("abcdefg")
+ROOT = Path(__file__).parent.parent
+FORMATS = ("json", "html", "markdown", "sarif")
+
+
+def options(files: Mapping[str, Path]) -> list[str | Path]:
+    """The options that write these."""
+    return [part for name, file in files.items() for part in (f"--{name}", file)]
 
 
 def twinloop(*arguments: str | Path) -> Result:
@@ -71,14 +79,39 @@ def sharded(pairs: Path, folder: Path, total: int) -> list[Path]:
 
 @pytest.mark.parametrize("total", [2, 3, 9])
 def test_merged_shards_are_one_run_byte_for_byte(pairs: Path, tmp_path: Path, total: int) -> None:
-    whole = tmp_path / "whole.json", tmp_path / "whole.md"
-    ran = twinloop("run", "--pairs", pairs, "--json", whole[0], "--markdown", whole[1])
+    whole, merged = ({name: tmp_path / f"{what}.{name}" for name in FORMATS} for what in ("whole", "merged"))
+    ran = twinloop("run", "--pairs", pairs, *options(whole))
     sharded(pairs, tmp_path / "parts", total)
-    merged = tmp_path / "merged.json", tmp_path / "merged.md"
-    done = twinloop("merge", tmp_path / "parts", "--json", merged[0], "--markdown", merged[1])
+    done = twinloop("merge", tmp_path / "parts", "--pairs", pairs, *options(merged))
     assert (done.exit_code, ran.exit_code) == (1, 1), done.output
-    assert merged[0].read_bytes() == whole[0].read_bytes()
-    assert merged[1].read_bytes() == whole[1].read_bytes()
+    for name in FORMATS:
+        assert merged[name].read_bytes() == whole[name].read_bytes(), name
+    assert "grads/layer0.weight[1, 2]: torch 0.5, tensorflow 0.25" in done.output, "what failed is told as by run"
+
+
+def test_a_shard_that_is_killed_in_the_middle_leaves_what_it_had_judged(pairs: Path, tmp_path: Path) -> None:
+    files = sharded(pairs, tmp_path / "parts", 2)
+    files[0].unlink()
+    code = (
+        "import os, signal, sys\n"
+        "sys.path.insert(0, 'tests')\n"
+        "import harness.running.pool\n"
+        "from harness.__main__ import main\n"
+        "from report_verdicts import passing\n"
+        "class Pool:\n"
+        "    def __init__(self, *_): pass\n"
+        "    def run(self, requests, on_event, on_verdict):\n"
+        "        for request in requests[:2]: on_verdict(request, passing(request.pair.name))\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "harness.running.pool.Pool = Pool\n"
+        f"main(['run', '--pairs', {str(pairs)!r}, '--shard', '1/2', '--json', {str(files[0])!r}])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)  # noqa: S603
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    done = twinloop("merge", tmp_path / "parts", "--json", tmp_path / "merged.json")
+    assert done.exit_code == 1
+    assert "2 pairs without a verdict: e, g" in done.output
+    assert not read(tmp_path / "merged.json").passed
 
 
 def test_a_missing_shard_and_one_that_was_killed_are_named(pairs: Path, tmp_path: Path) -> None:

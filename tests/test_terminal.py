@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_verdicts import CODES, explained, hostile, passing
 from rich.console import Console
 
-from harness.report.terminal import excess_text, side_by_side, table, text, tried
+from harness.report.side_by_side import side_by_side
+from harness.report.terminal import close, details, excess_text, show, table, text, tried
+from harness.report.text import HIDDEN
 from harness.report.wording import difference
 from harness.verdict import LARGEST, Curve, Difference, Finding, Moment, Sensitivity, TensorSummary, Verdict
 
@@ -169,3 +172,55 @@ def test_a_narrow_table_gives_up_columns_and_breaks_no_name(width: int) -> None:
     assert all(name in line for name, line in zip(names, printed[1:], strict=True))
     assert all("EQUIVALENT IN EFFECT" in line for line in printed[1:])
     assert ("seconds" in printed[0]) == (width >= 140)
+
+
+def shown(width: int, **settings: Any) -> list[str]:
+    console = Console(width=width, **settings)
+    with console.capture() as capture:
+        for part in details(explained(trace="  File torch_loop.py\n    " + "x = " * 40)):
+            show(console, part)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_a_failure_is_told_with_what_where_why_and_what_to_write() -> None:
+    said = shown(200, no_color=True)
+    assert said[0] == "adam  DIFFERENT"
+    assert said[1].startswith("  step 3, grads/layer0.weight[1, 2]: torch 0.5, tensorflow 0.25;")
+    assert said[2].startswith("  cause (proved): adam-eps-default at the optimizer:")
+    assert said[3] == "  tensorflow_loop.py:6 has: optimizer = keras.optimizers.Adam(lr)"
+    assert said[4] == "  write instead: faithful.Adam(lr)"
+    assert said[5].startswith("  evidence: in this step and up to two more the reference with eps 1e-07 for 1e-08")
+    assert said[-1] == "  again: twinloop run adam --seed 0 --batch-size 4 --lr 0.125"
+
+
+def test_a_terminal_breaks_lines_between_words_and_code_not_at_all() -> None:
+    wide, narrow = (shown(width, force_terminal=True, color_system=None) for width in (1000, 60))
+    assert " ".join(" ".join(narrow).split()) == " ".join(" ".join(wide).split())
+    assert max(len(line) for line in narrow if "x = " not in line and "again:" not in line) <= 60
+    assert all(line.startswith("  ") for line in narrow[1:])
+    assert [line for line in narrow if "x = " in line] == [line for line in wide if "x = " in line]
+
+
+def test_a_log_keeps_every_sentence_on_one_line() -> None:
+    """The twin: what is no terminal breaks nothing."""
+    assert shown(60, no_color=True) == shown(1000, no_color=True)
+
+
+def test_a_loss_that_rises_names_the_rate_and_what_to_say_in_the_scenario() -> None:
+    (said,) = lines(passing("up", curve=Curve("loss", (1.0, 2.0), (1.0, 2.5))))[:1]
+    assert said == (
+        "loss does not fall: its mean over an epoch goes from 1 to 2 in torch, from 1 to 2.5 in tensorflow; "
+        'lower the rate (lr 0.125), or say in the scenario why it may rise: may_rise="..."'
+    )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hostile_texts_hide_nothing_and_have_an_end_in_a_terminal(terminal: bool) -> None:
+    console = Console(width=100, force_terminal=terminal, color_system=None)
+    with console.capture() as capture:
+        close(console, [hostile()])
+    said = capture.get()
+    assert not HIDDEN.search(said.replace("\n", ""))
+    assert "\\x1b[31mred\\x00" in said.replace("\n", "").replace(" ", "")
+    assert max(map(len, said.splitlines())) < 5000
+    assert HIDDEN.search(CODES), "the twin"

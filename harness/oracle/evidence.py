@@ -140,7 +140,11 @@ def compare_runs(
             seen.take(step, steps)
             if resync:
                 put_back(problem, rule, runs, {spec: taken.arrays for spec, taken in steps.items()})
-            report(rule.name, step + 1, problem.most_steps)
+            report(
+                rule.name + losses(*(steps[spec].arrays for spec in (rule.left, rule.right))),
+                step + 1,
+                problem.most_steps,
+            )
             if seen.oracle.structural or seen.oracle.not_finite:
                 break
     except LoopError as error:
@@ -150,6 +154,14 @@ def compare_runs(
     lacks = {run.side: dict(running.watched.lacks) for run, running in runs.items()}
     parameters = runs[rule.right].parameters
     return seen.evidence(start, parameters=parameters, kept=kept, drawn=drawn, lacks=lacks, **outcome)
+
+
+def losses(torch: Record, tensorflow: Record) -> str:
+    """Both sides' losses of a step for whoever watches, torch's first; nothing where there is no such number."""
+    left, right = torch.get("loss"), tensorflow.get("loss")
+    if left is None or right is None or left.size != 1 or right.size != 1:
+        return ""
+    return f", losses {left.item():.4g} and {right.item():.4g}"
 
 
 def started(start: Start, given: Mapping[RunSpec, Problem]) -> dict[RunSpec, Running]:

@@ -1,1 +1,1 @@
-"""Verdicts for people and for programs: the terminal, and JSON."""
+"""Verdicts for people and for programs: one small file for each format, and what they share."""

@@ -16,34 +16,41 @@ class Wanted:
     """One path for each kind of report, None where it was not asked for.
 
     asked, shard: the pairs that all shards were asked for, and which shard this is; see ``harness.report.json.Report``.
+    folder: of the pairs, relative to the root of the repository, for reports that point into files.
     """
 
     json: Path | None = None
     html: Path | None = None
     markdown: Path | None = None
+    sarif: Path | None = None
     tensorboard: Path | None = None
     asked: tuple[str, ...] = ()
     shard: str = ""
+    folder: str = "pairs"
+
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """The reports that are one file each, by their option."""
+        return {"--json": self.json, "--html": self.html, "--markdown": self.markdown, "--sarif": self.sarif}
 
     @property
     def any(self) -> bool:
         """Whether there is anything to write; a step summary asks for itself."""
-        return bool(self.json or self.html or self.markdown or self.tensorboard or step_summary())
+        return any((*self.files.values(), self.tensorboard, step_summary()))
 
     @property
     def in_stdout(self) -> bool:
         """Whether standard output belongs to a report, so that nothing else may be printed there."""
-        return STDOUT in (self.json, self.html, self.markdown)
+        return STDOUT in self.files.values()
 
     def check(self) -> None:
         """Raise UsageError for what could not be written: a folder that is not there, a library that is not installed."""
-        files = {"--json": self.json, "--html": self.html, "--markdown": self.markdown}
-        shared = [option for option, path in files.items() if path == STDOUT]
+        shared = [option for option, path in self.files.items() if path == STDOUT]
         if len(shared) > 1:
             raise UsageError(
-                f"{' and '.join(shared)}: only one report can go to standard output; name a file for the other"
+                f"{' and '.join(shared)}: only one report can go to standard output; name a file for each other"
             )
-        for option, path in files.items():
+        for option, path in self.files.items():
             if path is not None and path != STDOUT:
                 writable(option, path)
         try:
@@ -51,10 +58,6 @@ class Wanted:
                 from harness.report.html import check
 
                 check()
-            if self.tensorboard is not None:
-                from harness.report.tensorboard import check as check_tensorboard
-
-                check_tensorboard()
         except ModuleNotFoundError as error:
             raise UsageError(str(error)) from error
 
@@ -79,6 +82,10 @@ class Wanted:
             from harness.report.markdown import write as write_markdown
 
             write_markdown(self.markdown, verdicts, complete=complete)
+        if self.sarif is not None:
+            from harness.report.sarif import write as write_sarif
+
+            write_sarif(self.sarif, verdicts, folder=self.folder)
         if self.tensorboard is not None:
             from harness.report.tensorboard import write as write_events
 

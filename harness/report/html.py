@@ -6,34 +6,29 @@ escaped by the template, the rest is put into the page as text.
 
 import base64
 import math
-import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness.report.terminal import aligned, excess_text, notes, rises
+from harness.report.page_data import LOOKS, RULES, data
+from harness.report.terminal import excess_text, rises
 from harness.report.text import put, readable
-from harness.verdict import LARGEST, Difference, LossCurve, Verdict, finite
+from harness.verdict import LARGEST, LossCurve, Verdict, finite
 
 PAGE = Path(__file__).parent / "page"
 SEVERITY = ("ERROR", "DIFFERENT", "INCONCLUSIVE", "EQUIVALENT IN EFFECT", "EQUIVALENT")
-LOOKS = {"EQUIVALENT": ("good", "✓"), "DIFFERENT": ("bad", "✗"), "ERROR": ("bad", "!")}
-RULES = {"four runs": "four runs", "nudged float32": "float32 only", "nudged float64": "float64 only"}
 COLUMNS = (("pair", False), ("verdict", False), ("excess", True), ("steps", True), ("holds to", False),
-           ("parts first at", False), ("rule", False))  # fmt: skip
+           ("parts first at", False), ("cause", False), ("rule", False))  # fmt: skip
 Curve = tuple[float | None, ...]
 PAGE_OF_FORTY, LARGEST_PAGE = 850_000, 2_800_000
 """Bytes that the data of forty pairs may take, and that of any number; the page itself has some 100,000."""
 
 COARSEST = 16
 """Points below which a curve says too little."""
-
-ZERO, MOST = -9999, 30000
-"""What stands for an excess of zero, and for one without a size, among hundredths of a decade."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +49,7 @@ class Row:
     holds: str
     holds_key: float
     parts: str
+    cause: str
     rule: str
     curve: str
     spark: tuple[str, str] | None
@@ -126,6 +122,7 @@ def row(number: int, verdict: Verdict) -> Row:
         holds=holds,
         holds_key=LARGEST if verdict.horizon is None else verdict.horizon,
         parts=readable(first.place) if first and not verdict.agrees else "",
+        cause=", ".join(readable(item.cause) for item in verdict.causes if item.cause),
         rule=RULES[verdict.rule] + (", resync" if verdict.mode == "resync" else ""),
         curve=readable(curve.quantity),
         spark=spark(curve.torch, curve.tensorflow),
@@ -210,120 +207,3 @@ def packed(content: Mapping[str, Any]) -> str:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     raw = deflate.compress(msgspec.json.encode(finite(dict(content)))) + deflate.flush()
     return base64.b64encode(raw).decode()
-
-
-LINES = ("printed", "trace", "listing")
-"""What may be long and hold several lines."""
-
-
-def data(verdict: Verdict) -> dict[str, Any]:
-    """Everything that a pair's page shows, every text made readable."""
-    return {name: legible(value, lines=name in LINES) for name, value in shown(verdict).items()}
-
-
-def legible(value: Any, *, lines: bool) -> Any:
-    """Plain data with every text in it made readable; see ``readable``."""
-    if isinstance(value, dict):
-        return {name: legible(item, lines=lines) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [legible(item, lines=lines) for item in value]
-    return readable(value, lines=lines) if isinstance(value, str) else value
-
-
-def shown(verdict: Verdict) -> dict[str, Any]:
-    """See ``data``; the names of its fields are ours, all else is not."""
-    recording, look = verdict.recording, LOOKS.get(verdict.status, ("warn", "~"))
-    first_of = {item.tensor: item for item in recording.differences}
-    machine = [("machine", verdict.machine)] if verdict.machine else []
-    return {
-        "pair": verdict.pair,
-        "status": verdict.status,
-        "look": look[0],
-        "mark": look[1],
-        "sentence": verdict.sentence,
-        "notes": [] if verdict.passed else list(notes(verdict)),
-        "facts": facts(verdict),
-        "first": difference(verdict.first),
-        "steps": verdict.steps,
-        "horizon": verdict.horizon,
-        "stride": recording.stride,
-        "threshold": recording.threshold,
-        "tensors": [
-            {
-                "name": summary.tensor,
-                "stage": summary.tensor.split("/", 1)[0],
-                "excess": [hundredths(value) for value in recording.excess.get(summary.tensor, ())],
-                "first": difference(first_of.get(summary.tensor)),
-                "worst": [asdict(element) for element in recording.worst.get(summary.tensor, ())],
-            }
-            for summary in verdict.tensors
-        ],
-        "losses": [{"name": name, **asdict(curve)} for name, curve in recording.losses.items()],
-        "findings": [asdict(item) for item in verdict.findings],
-        "sensitivity": [asdict(trial) for trial in verdict.sensitivity],
-        "printed": verdict.printed,
-        "trace": verdict.trace,
-        "command": verdict.reproduce if verdict.problem else "",
-        "problem": list(verdict.problem.items()),
-        "header": [*verdict.header.items(), *machine],
-        "listing": listing(verdict),
-    }
-
-
-def facts(verdict: Verdict) -> list[tuple[str, str]]:
-    """The few figures that stand below a verdict's sentence."""
-    first = verdict.first
-    held = f"step {verdict.horizon}; nothing is said past it" if verdict.horizon is not None else "the end"
-    found = [
-        ("judged by", RULES[verdict.rule] + (", every step by itself" if verdict.mode == "resync" else "")),
-        ("steps", str(verdict.steps or "")),
-        ("worst excess", f"{excess_text(verdict)} in {verdict.excess_tensor}" if excess_text(verdict) else ""),
-        ("parts first at", first.place if first and not verdict.agrees else ""),
-        ("relative difference there", f"{first.relative:.1e}" if first and first.kind == "values" else ""),
-        ("holds to", held if verdict.agrees else ""),
-        ("never moved", ", ".join(verdict.unmoved)),
-    ]
-    return [(name, value) for name, value in found if value]
-
-
-def difference(item: Difference | None) -> dict[str, Any] | None:
-    """A difference as plain data, with its sentence."""
-    return None if item is None else {**asdict(item), "endless": item.excess >= LARGEST}
-
-
-def hundredths(excess: float | None) -> int | None:
-    """An excess in hundredths of a decade, a whole number that compresses well.
-
-    >>> hundredths(1000.0), hundredths(0.0), hundredths(None)
-    (300, -9999, None)
-    """
-    if excess is None:
-        return None
-    if excess >= LARGEST:
-        return MOST
-    return round(100 * math.log10(excess)) if excess > 0 else ZERO
-
-
-LINE = re.compile(r"([\w.-]+_loop\w*\.py)(?::(\d+)|\", line (\d+))")
-"""How a message or a traceback names a line of a loop; made a mark in the listing, as an editor makes it a link."""
-
-
-def listing(verdict: Verdict) -> dict[str, Any] | None:
-    """The two loops side by side: names, rows of (line number, text) twice, and the lines that a message names."""
-    if len(verdict.listings) != 2:
-        return None
-    names, texts = list(verdict.listings), list(verdict.listings.values())
-    said = "\n".join([verdict.sentence, verdict.trace, *(finding.sentence for finding in verdict.findings)])
-    named = {(found[1], int(found[2] or found[3])) for found in LINE.finditer(said)}
-    sides = [numbered(column, text) for column, text in zip(aligned(*texts), texts, strict=True)]
-    return {
-        "names": names,
-        "rows": [[*left, *right] for left, right in zip(*sides, strict=True)],
-        "suspects": [sorted(line for file, line in named if file == name) for name in names],
-    }
-
-
-def numbered(column: Sequence[str], text: str) -> list[tuple[int, str]]:
-    """A column of ``aligned`` with the line numbers of the file; 0 for an empty line, which may have been added."""
-    numbers = iter([number for number, line in enumerate(text.split("\n"), start=1) if line.strip()])
-    return [(next(numbers) if line.strip() else 0, line) for line in column]

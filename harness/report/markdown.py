@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report.terminal import excess_text, notes
+from harness.report import wording
+from harness.report.suspects import of_port, quoted
+from harness.report.terminal import excess_text, remarks
 from harness.report.text import put, readable
-from harness.verdict import Verdict
+from harness.verdict import Diagnosis, Verdict
 
 COMMENT, SUMMARY = 64_000, 1_000_000
 """Bytes that stay below GitHub's limits of 65,536 characters a comment and 1 MiB a summary."""
@@ -104,13 +106,30 @@ def told(verdict: Verdict) -> Iterable[str]:
     """The parts of ``detail`` below its title."""
     if not verdict.passed:
         yield escaped(verdict.sentence) + "\n\n"
-        yield from (f"{escaped(line)}\n\n" for line in notes(verdict))
+        for item in verdict.causes:
+            yield from explained(verdict, item)
+        yield from (f"- {escaped(line)}\n" for line in remarks(verdict))
     yield from (f"- {finding.kind}: {escaped(finding.sentence)}\n" for finding in verdict.findings)
     if not verdict.passed:
         if verdict.trace:
             yield "\n<details><summary>Traceback</summary>\n\n" + fenced(verdict.trace[-TRACE:]) + "\n</details>\n"
         if verdict.problem:
             yield "\n" + fenced(verdict.reproduce, "sh")
+
+
+def explained(verdict: Verdict, item: Diagnosis) -> Iterable[str]:
+    """A cause: what it is, what stands in the port and what to write instead, the evidence."""
+    first, *rest = wording.diagnosis(item)
+    yield f"{escaped(first)}\n\n"
+    if item.cause:
+        yield from (f"- {escaped(where)} has {code(text)}\n" for where, text in quoted(verdict, of_port(verdict, item)))
+        yield f"- **write instead:** {code(item.instead)}\n"
+    yield from (f"- {escaped(line)}\n" for line in rest)
+
+
+def code(text: str) -> str:
+    """A text of somebody else's as code within a line."""
+    return f"<code>{escaped(text)}</code>"
 
 
 def escaped(text: str) -> str:

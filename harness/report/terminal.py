@@ -1,17 +1,18 @@
-"""Verdicts in the terminal: live progress, a table, what was seen, and two loops side by side."""
+"""Verdicts in the terminal: a table, and of what does not pass one screen with what, where, why and what to write."""
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile, zip_longest
+from itertools import takewhile
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.measure import Measurement
-from rich.syntax import Syntax
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from harness.contract.stages import stage, stage_of
 from harness.report import wording
-from harness.verdict import LARGEST, Verdict, finite
+from harness.report.text import readable
+from harness.verdict import LARGEST, Diagnosis, Verdict, finite
 
 STYLES = {
     "EQUIVALENT": "green",
@@ -39,6 +40,9 @@ def spark(values: Sequence[float], width: int = 12) -> str:
     span = (high - low) or 1.0
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in picked)
 
+
+LONGEST = 4000
+"""Characters of a line that are printed."""
 
 COLUMNS = ("pair", "verdict", "excess", "steps", "holds to", "rule", "loss", "seconds")
 NUMBERS = {"excess", "steps", "holds to", "seconds"}
@@ -68,7 +72,7 @@ def cells(verdict: Verdict) -> dict[str, Text]:
     falls = verdict.curve.falls if verdict.curve.judged else True
     rule = {"four runs": "", "nudged float32": "float32 only", "nudged float64": "float64 only"}[verdict.rule]
     made = (
-        Text(verdict.pair, overflow="fold"),
+        Text(readable(verdict.pair), overflow="fold"),
         Text(verdict.status, STYLES[verdict.status]),
         Text(excess_text(verdict)),
         Text(str(verdict.steps) if verdict.steps else ""),
@@ -87,26 +91,73 @@ def excess_text(verdict: Verdict) -> str:
     return "∞" if verdict.excess >= LARGEST else f"{verdict.excess:.2g}"
 
 
-def details(verdict: Verdict) -> Iterable[RenderableType]:
-    """What a reader must know beyond the table: why not, what was noted, how to see it again."""
+def close(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print what stands at the end of a run: the table, and of each verdict what must be known beyond it."""
+    console.print()
+    console.print(table(verdicts, console.width))
+    for verdict in verdicts:
+        if not verdict.passed:
+            console.print()
+        for part in details(verdict):
+            show(console, part)
+
+
+def details(verdict: Verdict) -> Iterable[Text]:
+    """What a reader must know beyond the table: why not, what was noted, how to see it again. Code is not to be wrapped."""
     if not verdict.passed:
         yield Text.assemble((verdict.pair, "bold"), "  ", (verdict.status, STYLES[verdict.status]))
         yield Text(f"  {verdict.sentence}")
-        yield from (Text(f"  {line}") for line in notes(verdict))
+        for item in verdict.causes:
+            yield from (Text(f"  {line}", style) for line, style in explanation(verdict, item))
+        yield from (Text(f"  {line}") for line in remarks(verdict))
         if verdict.trace:
-            yield Text("  " + "\n  ".join(verdict.trace.rstrip().splitlines()[-12:]), "dim")
+            yield from (Text(f"  {line}", "dim", no_wrap=True) for line in verdict.trace.rstrip().splitlines()[-12:])
         if verdict.problem:
-            yield Text(f"  again: {verdict.reproduce}", "dim")
+            yield Text(f"  again: {verdict.reproduce}", "dim", no_wrap=True)
     for finding in verdict.findings:
         if finding.kind != "bookkeeping":
             yield Text(f"  {verdict.pair}: {finding.kind}: {finding.sentence}", "dim")
     if verdict.sensitivity:
-        yield Text("\n".join(tried(verdict)), "dim")
+        yield from (Text(line, "dim", no_wrap=True) for line in tried(verdict))
+
+
+def show(console: Console, line: Text) -> None:
+    """Print a line; in a terminal it is broken between words, the further rows indented, and code not at all."""
+    line = legible(line)
+    indent = len(line.plain) - len(line.plain.lstrip())
+    if line.no_wrap or not console.is_terminal:
+        console.print(line, soft_wrap=True)
+    else:
+        console.print(Padding(line[indent:] if indent else line, (0, 0, 0, indent), expand=False))
+
+
+def legible(line: Text) -> Text:
+    """The line if nothing in it is hidden or endless, or else what it says in one style."""
+    plain = line.plain if len(line.plain) <= LONGEST else f"{line.plain[:LONGEST]}... ({len(line.plain)} characters)"
+    plain = readable(plain, lines=True)
+    return line if plain == line.plain else Text(plain, line.style, no_wrap=line.no_wrap)
+
+
+def explanation(verdict: Verdict, item: Diagnosis) -> Iterable[tuple[str, str]]:
+    """A cause, line by line with its style: what it is, what stands in the port, what to write instead, the evidence."""
+    from harness.report.suspects import of_port, quoted  # needed only where something differs
+
+    first, *rest = wording.diagnosis(item)
+    yield first, ""
+    yield from ((f"{where} has: {code}", "") for where, code in quoted(verdict, of_port(verdict, item)))
+    if item.cause:
+        yield f"write instead: {item.instead}", "bold green"
+    yield from ((line, "") for line in rest)
 
 
 def notes(verdict: Verdict) -> Iterable[str]:
-    """What is told below the sentence of a verdict that does not pass: why, how much, what else differs there, what agreed."""
-    yield from (line for item in verdict.causes for line in wording.diagnosis(item))
+    """What is told below the sentence of a verdict that does not pass: the cause, and all ``remarks``."""
+    yield from (line for item in verdict.causes for line, _ in explanation(verdict, item))
+    yield from remarks(verdict)
+
+
+def remarks(verdict: Verdict) -> Iterable[str]:
+    """What is told beside the cause: that a loss rises, how much differs, what else differs there, what agreed."""
     if rises(verdict):
         yield rise(verdict)
     if verdict.first is not None and verdict.first.kind == "values":
@@ -181,9 +232,11 @@ def rises(verdict: Verdict) -> bool:
 def rise(verdict: Verdict) -> str:
     """The sentence for a curve that does not fall."""
     first, last = ([side[i] for side in (verdict.curve.torch, verdict.curve.tensorflow)] for i in (0, -1))
+    rate = f" (lr {verdict.problem['lr']})" if "lr" in verdict.problem else ""
     return (
         f"{verdict.curve.quantity} does not fall: its mean over an epoch goes from {first[0]:.6g} to {last[0]:.6g} in torch, "
-        f"from {first[1]:.6g} to {last[1]:.6g} in tensorflow"
+        f"from {first[1]:.6g} to {last[1]:.6g} in tensorflow; lower the rate{rate}, or say in the scenario why it may rise: "
+        'may_rise="..."'
     )
 
 
@@ -197,79 +250,7 @@ def text(verdict: Verdict) -> str:
     console = Console(width=120, no_color=True, highlight=False)
     with console.capture() as capture:
         if verdict.passed:
-            console.print(f"{verdict.pair}  {verdict.status}\n  {verdict.sentence}", markup=False, soft_wrap=True)
+            show(console, Text(f"{verdict.pair}  {verdict.status}\n  {verdict.sentence}"))
         for line in details(verdict):
-            console.print(line, soft_wrap=True)
+            show(console, line)
     return capture.get()
-
-
-def side_by_side(left: str, right: str, titles: tuple[str, str], width: int) -> RenderableType:
-    """Two listings in two columns, their blocks lined up wherever both have as many."""
-    half = (width - 3) // 2
-    grid = Table.grid(padding=(0, 1), pad_edge=False)
-    grid.add_column(width=half, no_wrap=False, overflow="fold")
-    grid.add_column(width=1, style="dim")
-    grid.add_column(width=half, no_wrap=False, overflow="fold")
-    grid.add_row(Text(titles[0], "bold"), "", Text(titles[1], "bold"))
-    for a, b in zip(*aligned(left, right), strict=True):
-        for rows in zip_longest(folded(colored(a), half), folded(colored(b), half), fillvalue=Text()):
-            grid.add_row(rows[0], "│", rows[1])
-    return Group(grid)
-
-
-def colored(line: str) -> Text:
-    """One line of Python, coloured."""
-    made = Syntax("", "python", theme="ansi_dark", background_color="default").highlight(line)
-    made.rstrip()
-    made.no_wrap, made.overflow = False, "fold"  # as Syntax gives it, it would be cut off at the column's end
-    return made
-
-
-def folded(line: Text, width: int) -> list[Text]:
-    """A line on as many rows as it needs, broken behind a space where there is one, and the further rows indented.
-
-    >>> [str(row) for row in folded(Text("loss = criterion(outputs, y)"), 20)]
-    ['loss = criterion(', '    outputs, y)']
-    """
-    start = len(line.plain) - len(line.plain.lstrip())
-    indent, rows = min(start + 4, width // 2), []
-    while len(line.plain) > width:
-        cut = 1 + max(line.plain.rfind(mark, start, width) for mark in " (")
-        row, line = line.divide([cut or width])
-        rows.append(row)
-        line, start = Text.assemble(" " * indent, line), indent
-    return [*rows, line]
-
-
-def aligned(left: str, right: str) -> tuple[list[str], list[str]]:
-    """Both listings padded with empty lines, so that what belongs together begins on the same row.
-
-    Definitions are lined up with definitions, and inside them block n with block n, wherever both sides have as many.
-
-    >>> aligned("a\\n\\nb", "a\\nc\\n\\nb")
-    (['a', '', '', 'b'], ['a', 'c', '', 'b'])
-    """
-    columns: tuple[list[str], list[str]] = ([], [])
-    for definitions in matched(left.strip("\n").split("\n\n\n"), right.strip("\n").split("\n\n\n")):
-        if columns[0]:
-            extend(columns, [""], [""])
-        parts = definitions[0].split("\n\n"), definitions[1].split("\n\n")
-        for number, blocks in enumerate(zip(*parts, strict=True) if len(parts[0]) == len(parts[1]) else [definitions]):
-            if number or columns[0]:
-                extend(columns, [""], [""])
-            extend(columns, blocks[0].split("\n"), blocks[1].split("\n"))
-    return columns
-
-
-def matched(left: list[str], right: list[str]) -> list[tuple[str, str]]:
-    """Definitions in pairs; where one side has more, its surplus joins whatever stands before the last one."""
-    common = len(left) if len(left) == len(right) else 1
-    before = "\n\n\n".join(left[:-common]), "\n\n\n".join(right[:-common])
-    return [*([before] if len(left) != len(right) else []), *zip(left[-common:], right[-common:], strict=True)]
-
-
-def extend(columns: tuple[list[str], list[str]], left: list[str], right: list[str]) -> None:
-    """Add rows to both columns, the shorter one filled up."""
-    height = max(len(left), len(right))
-    columns[0].extend(left + [""] * (height - len(left)))
-    columns[1].extend(right + [""] * (height - len(right)))

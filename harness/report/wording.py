@@ -58,22 +58,25 @@ def relation(item: Relation) -> str:
 
 
 def diagnosis(item: Diagnosis) -> list[str]:
-    """What explains a disagreement, in a line or two: what and where, and what to write instead."""
-    tried = f"{item.tried} known {'mistake' if item.tried == 1 else 'mistakes'}"
+    """What explains a disagreement: what and where, then what shows it. ``item.instead`` says what to write."""
     if not item.cause:
+        tried = f"{item.tried} known {'mistake' if item.tried == 1 else 'mistakes'}"
         return [f"cause unknown: none of {tried} made in the reference explains it; narrowest place: {item.where}"]
-    if not item.change:
-        return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}", f"write instead: {item.instead}"]
-    what = setting(item)
-    lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}"]
-    whole = item.remains is None
-    said = f"with {what} the reference agrees up to {at(item)}"
-    if whole:  # no more steps are tried, so that what begins later is another cause, and is not told
-        said = f"in this step and up to two more the reference with {what} is the port"
-    lines.append(f"{said}; write instead: {item.instead}")
-    if item.also:
-        lines.append(f"as well explained by: {listed(item.also)}")
-    return lines
+    shown = evidence(item)
+    return [
+        f"cause ({item.strength if item.change else 'likely'}): {item.cause} at {item.where}: {item.sentence}",
+        *([f"evidence: {shown}"] if shown else []),
+        *([f"as well explained by: {listed(item.also)}"] if item.also else []),
+    ]
+
+
+def evidence(item: Diagnosis) -> str:
+    """What the experiment has shown that a cause rests on; nothing where none was made."""
+    if not item.cause or not item.change:
+        return ""
+    if item.remains is None:  # no more steps are tried, so that what begins later is another cause, and is not told
+        return f"in this step and up to two more the reference with {setting(item)} is the port"
+    return f"with {setting(item)} the reference agrees up to {at(item)}"
 
 
 def at(item: Diagnosis) -> str:

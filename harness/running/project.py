@@ -80,6 +80,13 @@ def read(root: Path) -> Project:
     )
 
 
+def in_repository(folder: Path) -> str:
+    """A folder as a code review names it: relative to the root of the git repository, or else of the project."""
+    folder = folder.resolve()
+    root = next((above for above in (folder, *folder.parents) if (above / ".git").exists()), project(folder).root)
+    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
+
+
 def checked(file: Path, table: Mapping[str, Any]) -> Mapping[str, Any]:
     """The table, if it says nothing but what it may."""
     for name, value in table.items():

@@ -126,13 +126,16 @@
     const lead = [
       h("h2", { tabindex: "-1", id: "pair-title" }, data.pair),
       h("p", { class: "lead" }, h("span", { class: `status ${data.look}` }, h("span", { "aria-hidden": "true" }, data.mark), ` ${data.status}`), `  ${data.sentence}`),
-      data.notes.map((line) => h("p", {}, line)),
+      data.causes.length > 0 && part("causes", "Cause, and what to write", data.causes.map(cause)),
+      data.notes.length > 0 && h("ul", { class: "notes" }, data.notes.map((line) => h("li", {}, line))),
       h("dl", { class: "facts" }, data.facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     ];
     const out = [nav(number), ...lead];
 
     if (data.findings.length) out.push(part("findings", "Findings", h("ul", { class: "findings" },
       data.findings.map((item) => h("li", {}, h("strong", {}, item.kind), `: ${item.sentence}`)))));
+
+    if (data.trace) out.push(part("trace", "Traceback", h("pre", { tabindex: "0" }, data.trace)));
 
     if (stages.length) {
       const list = h("ol", { class: "stages" });
@@ -157,7 +160,6 @@
     if (data.sensitivity.length || data.status.startsWith("EQUIVALENT")) out.push(part("sensitivity", "Sensitivity and horizon", sensitivity()));
     if (data.listing) out.push(part("loops", "The two loops", listing()));
     if (data.printed) out.push(part("printed", "What the loops printed", h("pre", { tabindex: "0" }, data.printed)));
-    if (data.trace) out.push(part("trace", "Traceback", h("pre", { tabindex: "0" }, data.trace)));
     if (data.command || data.header.length) out.push(part("again", "To see it again",
       data.command && h("p", {}, h("code", {}, data.command), " ", h("button", { type: "button", class: "copy", onclick: (event) => copy(event.target) }, "Copy")),
       h("dl", { class: "facts" }, [...data.problem, ...data.header].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))));
@@ -355,6 +357,18 @@
       return out;
     }
 
+    function cause(item) {
+      if (!item.cause) return h("p", {}, item.sentence);
+      const called = h("p", { class: "lead" }, h("strong", { class: "mono" }, item.cause), ` (${item.strength}) at ${item.where}: ${item.sentence}`);
+      const proof = item.evidence && h("p", {}, `Evidence: ${item.evidence}.`);
+      const others = item.also.length > 0 && h("p", {}, `As well explained by: ${item.also.join(", ")}.`);
+      const stands = item.lines.map(([where, text]) => [h("dt", {}, where), h("dd", { class: "mono" }, text)]);
+      const fix = h("dl", { class: "fix" }, stands, h("dt", { class: "good" }, "write instead"), h("dd", { class: "mono good" }, item.instead));
+      const more = item.sides.length > 0 && h("details", {}, h("summary", {}, "What either framework does"),
+        h("dl", { class: "fix" }, item.sides.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])));
+      return h("div", { class: "cause" }, called, proof, others, fix, more);
+    }
+
     function sensitivity() {
       const held = data.horizon == null ? `The verdict holds to the end, ${counted(data.steps, "step")}.` : `The verdict holds to step ${data.horizon}; past it rounding alone moves the loss, and nothing is said.`;
       if (!data.sensitivity.length) return [h("p", {}, held), h("p", { class: "dim" }, "No mistakes were made on purpose; --thorough makes them and sees whether they are noticed.")];
@@ -365,11 +379,15 @@
     }
 
     function listing() {
-      const [left, right] = data.listing.names, suspects = data.listing.suspects;
-      const line = (number, text, side) => h("div", { class: `${side ? "right" : "left"}${suspects[side].includes(number) && number ? " suspect" : ""}${text ? "" : " blank"}` },
-        h("span", {}, number ? String(number) : ""), h("span", { class: "mono" }, suspects[side].includes(number) && number ? [h("strong", { "aria-label": "suspect line" }, "▶ "), text] : text || " "));
-      const named = suspects.flatMap((lines, side) => lines.map((number) => `${data.listing.names[side]}:${number}`));
-      return [named.length ? h("p", {}, `Marked: ${named.join(", ")}, which a message above names.`) : null,
+      const [left, right] = data.listing.names, suspects = data.listing.suspects.map((lines) => new Map(lines));
+      const line = (number, text, side) => {
+        const marked = number > 0 && suspects[side].has(number);
+        return h("div", { class: `${side ? "right" : "left"}${marked ? " suspect" : ""}${text ? "" : " blank"}` },
+          h("span", {}, number ? String(number) : ""), h("span", { class: "mono" }, marked ? [h("strong", { role: "img", "aria-label": "suspect line" }, "▶ "), text] : text || " "));
+      };
+      const told = (sure) => suspects.flatMap((lines, side) => [...lines].filter(([, known]) => known === sure).map(([number]) => `${data.listing.names[side]}:${number}`)).join(", ");
+      const named = told(true), likely = told(false);
+      return [(named || likely) && h("p", {}, "Marked: ", named && `${named}, which a message above names`, named && likely && "; ", likely && `${likely}, which does what the cause is about`, "."),
         h("div", { class: "code", role: "group", "aria-label": "The two loops side by side" }, h("h4", { class: "left" }, left), h("h4", { class: "right" }, right),
           data.listing.rows.map(([a, b, c, d]) => [line(a, b, 0), line(c, d, 1)]))];
     }

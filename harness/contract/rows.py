@@ -75,7 +75,7 @@ class TensorMap:
     """Rows in the order of torch's tensors, and what is in no row.
 
     exact: at a point where every tensor holds other values, both sides compute the same through these rows. steps: how
-    many first steps it took to find out.
+    many first steps it took to find out. zero: torch's tensors that no variable is, and that were 0 meanwhile.
     """
 
     rows: tuple[Row, ...]
@@ -83,6 +83,7 @@ class TensorMap:
     tensorflow: tuple[Tensor, ...]
     exact: bool
     steps: int
+    zero: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -6,7 +6,7 @@ seen of a step is the matter of ``capture_torch`` and ``capture_tensorflow``.
 
 import contextvars
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
@@ -72,6 +72,8 @@ class Capturing(Protocol):
     """One run's hooks in its framework, as an iterator of records."""
 
     lacks: dict[str, str]
+    names: Mapping[str, Any]
+    """The local variables of the training function at its last step; of interest where a map is sought."""
 
     def __next__(self) -> dict[str, Any]: ...
 

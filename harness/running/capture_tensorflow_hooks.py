@@ -31,6 +31,7 @@ class Pass:
 
     values: what variables start from, by the order in which they are created. first: called before gradients are first
     applied, be it only in a trace: all models are there by then, and nothing has changed them.
+    roots: the models that were called under a tape. called: those called otherwise. applied_to: what is trained first.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Pass:
         self.created: list[Any] = []
         self.trainable: set[int] = set()
         self.roots: list[Any] = []
+        self.called: list[Any] = []
+        self.applied_to: list[Any] = []
         self.optimizers: list[Any] = []
         self.eager = Seen()
         self.blocks: dict[int, Block] = {}
@@ -166,13 +169,15 @@ class Pass:
                 if not tf.executing_eagerly():
                     inputs, outputs = self.block.cells(inputs), self.block.cells(outputs)
                 self.seen.calls.append((inputs, outputs))
+            elif outputs and not self.applied_to and layer.variables and not any(layer is each for each in self.called):
+                self.called.append(layer)
             return made
 
         return call
 
     def remember(self, layer: Any) -> None:
         """Note the outermost model that this layer belongs to."""
-        if any(layer is root or layer in root._flatten_layers() for root in self.roots):
+        if self.within(layer):
             return
         holding = [
             value
@@ -180,6 +185,10 @@ class Pass:
             if isinstance(value, keras.layers.Layer) and any(inner is layer for inner in value._flatten_layers())
         ]
         self.roots.append(max(holding or [layer], key=lambda value: len(list(value._flatten_layers()))))
+
+    def within(self, layer: Any) -> bool:
+        """Whether a layer is one of the models that were called under a tape, or a part of one."""
+        return any(layer is inner for root in self.roots for inner in root._flatten_layers())
 
     def gradient(self, plain: Any) -> Any:
         """What a tape is asked for: the loss, and gradients as they are before anything is done to them."""
@@ -236,16 +245,14 @@ class Pass:
         def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
             if self.applying or not self.driven.inside:
                 return plain(optimizer, grads, trainable_variables)
-            self.first()
             grads = list(grads)
+            known = list(optimizer._trainable_variables if trainable_variables is None else trainable_variables)
+            self.applied_to = self.applied_to or known
+            self.first()
             self.applying += 1
             self.clip = self.rate = None
             try:
-                if trainable_variables is None:
-                    made, known = plain(optimizer, grads), list(optimizer._trainable_variables)
-                else:
-                    known = list(trainable_variables)
-                    made = plain(optimizer, grads, known)
+                made = plain(optimizer, grads, None if trainable_variables is None else known)
             finally:
                 self.applying -= 1
             self.applied(optimizer, grads, [value_of(variable) for variable in known])

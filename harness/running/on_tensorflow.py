@@ -103,6 +103,8 @@ class TensorFlow:
         from harness.running.capture_tensorflow import CaptureTensorFlow
 
         del initial
+        # Of a traced function no layer shows what it put out, and to trace it takes longer than the few steps of a map.
+        tf.config.run_functions_eagerly(HELD.blind)
         begin = partial(self.begin, self.precision, self.seed)
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 

@@ -533,7 +533,7 @@ def new(name: str, root: Path, torch: str | None, tensorflow: str | None) -> Non
         folder = write_captured(root, name, torch, tensorflow)
         click.echo(f"{folder} runs both functions as they are. What is left to say:")
         click.echo("  scenario.py         the shapes of the data, and which hyperparameters both functions take")
-        click.echo("  tensorflow_loop.py  port=lambda model: Port(...), where shapes leave a choice")
+        click.echo("  both loops          arguments of another name or form, such as pictures with channels last")
         click.echo(f"Then: twinloop run {name} --steps 3   or: pytest -k {name}")
         return
     if torch is not None or tensorflow is not None:

@@ -98,7 +98,7 @@ class Engine:
 
     def mapped(self, pair: Pair) -> TensorMap:
         """The map of a pair's tensors on its first problem; found once, as long as neither loop is written anew."""
-        key = (pair.name, *pair.listings().values())
+        key = (str(pair.folder.resolve()), pair.variant, *pair.listings().values())
         if key not in self.maps:
             with self.pair(replace(pair, blind=True)) as start:
                 self.maps[key] = sought(start, make_problem(pair.scenario()))[0]

@@ -32,6 +32,9 @@ UNSHARED = ("outputs", "metrics")
 LATEST = 24
 """The record that is taken at the latest, where those before say nothing: steps that an overflow has made skip their update."""
 
+OPTIMIZERS = 3
+"""Steps that are looked at beside the first where each optimizer makes one of its own, and records what it trains."""
+
 
 class Loop:
     """One side's loop as a ``Side``: see ``harness.contract.sides``."""
@@ -40,6 +43,7 @@ class Loop:
         self, start: Start, side: Side, problem: Problem, tensors: Sequence[Tensor], *, captured: bool = False
     ) -> None:
         self.start, self.problem, self.tensors = start, problem, tuple(tensors)
+        self.captured = captured
         self.uncounted = (*UNCOUNTED, *UNSHARED) if captured else UNCOUNTED
         self.spec = RunSpec(side, "float32" if problem.scenario.only_float32 else "float64")
         self.names = {tensor.name for tensor in tensors}
@@ -57,6 +61,13 @@ class Loop:
                     made = response(next(run).arrays, self.names, self.uncounted)
                 except StopIteration:
                     break
+            for _ in range(OPTIMIZERS if self.captured else 0):
+                if self.names <= made.grads.keys() | made.after.keys():
+                    break
+                try:
+                    made = joined(made, response(next(run).arrays, self.names, self.uncounted))
+                except StopIteration:
+                    break
         return made
 
 
@@ -66,6 +77,17 @@ def told(made: Response, values: Mapping[str, Array]) -> bool:
         finite = all(np.isfinite(grad).all() for grad in made.grads.values())
         return finite and any(grad.any() for grad in made.grads.values())
     return any(not np.array_equal(array, values[name]) for name, array in made.after.items())
+
+
+def joined(first: Response, second: Response) -> Response:
+    """Two steps as one; what both have is the first one's."""
+    numbers = np.concatenate([first.numbers, second.numbers])
+    return Response(
+        numbers,
+        {**second.grads, **first.grads},
+        {**second.after, **first.after},
+        {**second.layers, **first.layers},
+    )
 
 
 def response(record: Record, names: set[str], uncounted: Sequence[str] = UNCOUNTED) -> Response:

@@ -16,7 +16,7 @@ SURETIES: tuple[Surety, ...] = get_args(Surety)
 MEANING: Mapping[Surety, str] = {
     "proven": "both sides respond alike through it, and through no other row",
     "layer": "it has no effect on training, and stands in the layer whose other tensors are proven",
-    "supported": "its response is nearest by far, but the two sides do not compute the same",
+    "supported": "its response is nearest by far, or no other has its sizes, but the two sides do not compute the same",
     "undetermined": "exchanging it for another row would change nothing in training; chosen by names and order",
     "ambiguous": "nothing tells it from its rivals; chosen by names and order",
 }

@@ -27,7 +27,7 @@ def doubts(pair: str, made: TensorMap) -> Iterator[str]:
     if near := rows(made, "supported"):
         yield (
             f"the port computes something else in its first step already, so {counted(len(near), 'row')} of the map "
-            f"({names(near)}) went to the nearest gradient by far, which is no proof"
+            f"({names(near)}) went to what is nearest by far, or to all that fits, which is no proof"
         )
     if open_ := rows(made, "ambiguous"):
         yield (

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from harness.errors import UsageError
+from harness.running.wide import whose
 
 PATIENCE = 8
 """So many steps may a function make that will not end; a ``while True`` around an ``except BaseException`` would go on."""
@@ -110,6 +111,12 @@ def named_in(function: Callable[..., Any]) -> dict[str, Any]:
         if frame.f_code is code:
             return dict(frame.f_locals)
     return {}
+
+
+def own_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """The variables of the user's functions that are being run, by name; those of the training function first."""
+    own = [frame.f_locals for frame in frames() if whose(frame.f_code.co_filename) == "own"]
+    return {name: value for names in (*own, named_in(function)) for name, value in names.items()}
 
 
 def unnamed(stage: str, why: str) -> UsageError:

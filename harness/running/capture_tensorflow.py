@@ -21,7 +21,7 @@ from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD, Variables
 from harness.errors import UsageError, instead
 from harness.running import wire
-from harness.running.capture import named_in
+from harness.running.capture import own_names
 from harness.running.capture_tensorflow_cells import Applied
 from harness.running.capture_tensorflow_hooks import Pass, value_of
 from harness.running.capture_tensorflow_port import port_of
@@ -150,7 +150,7 @@ class CaptureTensorFlow:
         if self.records is None:
             port = self.ported(self.now) if self.weights or HELD.blind else Port()
             self.records = Records(port, self.now, self.lacks)
-            self.names = named_in(self.function) if HELD.blind else {}
+            self.names = own_names(self.function) if HELD.blind else {}
         record = self.records.record(applied)
         try:
             self.now.driven.pause(record)

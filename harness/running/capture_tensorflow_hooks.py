@@ -17,6 +17,7 @@ from tensorflow.python.eager import backprop, record
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.ops import clip_ops
 
+from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
@@ -157,6 +158,8 @@ class Pass:
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             if self.layers or not self.driven.inside or in_stateless_scope():
                 return plain(layer, *args, **kwargs)
+            if HELD.blind and not self.eager.calls and record.could_possibly_record():
+                HELD.variables.outputs.clear()  # calls that only build a model came before
             self.layers += 1
             try:
                 made = plain(layer, *args, **kwargs)

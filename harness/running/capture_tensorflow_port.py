@@ -16,8 +16,9 @@ from harness.errors import UsageError, instead
 from harness.running.capture import named_in, variables
 from harness.running.capture_tensorflow_hooks import Pass, value_of
 
-OWN = ("seed_generator_state", "rnn_state")
-"""Last parts of paths of what Keras keeps for itself: where random numbers stand, and a state carried between batches."""
+OWN = ("seed_generator_state", "rnn_state", "num_batches_tracked")
+"""Last parts of paths of what nothing of the reference's is: where random numbers stand, a state carried between batches, and
+a count that torch has too and that no captured function shows."""
 
 
 def port_of(at: Pass, given: Callable[..., Any] | None, function: Callable[..., Any]) -> Port:

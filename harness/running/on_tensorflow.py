@@ -116,7 +116,7 @@ class TensorFlow:
 
             def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
                 output = plain(layer, *args, **kwargs)
-                if HELD.blind:
+                if HELD.blind and tf.executing_eagerly():
                     HELD.variables.put_out([*layer._trainable_variables, *layer._non_trainable_variables], output)
                 return output
 

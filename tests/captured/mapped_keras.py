@@ -80,19 +80,19 @@ def taped(model, batches, lr, **training):
         optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-def fitted(model, x, y, lr, batch_size, epochs):
+def fitted(model, x, y, lr, batch_size):
     """``compile`` and ``fit``."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.SGD(lr), loss=loss)
-    model.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=False, verbose=0)
+    model.fit(x, y, batch_size=batch_size, shuffle=False, verbose=0)
 
 
-def gru(x, y, *, lr, batch_size, epochs):
-    fitted(Tagger(layers.GRU), x, y, lr, batch_size, epochs)
+def gru(x, y, *, lr, batch_size):
+    fitted(Tagger(layers.GRU), x, y, lr, batch_size)
 
 
-def lstm(x, y, *, lr, batch_size, epochs):
-    fitted(Tagger(layers.LSTM), x, y, lr, batch_size, epochs)
+def lstm(x, y, *, lr, batch_size):
+    fitted(Tagger(layers.LSTM), x, y, lr, batch_size)
 
 
 def block(batches, *, lr):

@@ -1,16 +1,16 @@
 """A captured function needs no map by hand: rows are found and proved for every kind of model, and never guessed in silence."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from harness.__main__ import main
 from harness.contract.rows import Row, TensorMap, agree
 from harness.report.map_doubts import doubts
+from harness.report.tensor_map import told
 from harness.running.engine import Engine
 from harness.running.messages import Request
 from harness.running.pairs import Pair
@@ -77,7 +77,7 @@ RIGHT = {
         ("out.weight", "picture/dense/kernel", "(h w c) o -> o (c h w)", (("h", 5), ("w", 4))),
         ("out.bias", "picture/dense/bias", None),
     ),
-    "branches": rows(("mix", "branches/mix/mixing", None)),
+    "branches": rows(("mix", "branches/mix/mixing", OI)),
 }  # fmt: skip
 """Which variable each tensor is, by the names that Keras gives."""
 
@@ -88,19 +88,18 @@ def engine() -> Iterator[Engine]:
         yield made
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[..., Pair]:
-    """Writes a pair of two functions of the modules beside this file, with not a word of a map."""
+@pytest.fixture(scope="module")
+def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
+    """Writes a pair of two functions of the modules beside this file, with not a word of a map; once, so that it has one map."""
+    root = tmp_path_factory.mktemp("pairs")
 
     def made(torch: str, keras: str = "") -> Pair:
-        folder = tmp_path / "pairs" / "mine"
-        folder.mkdir(parents=True)
+        folder = root / f"{torch}{keras}"
+        folder.mkdir(exist_ok=True)
         x, y = DATA[torch]
         (folder / "scenario.py").write_text(SCENARIO.format(x=x, y=y), encoding="utf-8")
-        for file, module, function in (
-            ("torch_loop", "mapped_torch", torch),
-            ("tensorflow_loop", "mapped_keras", keras or torch),
-        ):
+        sides = (("torch_loop", "mapped_torch", torch), ("tensorflow_loop", "mapped_keras", keras or torch))
+        for file, module, function in sides:
             text = f'from harness import captured\n\ntrain = captured("{HERE / module}.py:{function}")\n'
             (folder / f"{file}.py").write_text(text, encoding="utf-8")
         return Pair(folder)
@@ -114,7 +113,7 @@ class Silent:
 
 
 def verdict(engine: Engine, pair: Pair) -> Verdict:
-    return judged(Request(str(pair.folder)), engine, Silent())  # type: ignore[arg-type]
+    return judged(Request(str(pair.folder), steps=2), engine, Silent())  # type: ignore[arg-type]
 
 
 def right(made: TensorMap, name: str) -> dict[tuple[str, ...], bool | None]:
@@ -125,77 +124,72 @@ def unsure(made: TensorMap) -> dict[str, str]:
     return {name: row.surety for row in made.rows for name in row.names if row.surety != "proven"}
 
 
+def said(verdict: Verdict) -> list[str]:
+    return [finding.sentence for finding in verdict.findings if finding.kind == "map"]
+
+
 @pytest.mark.parametrize("name", ["gru", "block", "picture"])
-def test_each_row_is_right_and_proved(engine: Engine, write: Callable[..., Pair], name: str) -> None:
+def test_each_row_is_right_and_proved(engine: Engine, pair_of: Callable[..., Pair], name: str) -> None:
     """Gates in another order, two biases in one variable; packed, split and tied; behind a Flatten, the last layer first."""
-    made = engine.mapped(write(name))
+    made = engine.mapped(pair_of(name))
     assert made.exact
     assert made.left == ((), ())
     assert all(right(made, name).values()), (right(made, name), made.rows)
     assert set(unsure(made)) <= {"attention.in_proj_bias"}, "nothing depends on the key's bias"
 
 
-@pytest.mark.parametrize("name", ["gru", "picture"])
-def test_a_pair_without_a_word_of_a_map_is_judged_equivalent(
-    engine: Engine, write: Callable[..., Pair], name: str
-) -> None:
+def test_a_pair_without_a_word_of_a_map_is_judged(engine: Engine, pair_of: Callable[..., Pair]) -> None:
     """Dropout is shared again while it trains, whatever it was while the map was sought."""
-    found = verdict(engine, write(name))
+    found = verdict(engine, pair_of("gru"))
     assert found.status == "EQUIVALENT", found.sentence
-    assert not [finding for finding in found.findings if finding.kind == "map"]
+    assert not said(found)
 
 
-def test_what_nothing_tells_apart_is_said(engine: Engine, write: Callable[..., Pair]) -> None:
-    pair = write("branches")
-    made = engine.mapped(pair)
+def test_what_nothing_tells_apart_is_said(engine: Engine, pair_of: Callable[..., Pair]) -> None:
+    made = engine.mapped(pair_of("branches"))
     assert made.exact
     assert right(made, "branches") == {("mix",): True}, "a matrix of one's own, the other way round"
     assert set(unsure(made).values()) == {"undetermined"}
     assert {name.split(".")[0] for name in unsure(made)} == {"left", "right"}
-    (said,) = doubts("mine", made)
-    assert re.match(r"which of left\.weight, .* is which changes nothing in training", said)
-    found = verdict(engine, pair)
-    assert found.status == "EQUIVALENT", found.sentence
-    assert [finding.sentence for finding in found.findings if finding.kind == "map"] == [said]
+    (sentence,) = doubts("mine", made)
+    assert re.match(r"which of left\.weight, .* is which changes nothing in training", sentence)
 
 
-def test_of_a_port_with_a_mistake_no_row_is_wrong_and_called_proven(engine: Engine, write: Callable[..., Pair]) -> None:
+def test_of_a_port_with_a_mistake_no_row_is_wrong_and_called_proven(
+    engine: Engine, pair_of: Callable[..., Pair]
+) -> None:
     """The twin: the guard can fail, and the verdict says that these rows are no proof."""
-    pair = write("picture", "leaky")
-    made = engine.mapped(pair)
-    assert not made.exact
-    held = right(made, "picture")
-    doubtful = unsure(made)
-    assert doubtful
-    assert all(same for names, same in held.items() if not set(names) & set(doubtful))
+    pair = pair_of("picture", "leaky")
     found = verdict(engine, pair)
     assert found.status == "DIFFERENT"
     assert found.first is not None
     assert (found.first.step, found.first.stage) == (0, "outputs")
-    assert [finding.sentence for finding in found.findings if finding.kind == "map"]
+    assert said(found)
+    made = engine.mapped(pair)
+    assert not made.exact
+    doubtful = unsure(made)
+    assert doubtful
+    assert all(same for names, same in right(made, "picture").items() if not set(names) & set(doubtful))
 
 
-def test_one_bias_for_two_is_named_at_its_gradient(engine: Engine, write: Callable[..., Pair]) -> None:
+def test_one_bias_for_two_is_named_at_its_gradient(engine: Engine, pair_of: Callable[..., Pair]) -> None:
     """Both begin with the same function, so that it is no output that differs first."""
-    found = verdict(engine, write("lstm"))
+    found = verdict(engine, pair_of("lstm"))
     assert found.status == "DIFFERENT"
     assert found.first is not None
     assert (found.first.step, found.first.tensor) == (0, "grads/rnn.bias_hh_l0")
-    assert any("no variable of the port's is torch's rnn.bias_hh_l0" in finding.sentence for finding in found.findings)
+    assert any("no variable of the port's is torch's rnn.bias_hh_l0" in sentence for sentence in said(found))
 
 
-def test_the_command_prints_a_port_to_paste_and_what_is_pasted_is_as_good(
-    engine: Engine, write: Callable[..., Pair]
-) -> None:
-    pair = write("gru")
-    result = CliRunner().invoke(main, ["map", "mine", "--pairs", str(pair.folder.parent)], prog_name="twinloop")
-    assert result.exit_code == 0, result.output
-    code = result.output[result.output.index("port=lambda model: Port(") : result.output.index("\n),\n")]
-    file = pair.file("tensorflow")
+def test_what_is_printed_to_paste_is_as_good(engine: Engine, pair_of: Callable[..., Pair], tmp_path: Path) -> None:
+    pair = pair_of("gru")
+    code = "\n".join(told("gru", engine.mapped(pair), (), captured=True)).partition("\nport=")[2].partition("\n),")[0]
+    folder = tmp_path / "pasted"
+    shutil.copytree(pair.folder, folder)
+    file = Pair(folder).file("tensorflow")
     text = file.read_text(encoding="utf-8").replace("import captured", "import Port, captured")
-    file.write_text(text.rstrip().removesuffix(")") + f",\n{code}\n))\n", encoding="utf-8")
-    assert not pair.matches
-    found = verdict(engine, pair)
+    file.write_text(text.rstrip().removesuffix(")") + f",\n    port={code}\n))\n", encoding="utf-8")
+    found = verdict(engine, Pair(folder))
     assert found.status == "EQUIVALENT", found.sentence
     assert engine.map is None
 

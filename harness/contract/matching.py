@@ -27,7 +27,7 @@ import numpy as np
 
 from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
-from harness.contract.layers import alike, paired, told_apart
+from harness.contract.layers import alike, first_apart, paired, told_apart
 from harness.contract.likeness import Links
 from harness.contract.proving import by_structure, prove, support
 from harness.contract.recipes import Array
@@ -87,9 +87,14 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
         search.found, search.links = {}, Links()
         support(search, point)
     rows = list(assembled(search))
+    apart_at: tuple[str, ...] = ()
     if not exact and point.torch.layers and point.tensorflow.layers:
-        rows = by_layers(rows, point, generic_point(search, rows))
-    return TensorMap(tuple(rows), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps, tuple(fixed))
+        through_rows = generic_point(search, rows)
+        rows = by_layers(rows, point, through_rows)
+        apart_at = first_apart(rows, through_rows)
+    return TensorMap(
+        tuple(rows), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps, tuple(fixed), apart_at
+    )
 
 
 def unit_of(units: Sequence[Unit], name: str) -> Unit:

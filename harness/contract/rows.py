@@ -75,7 +75,8 @@ class TensorMap:
     """Rows in the order of torch's tensors, and what is in no row.
 
     exact: at a point where every tensor holds other values, both sides compute the same through these rows. steps: how
-    many first steps it took to find out. zero: torch's tensors that no variable is, and that were 0 meanwhile.
+    many first steps it took to find out. zero: torch's tensors that no variable is, and that were 0 meanwhile. apart: where
+    it is not exact, the first layer that puts out something else through these rows, as each side calls it; none if not known.
     """
 
     rows: tuple[Row, ...]
@@ -84,6 +85,7 @@ class TensorMap:
     exact: bool
     steps: int
     zero: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

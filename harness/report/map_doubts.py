@@ -7,6 +7,9 @@ from harness.errors import counted
 from harness.report.text import readable
 from harness.report.wording import listed
 
+MOST = 4
+"""Names in a sentence; `twinloop map` prints them all."""
+
 
 def doubts(pair: str, made: TensorMap) -> Iterator[str]:
     """A sentence for each kind of doubt; none where every row is proven and nothing is left that is trained."""
@@ -23,6 +26,11 @@ def doubts(pair: str, made: TensorMap) -> Iterator[str]:
             f"which of {names(chosen)} is which changes nothing in training, so names and order have chosen"
             if len(chosen) > 1
             else f"which variable {names(chosen)} is changes nothing in training, so names and order have chosen"
+        )
+    if made.apart:
+        yield (
+            f"layer by layer through this map, the first to put out something else is torch's {made.apart[0] or 'model'}, "
+            f"{made.apart[1] or 'the model'} in the port: look there, or at what stands just before it"
         )
     if near := rows(made, "supported"):
         yield (
@@ -44,4 +52,4 @@ def rows(made: TensorMap, surety: Surety) -> list[str]:
 
 def names(every: list[str]) -> str:
     """Some of them, in a sentence."""
-    return readable(listed(every))
+    return readable(listed(every, MOST))

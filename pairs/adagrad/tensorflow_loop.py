@@ -13,7 +13,7 @@ class Tagger(keras.Model):
         return self.dense(x)
 
     def train_step(self, data):
-        x, tags = data
+        x, tags, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             outputs = self(x, training=True)
             loss = self.compute_loss(x=x, y=tags, y_pred=outputs)

@@ -131,10 +131,11 @@ class Loaded:
 
 
 def loaded(start: Start, problem: Problem) -> Loaded:
-    """Found out by the port's first step, from its own initial values; UsageError if it loads nothing."""
+    """Found out by the port's first step, from its own initial values; UsageError if it loads nothing, or makes none."""
     spec = RunSpec("tensorflow", "float32" if problem.scenario.only_float32 else "float64")
     with closing(start(spec, replace(problem, weights={}, steps=1))) as run:
-        next(run)
+        if next(run, None) is None:
+            raise UsageError("the TensorFlow loop ended without a step, so nothing of it can be mapped")
         listed: dict[str, Any] = getattr(run, "listed", {})
         captured: bool = getattr(run, "captured", False)
     found = [Tensor(name, tuple(shape), *rest) for name, shape, *rest in listed.get("variables", ())]

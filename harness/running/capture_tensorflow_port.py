@@ -44,6 +44,13 @@ def of_live(found: list[Any]) -> Port:
             "which variable is which of torch's tensors is found from both sides, which `twinloop run` and pytest do; for one "
             "side alone write the rows: captured(..., port=lambda model: Port(...)), as `twinloop map PAIR` prints them"
         )
+    names = {HELD.variables.key(variable) for variable in found}
+    gone = sorted({name for row in HELD.rows for name in row.variables} - names)
+    if gone:
+        raise UsageError(
+            f"the training function makes other variables than when its map was found: no {', '.join(gone)} among "
+            f"{', '.join(sorted(names))}"
+        )
     return of_rows(found)
 
 

@@ -184,7 +184,7 @@ def test_one_bias_for_two_is_named_at_its_gradient(engine: Engine, pair_of: Call
 def test_what_is_printed_can_be_pasted(engine: Engine, pair_of: Callable[..., Pair]) -> None:
     """From the variable of the function that holds the model, here one that the training function calls."""
     printed = "\n".join(told("gru", engine.mapped(pair_of("gru")), (), captured=True))
-    code = printed.partition("\nport=")[2].partition("\n),")[0] + ")"
+    code = printed.partition("\nport=")[2].partition("\n),")[0] + "\n)"
     call = ast.parse(code, mode="eval").body
     assert isinstance(call, ast.Lambda)
     assert [argument.arg for argument in call.args.args] == ["model"]

@@ -442,7 +442,7 @@ def map_tensors(name: str, root: Path, json_file: Path | None, seed: int) -> Non
     from harness.report import tensor_map
     from harness.report.text import STDOUT, put
     from harness.running.engine import Engine
-    from harness.running.mapping import loaded, mapped
+    from harness.running.mapping import sought
     from harness.running.pairs import discover, select
     from harness.running.start import LoopError
 
@@ -450,14 +450,13 @@ def map_tensors(name: str, root: Path, json_file: Path | None, seed: int) -> Non
     problem = make_problem(pair.scenario(), seed=seed)
     try:
         with closing(Engine()) as engine, engine.pair(replace(pair, blind=True)) as start:
-            port = loaded(start, problem)
-            found = mapped(start, problem, port)
+            found, port = sought(start, problem)
     except LoopError as error:
         raise UsageError(f"pair {pair.name}: {error}") from error
     if json_file is not None:
         put(json_file, tensor_map.as_json(pair.name, found, port.rows))
     if json_file != STDOUT:
-        for line in tensor_map.told(pair.name, found, port.rows):
+        for line in tensor_map.told(pair.name, found, port.rows, captured=port.captured):
             click.echo(line)
     sys.exit(0 if tensor_map.holds(found) else 1)
 
@@ -475,7 +474,7 @@ def new(name: str, root: Path, torch: str | None, tensorflow: str | None) -> Non
         folder = write_captured(root, name, torch, tensorflow)
         click.echo(f"{folder} runs both functions as they are. What is left to say:")
         click.echo("  scenario.py         the shapes of the data, and which hyperparameters both functions take")
-        click.echo("  tensorflow_loop.py  port=lambda model: Port(...), where shapes leave a choice")
+        click.echo("  both loops          arguments of another name or form, such as pictures with channels last")
         click.echo(f"Then: twinloop run {name} --steps 3   or: pytest -k {name}")
         return
     if torch is not None or tensorflow is not None:

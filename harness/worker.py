@@ -23,7 +23,7 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.judging.judge import judge
-from harness.report.tensor_map import unsure_of
+from harness.report.map_doubts import doubts
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Event, Request
@@ -185,7 +185,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
     pair = request.pair
     problem = request.problem(pair.scenario())
     with engine.pair(pair, resync=request.resync) as start:
-        problem = with_initial_state(start, problem)
+        problem = with_initial_state(start, problem, zero=engine.map.zero if engine.map else ())
         verdict = judge(
             pair.name,
             start,
@@ -199,8 +199,9 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             digests=request.digests,
             report=speaker.note,
         )
-    if engine.map is not None and (unsure := unsure_of(engine.map)):
-        verdict = replace(verdict, findings=(*verdict.findings, Finding("map", unsure)))
+    if engine.map is not None:
+        unsure = [Finding("map", said) for said in doubts(pair.name, engine.map)]
+        verdict = replace(verdict, findings=(*verdict.findings, *unsure))
     if not engine.printed.lines:
         return verdict
     said = Finding("printed", str(engine.printed))

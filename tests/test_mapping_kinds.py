@@ -228,7 +228,8 @@ def test_keras_lstm_has_one_bias_and_the_verdict_says_which_tensor_is_left(engin
     assert verdict.status == "ERROR"
     assert "never read the weights rnn.bias_hh_l0" in verdict.sentence
     assert [item.sentence for item in verdict.findings if item.kind == "map"] == [
-        "of the rows that Port.match has found, not all are proven: without a row in torch: rnn.bias_hh_l0"
+        "no variable of the port's is torch's rnn.bias_hh_l0: the port adds one bias where torch adds two that both learn, "
+        "as faithful.LSTM does"
     ]
 
 

@@ -32,7 +32,8 @@ def captured(
 
     port: for TensorFlow, a function that gives the ``Port``. Its parameters are names of variables in the training function,
     or one for the model: ``port=lambda model: Port(("fc.weight", model.fc.kernel, "i o -> o i"), ...)``. Buffers belong in
-    it too. It may be left out where shapes and kinds leave no choice.
+    it too. Without it the rows are found, by how both sides respond to other values in their first step; a verdict says which
+    of them are not proven, and `twinloop map PAIR` prints them.
 
     Raises UsageError for what is no function, or no name of one.
     """

@@ -7,13 +7,15 @@ put out the same at a tied point, so that they are no pair; and two tensors of a
 gradient there, so that none of them is proven.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from harness.contract.axis_orders import arranged, orders, squeezed
 from harness.contract.fingerprints import EXACT, FLOOR, NOTHING, Point, apart, largest
+from harness.contract.likeness import layer
 from harness.contract.recipes import Array
+from harness.contract.rows import Row
 from harness.contract.sides import Response
 
 SHORT = 6
@@ -47,6 +49,19 @@ def paired(point: Point) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     for mine, other in same:
         if sum(mine == each for each, _ in same) == sum(other == each for _, each in same) == 1:
             yield mine, other
+
+
+def first_apart(rows: Sequence[Row], point: Point) -> tuple[str, str] | tuple[()]:
+    """The first of torch's layers that puts out something else than the one of its rows does, and that one; none if all agree.
+
+    point: a generic one, reached through these rows.
+    """
+    for ours, output in point.torch.layers.items():
+        variables = {variable for row in rows if set(row.names) & set(ours) for variable in row.variables}
+        for theirs, other in point.tensorflow.layers.items():
+            if variables & set(theirs) and output.size >= SHORT and not alike(output, other):
+                return layer(ours[0]), layer(theirs[0])
+    return ()
 
 
 def told_apart(names: tuple[str, ...], tied: Response) -> list[str]:

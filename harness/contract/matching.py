@@ -27,7 +27,7 @@ import numpy as np
 
 from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
-from harness.contract.layers import alike, paired, told_apart
+from harness.contract.layers import alike, first_apart, paired, told_apart
 from harness.contract.likeness import Links
 from harness.contract.proving import by_structure, prove, support
 from harness.contract.recipes import Array
@@ -35,7 +35,17 @@ from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Fit, Found, Search
 from harness.contract.sides import Response, Side, Tensor
 from harness.contract.tied import Tie, Values, generic, tied
-from harness.contract.units import Unit, by_tensor, filling, flattened, of_tensors, of_variables, periods, second_biases
+from harness.contract.units import (
+    Unit,
+    by_tensor,
+    filling,
+    flattened,
+    of_tensors,
+    of_variables,
+    periods,
+    possible,
+    second_biases,
+)
 
 SHRINK = (1.0, 0.25)
 """What matrices are multiplied by, one after the other, until no loss is infinite."""
@@ -43,7 +53,7 @@ SHRINK = (1.0, 0.25)
 
 def match(torch: Side, tensorflow: Side) -> TensorMap:
     """The map between two sides' tensors; see the module. Raises whatever a side's step raises."""
-    theirs = of_variables(tensorflow.tensors, torch.tensors)
+    theirs = of_variables(possible(tensorflow.tensors, torch.tensors), torch.tensors)
     ours = of_tensors(torch.tensors, theirs)
     fixed: dict[str, Array] = {tensor.name: np.zeros(tensor.shape) for tensor in second_biases(ours, theirs)}
     blocks, flat = periods(ours), flattened(torch.tensors)
@@ -77,9 +87,14 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
         search.found, search.links = {}, Links()
         support(search, point)
     rows = list(assembled(search))
+    apart_at: tuple[str, ...] = ()
     if not exact and point.torch.layers and point.tensorflow.layers:
-        rows = by_layers(rows, point, generic_point(search, rows))
-    return TensorMap(tuple(rows), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps)
+        through_rows = generic_point(search, rows)
+        rows = by_layers(rows, point, through_rows)
+        apart_at = first_apart(rows, through_rows)
+    return TensorMap(
+        tuple(rows), tuple(torch.tensors), tuple(tensorflow.tensors), exact, search.steps, tuple(fixed), apart_at
+    )
 
 
 def unit_of(units: Sequence[Unit], name: str) -> Unit:
@@ -129,7 +144,7 @@ def match_by_values(torch: Sequence[Tensor], tensorflow: Sequence[Tensor], ours:
     A row is proven by numbers that no other tensor has. What is alike in many, as zeros and ones, goes by its layer, or is
     ambiguous. ``exact`` says whether each of torch's tensors was found; no step is made.
     """
-    units = of_variables(tensorflow, torch)
+    units = of_variables(possible(tensorflow, torch), torch)
     search = Search(Unrun(torch), Unrun(tensorflow), of_tensors(torch, units), units, Tie())
     point = Point(ours, theirs, Response(np.zeros(0), ours), Response(np.zeros(0), theirs))
     rest: list[Fit] = []
@@ -151,8 +166,8 @@ class Unrun:
     tensors: Sequence[Tensor]
 
     def step(self, values: Values) -> Response:
-        """Never called: where values are all there is, nothing is run. It is here because a Side has it."""
-        raise NotImplementedError
+        """Nothing comes of it, so that no value is told from another by what it does."""
+        return Response(np.zeros(0), after=values)
 
 
 def generic_point(search: Search, rows: Sequence[Row]) -> Point:

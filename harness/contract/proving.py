@@ -1,5 +1,6 @@
 """From fingerprints to rows: what is unique, what pokes tell apart, what nothing does, and what is nearest in a faulty port."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.contract.axis_orders import USUAL, Order
@@ -15,6 +16,7 @@ NEARER = 1 / 3
 UNIQUE = "no other gradient or change is the same"
 POKED = "multiplying it does on both sides what it does for no other"
 EXCHANGED = "exchanging it with another one changes no loss and no gradient"
+ALONE = "nothing else of its sizes is left for it"
 SILENT = "no loss and no gradient depends on it"
 
 
@@ -88,9 +90,26 @@ def support(search: Search, point: Point) -> None:
         if search.free(fit) and search.moved(point, fit.ours) and fit.distance < NEARER * next_one:
             why = f"its gradient is off by {fit.distance:.1e}, the next one by {next_one:.1e}"
             search.keep(fit, "supported", why)
+    alone(search, fits)
     for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
         if search.free(fit):
             search.keep(fit, "ambiguous", f"its gradient is off by {fit.distance:.1e}")
+
+
+def alone(search: Search, fits: Sequence[Fit]) -> None:
+    """Keep what nothing else could be: of its sizes, or after all others of its sizes are supported."""
+    while left := [fit for fit in fits if search.free(fit)]:
+        ours, theirs = Counter(fit.ours for fit in left), Counter(fit.theirs for fit in left)
+        single = [fit for fit in left if ours[fit.ours] == theirs[fit.theirs] == 1 and whole(search, fit)]
+        if not single:
+            return
+        for fit in single:
+            search.keep(fit, "supported", ALONE)
+
+
+def whole(search: Search, fit: Fit) -> bool:
+    """Whether sizes say all of a row: no axis is made of blocks or of pixels, whose order they do not tell."""
+    return not any(size in search.tie.blocks or size in search.tie.pixels for size in search.ours[fit.ours].shape)
 
 
 def within_layers(search: Search, fits: Iterable[Fit], point: Point) -> list[Fit]:

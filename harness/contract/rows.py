@@ -16,7 +16,7 @@ SURETIES: tuple[Surety, ...] = get_args(Surety)
 MEANING: Mapping[Surety, str] = {
     "proven": "both sides respond alike through it, and through no other row",
     "layer": "it has no effect on training, and stands in the layer whose other tensors are proven",
-    "supported": "its response is nearest by far, but the two sides do not compute the same",
+    "supported": "its response is nearest by far, or no other has its sizes, but the two sides do not compute the same",
     "undetermined": "exchanging it for another row would change nothing in training; chosen by names and order",
     "ambiguous": "nothing tells it from its rivals; chosen by names and order",
 }
@@ -75,7 +75,8 @@ class TensorMap:
     """Rows in the order of torch's tensors, and what is in no row.
 
     exact: at a point where every tensor holds other values, both sides compute the same through these rows. steps: how
-    many first steps it took to find out.
+    many first steps it took to find out. zero: torch's tensors that no variable is, and that were 0 meanwhile. apart: where
+    it is not exact, the first layer that puts out something else through these rows, as each side calls it; none if not known.
     """
 
     rows: tuple[Row, ...]
@@ -83,6 +84,8 @@ class TensorMap:
     tensorflow: tuple[Tensor, ...]
     exact: bool
     steps: int
+    zero: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

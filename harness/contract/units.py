@@ -106,6 +106,12 @@ def choices(variable: Tensor, known: Mapping[Sizes, int]) -> Iterator[list[Unit]
         yield [Unit(variable, shape[1:], rest, part, shape[0], stacked=True) for part in range(shape[0])]
 
 
+def possible(variables: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The variables that could be one of these tensors, by their sizes; another one keeps the value that it starts from."""
+    known = room(tensors)
+    return [variable for variable in variables if next(choices(variable, known), None)]
+
+
 def of_variables(variables: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[Unit]:
     """The units of TensorFlow's side, as torch's shapes ask for them; a variable that fits none is a unit as it is.
 

@@ -63,7 +63,8 @@ class Search:
         self.noise = {name: track.loudest for name, track in seen.oracle.tracks.items()}
         last, horizon = max(seen.apart), seen.oracle.horizon
         last = last if horizon is None else max(min(seen.apart), min(last, horizon - 1))
-        self.targets = {step: record for step, record in seen.apart.items() if step <= last}
+        # What is left out from a later step on is left out of all.
+        self.targets = {step: seen.compared(record) for step, record in seen.apart.items() if step <= last}
         self.problem = replace(seen.problem, steps=last + 1)
         self.until = time.monotonic() + SECONDS
         self.tried: dict[str, int] = {}
@@ -272,6 +273,8 @@ def shown(first: Difference, relations: Sequence[Relation], search: Search, trie
         known = cause("shuffle-order")
         return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
     for relation in relations:
+        if first.stage == "lr" and first.step > 0 and relation.kind == "factor":
+            continue  # the rate was used before; it changes at another step, by which the place says the most
         if (found := OF_RELATIONS.get((relation.kind, stage_of(relation.tensors[0])))) is not None:
             known = cause(found)
             return Diagnosis(

@@ -1,6 +1,7 @@
 """A map of tensors as text and as JSON: parameter counts first, code to paste, how each row was proved, what is left."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -50,23 +51,35 @@ def code(row: Row, made: TensorMap) -> str:
     return f"({', '.join(parts)})"
 
 
-def told(name: str, made: TensorMap, written: Sequence[Row]) -> Iterator[str]:
-    """The lines that `twinloop map` prints. written: the rows that the loop has itself."""
-    yield f"{name}: {sizes(made)}"
-    same = "both sides compute the same through this map" if made.exact else (
-        "the two sides do not compute the same through any map, so that no row is proven: the port has a mistake, or float64 "
-        "does not reach all of it"
-    )  # fmt: skip
-    yield f"{same}; found in {counted(made.steps, 'step')}"
+def to_paste(made: TensorMap, *, captured: bool) -> Iterator[str]:
+    """The rows as code. captured: for the port= of a function that is run as it is, which holds its buffers too."""
+    if captured and made.rows:
+        expressions = [tensor.written for tensor in made.tensorflow if tensor.written]
+        names = list(dict.fromkeys(re.split(r"\W", written, maxsplit=1)[0] for written in expressions))
+        yield ""
+        yield f"port=lambda {', '.join(names) or 'model'}: Port("
+        yield from (f"    {readable(code(row, made))},  # {row.surety}" for row in made.rows)
+        yield "),"
+        return
     trained = {tensor.name for tensor in made.tensorflow if tensor.trained}
     for title, wanted in (("port", True), ("buffers", False)):
         rows = [row for row in made.rows if (row.variables[0] in trained) == wanted]
         if rows:
             yield ""
             yield f"{title} = Port("
-            for row in rows:
-                yield f"    {readable(code(row, made))},  # {row.surety}"
+            yield from (f"    {readable(code(row, made))},  # {row.surety}" for row in rows)
             yield ")"
+
+
+def told(name: str, made: TensorMap, written: Sequence[Row], *, captured: bool = False) -> Iterator[str]:
+    """The lines that `twinloop map` prints. written: the rows that the loop has itself. captured: see ``to_paste``."""
+    yield f"{name}: {sizes(made)}"
+    same = "both sides compute the same through this map" if made.exact else (
+        "the two sides do not compute the same through any map, so that no row is proven: the port has a mistake, or float64 "
+        "does not reach all of it"
+    )  # fmt: skip
+    yield f"{same}; found in {counted(made.steps, 'step')}"
+    yield from to_paste(made, captured=captured)
     yield ""
     for surety in SURETIES:
         if number := made.count(surety):
@@ -85,17 +98,6 @@ def told(name: str, made: TensorMap, written: Sequence[Row]) -> Iterator[str]:
             if value is not True:
                 what = "in no row here" if value is None else "another variable or order here"
                 yield f"  {readable(', '.join(names))} is {what}"
-
-
-def unsure_of(made: TensorMap) -> str:
-    """What a verdict must say of a map that was found for it; nothing if every row is proven."""
-    said = [
-        f"{made.count(surety)} {surety} ({', '.join(n for row in made.rows if row.surety == surety for n in row.names)})"
-        for surety in SURETIES
-        if surety not in ("proven", "layer") and made.count(surety)
-    ]
-    said += [f"without a row in torch: {', '.join(tensor.name for tensor in made.left[0])}"] if made.left[0] else []
-    return f"of the rows that Port.match has found, not all are proven: {'; '.join(said)}" if said else ""
 
 
 def as_json(name: str, made: TensorMap, written: Sequence[Row]) -> bytes:

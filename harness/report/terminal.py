@@ -193,6 +193,8 @@ def around(verdict: Verdict) -> Iterable[str]:
     before = [name for name in takewhile(lambda name: name != first.stage, verdict.stages) if name not in accepted]
     if before:
         yield f"agreed before it in this step: {', '.join(before)}"
+    if any(finding.kind in ("map", "not recorded") for finding in verdict.findings):
+        return  # nobody yields anything, or the map has said which layer it is
     between = reversed(stage(first.stage).between)
     unrecorded = [*takewhile(lambda name: name not in verdict.stages, between)][::-1]
     if unrecorded:

@@ -6,13 +6,14 @@ seen of a step is the matter of ``capture_torch`` and ``capture_tensorflow``.
 
 import contextvars
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from harness.errors import UsageError
+from harness.running.wide import whose
 
 PATIENCE = 8
 """So many steps may a function make that will not end; a ``while True`` around an ``except BaseException`` would go on."""
@@ -72,6 +73,8 @@ class Capturing(Protocol):
     """One run's hooks in its framework, as an iterator of records."""
 
     lacks: dict[str, str]
+    names: Mapping[str, Any]
+    """The local variables of the training function at its last step; of interest where a map is sought."""
 
     def __next__(self) -> dict[str, Any]: ...
 
@@ -108,6 +111,12 @@ def named_in(function: Callable[..., Any]) -> dict[str, Any]:
         if frame.f_code is code:
             return dict(frame.f_locals)
     return {}
+
+
+def own_names(function: Callable[..., Any]) -> dict[str, Any]:
+    """The variables of the user's functions that are being run, by name; those of the training function first."""
+    own = [frame.f_locals for frame in frames() if whose(frame.f_code.co_filename) == "own"]
+    return {name: value for names in (*own, named_in(function)) for name, value in names.items()}
 
 
 def unnamed(stage: str, why: str) -> UsageError:

@@ -18,14 +18,15 @@ import tensorflow as tf
 
 from harness.contract.port import Port
 from harness.contract.recipes import Array
+from harness.contract.unmapped import HELD, Variables
 from harness.errors import UsageError, instead
 from harness.running import wire
-from harness.running.capture import named_in, variables
+from harness.running.capture import own_names
 from harness.running.capture_tensorflow_cells import Applied
 from harness.running.capture_tensorflow_hooks import Pass, value_of
+from harness.running.capture_tensorflow_port import port_of
 from harness.running.capture_tensorflow_records import Records
 from harness.running.draws import now
-from harness.running.rows import Live, Rows, unambiguous
 
 COUNTER = "num_batches_tracked"
 
@@ -33,8 +34,8 @@ COUNTER = "num_batches_tracked"
 class CaptureTensorFlow:
     """See Capturing. ``train`` calls ``function`` with its arguments; ``begin`` sets precision and seed anew.
 
-    weights: what the model starts from, by torch's names. port: gives the Port, from variables of the function by the names
-    of its parameters. rows: gives the rows where there is none.
+    weights: what the model starts from, by torch's names; while a map is sought, some of it, by the variables' own names.
+    port: gives the Port, from variables of the function by the names of its parameters.
     """
 
     def __init__(
@@ -45,10 +46,10 @@ class CaptureTensorFlow:
         function: Callable[..., Any],
         port: Callable[..., Any] | None,
         begin: Callable[[], None],
-        rows: Rows = unambiguous,
     ) -> None:
-        self.train, self.weights, self.function, self.port_of = train, weights, function, port
-        self.begin, self.rows = begin, rows
+        self.train, self.weights, self.function, self.port_given = train, weights, function, port
+        self.begin = begin
+        self.names: Mapping[str, Any] = {}
         self.lacks: dict[str, str] = {}
         self.port: Port | None = None
         self.records: Records | None = None
@@ -61,6 +62,7 @@ class CaptureTensorFlow:
         if self.now is None:
             values = self.rehearsed() if self.weights else {}
             self.port = None
+            HELD.variables = Variables()  # those of the rehearsal are gone
             self.now = Pass(self.train, self.told, values)
         return next(self.now)
 
@@ -105,9 +107,10 @@ class CaptureTensorFlow:
         """What each variable must start from; of those that were there before, now."""
         port = self.ported(at)
         stands = [Stand(variable) for variable in port.variables]
-        for name, view in port.named(stands).items():
+        named = port.named(stands)
+        for name, view in named.items():
             if name not in self.weights:
-                if name.rsplit(".", 1)[-1] == COUNTER:
+                if HELD.blind or name.rsplit(".", 1)[-1] == COUNTER:
                     continue
                 raise UsageError(f"Port: {instead(name, self.weights, 'weight')}")
             array = np.asarray(self.weights[name])
@@ -115,8 +118,10 @@ class CaptureTensorFlow:
                 view.assign(array)
             except (ValueError, TypeError, RuntimeError) as error:
                 raise UsageError(f"Port: {name} of shape {array.shape} does not load: {error}") from error
-        missing = [name for name in self.weights if name not in port.named(stands)]
-        if missing:
+        missing = [name for name in self.weights if name not in named]
+        if HELD.rows:  # what was not found is told with the map, and in the verdict
+            dict(self.weights)
+        elif missing:
             raise UsageError(f"the Port has no row for {', '.join(missing)}, which the reference trains or keeps")
         order = {id(variable): number for number, variable in enumerate(at.created)}
         values = {}
@@ -133,28 +138,9 @@ class CaptureTensorFlow:
 
     def ported(self, at: Pass) -> Port:
         """The Port, made of the live variables."""
-        if self.port is not None:
-            return self.port
-        if self.port_of is None:
-            tensors = {name: np.asarray(value) for name, value in self.weights.items()}
-            self.port = Port(*self.rows(tensors, live(at)))
-            return self.port
-        known = {**dict(reversed(list(variables()))), **named_in(self.function)}
-        wanted = list(self.port_of.__code__.co_varnames[: self.port_of.__code__.co_argcount])
-        given = {}
-        for name in wanted:
-            if name in known:
-                given[name] = known[name]
-            elif len(wanted) == 1 and len(at.roots) == 1:
-                given[name] = at.roots[0]
-            else:
-                models = [key for key, value in known.items() if isinstance(value, tf.Module | keras.layers.Layer)]
-                raise UsageError(f"captured(..., port=...) asks for {name}: {instead(name, models, 'variable')}")
-        made = self.port_of(**given)
-        if not isinstance(made, Port):
-            raise UsageError(f"captured(..., port=...) gives a {type(made).__name__}; let it give a Port(...)")
-        self.port = made
-        return made
+        if self.port is None:
+            self.port = port_of(at, self.port_given, self.function)
+        return self.port
 
     # A step
 
@@ -162,7 +148,9 @@ class CaptureTensorFlow:
         """Give way with the record of a step."""
         assert self.now is not None
         if self.records is None:
-            self.records = Records(self.ported(self.now) if self.weights else Port(), self.now, self.lacks)
+            port = self.ported(self.now) if self.weights or HELD.blind else Port()
+            self.records = Records(port, self.now, self.lacks)
+            self.names = own_names(self.function) if HELD.blind else {}
         record = self.records.record(applied)
         try:
             self.now.driven.pause(record)
@@ -207,14 +195,3 @@ def unheard() -> Iterator[None]:
             os.dup2(output, number)
             os.close(output)
         os.close(log)
-
-
-def live(at: Pass) -> list[Live]:
-    """The variables of the models that were called, or of all but optimizers where none was."""
-    found, seen = [], set[int]()
-    for root in at.roots:
-        for variable in root.variables:
-            if id(variable) not in seen and "seed" not in variable.path:
-                seen.add(id(variable))
-                found.append(Live(variable.path, tuple(variable.shape), variable))
-    return found

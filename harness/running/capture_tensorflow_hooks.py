@@ -17,6 +17,7 @@ from tensorflow.python.eager import backprop, record
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.ops import clip_ops
 
+from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
@@ -31,6 +32,7 @@ class Pass:
 
     values: what variables start from, by the order in which they are created. first: called before gradients are first
     applied, be it only in a trace: all models are there by then, and nothing has changed them.
+    roots: the models that were called under a tape. called: those called otherwise. applied_to: what is trained first.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Pass:
         self.created: list[Any] = []
         self.trainable: set[int] = set()
         self.roots: list[Any] = []
+        self.called: list[Any] = []
+        self.applied_to: list[Any] = []
         self.optimizers: list[Any] = []
         self.eager = Seen()
         self.blocks: dict[int, Block] = {}
@@ -154,6 +158,8 @@ class Pass:
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             if self.layers or not self.driven.inside or in_stateless_scope():
                 return plain(layer, *args, **kwargs)
+            if HELD.blind and not self.eager.calls and record.could_possibly_record():
+                HELD.variables.outputs.clear()  # calls that only build a model came before
             self.layers += 1
             try:
                 made = plain(layer, *args, **kwargs)
@@ -166,13 +172,15 @@ class Pass:
                 if not tf.executing_eagerly():
                     inputs, outputs = self.block.cells(inputs), self.block.cells(outputs)
                 self.seen.calls.append((inputs, outputs))
+            elif outputs and not self.applied_to and layer.variables and not any(layer is each for each in self.called):
+                self.called.append(layer)
             return made
 
         return call
 
     def remember(self, layer: Any) -> None:
         """Note the outermost model that this layer belongs to."""
-        if any(layer is root or layer in root._flatten_layers() for root in self.roots):
+        if self.within(layer):
             return
         holding = [
             value
@@ -180,6 +188,10 @@ class Pass:
             if isinstance(value, keras.layers.Layer) and any(inner is layer for inner in value._flatten_layers())
         ]
         self.roots.append(max(holding or [layer], key=lambda value: len(list(value._flatten_layers()))))
+
+    def within(self, layer: Any) -> bool:
+        """Whether a layer is one of the models that were called under a tape, or a part of one."""
+        return any(layer is inner for root in self.roots for inner in root._flatten_layers())
 
     def gradient(self, plain: Any) -> Any:
         """What a tape is asked for: the loss, and gradients as they are before anything is done to them."""
@@ -236,16 +248,14 @@ class Pass:
         def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
             if self.applying or not self.driven.inside:
                 return plain(optimizer, grads, trainable_variables)
-            self.first()
             grads = list(grads)
+            known = list(optimizer._trainable_variables if trainable_variables is None else trainable_variables)
+            self.applied_to = self.applied_to or known
+            self.first()
             self.applying += 1
             self.clip = self.rate = None
             try:
-                if trainable_variables is None:
-                    made, known = plain(optimizer, grads), list(optimizer._trainable_variables)
-                else:
-                    known = list(trainable_variables)
-                    made = plain(optimizer, grads, known)
+                made = plain(optimizer, grads, None if trainable_variables is None else known)
             finally:
                 self.applying -= 1
             self.applied(optimizer, grads, [value_of(variable) for variable in known])

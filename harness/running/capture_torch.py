@@ -30,6 +30,7 @@ class CaptureTorch:
     def __init__(self, train: Callable[[], Any], weights: Mapping[str, Any], *, initial: bool = False) -> None:
         self.initial = initial
         self.lacks: dict[str, str] = {}
+        self.names: Mapping[str, Any] = {}  # torch's tensors have names of their own
         self.begins = Beginning(weights, initial=initial)
         self.optimizers: list[torch.optim.Optimizer] = []
         self.depth = self.stepping = 0

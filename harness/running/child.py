@@ -5,7 +5,6 @@ It needs numpy, its framework, the contract and the standard library, so that an
 
 import ctypes
 import faulthandler
-import inspect
 import io
 import os
 import random
@@ -74,7 +73,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
             board = Board(packet.descriptors[1]) if len(packet.descriptors) > 1 else None
             drawn_from = problem.seed if problem.noise_seed is None else problem.noise_seed
-            draws = Draws(spec.side, drawn_from, board, posts=asked["posts"])
+            draws = Draws(spec.side, drawn_from, board, posts=asked["posts"], still=asked["blind"])
             run = Run(pair, spec, problem, framework, draws)
         except UsageError as error:
             if asked["posts"]:
@@ -132,7 +131,7 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         if HELD.blind:
             step.arrays |= layers(run.live, run.framework.lend)
             if number == 0:
-                wire.tell(end, wire.LISTED, listed(inspect.getgeneratorlocals(run.loop)))
+                wire.tell(end, wire.LISTED, listed(run.names))
         if ahead >= 0:
             run.live = {}
         said = written(log)

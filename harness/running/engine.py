@@ -4,17 +4,17 @@ Nothing here loads a framework. Two nurseries do, one each, and fork a process f
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from harness.contract.rows import TensorMap
 from harness.contract.scenario import make_problem
-from harness.running.mapping import mapped
+from harness.running.mapping import sought
 from harness.running.nurseries import Mother, Nursery
 from harness.running.pairs import Pair
 from harness.running.printed import Printed
 from harness.running.runs import BEFORE, Runs
-from harness.running.start import SIDES, Side, Start
+from harness.running.start import SIDES, LoopError, Side, Start
 
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
@@ -87,8 +87,9 @@ class Engine:
         """
         self.map = None
         if pair.matches and not pair.blind and not pair.rows:
-            self.map = self.mapped(pair)
-            pair = replace(pair, rows=self.map.rows)
+            with suppress(LoopError):  # its runs raise as well, and are told of
+                self.map = self.mapped(pair)
+                pair = replace(pair, rows=self.map.rows)
         self.begin()
         for side in SIDES:
             self.nursery(side)  # no run's time is spent on what another's framework takes to load
@@ -105,10 +106,10 @@ class Engine:
 
     def mapped(self, pair: Pair) -> TensorMap:
         """The map of a pair's tensors on its first problem; found once, as long as neither loop is written anew."""
-        key = (pair.name, *pair.listings().values())
+        key = (str(pair.folder.resolve()), pair.variant, *pair.listings().values())
         if key not in self.maps:
             with self.pair(replace(pair, blind=True)) as start:
-                self.maps[key] = mapped(start, make_problem(pair.scenario()))
+                self.maps[key] = sought(start, make_problem(pair.scenario()))[0]
         return self.maps[key]
 
     def _leave(self) -> None:

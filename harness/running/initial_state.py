@@ -1,5 +1,6 @@
 """A problem whose scenario has no weights, with those that the reference's own initialisers give."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,20 +14,25 @@ REFERENCE = RunSpec("torch", "float32", initial=True)
 """The run that is asked: seeded, and in float32, so that every run can begin with the same numbers."""
 
 
-def with_initial_state(start: Start, problem: Problem) -> Problem:
+def with_initial_state(start: Start, problem: Problem, *, raising: bool = False, zero: Sequence[str] = ()) -> Problem:
     """The problem as it is if it has weights, else with what the reference's model holds before its first step.
 
-    If it raises before its first step, the problem comes back as it was, for its runs to raise there too. Raises UsageError
-    if it makes no step.
+    If it raises before its first step, the problem comes back as it was, for its runs to raise there too; or with
+    ``raising``, that is raised. zero: names of what is 0 whatever the initialisers give, for the port
+    has no such tensor. Raises UsageError if it makes no step.
     """
     if problem.weights:
         return problem
     run = start(REFERENCE, replace(problem, weights={}))
     try:
         weights: dict[str, Array] = {
-            name: np.array(array) for name, array in next(run).arrays.items() if array is not None
+            name: np.zeros_like(array) if name in zero else np.array(array)
+            for name, array in next(run).arrays.items()
+            if array is not None
         }
     except LoopError:
+        if raising:
+            raise
         return problem
     except StopIteration:
         raise UsageError(

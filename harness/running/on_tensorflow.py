@@ -103,6 +103,8 @@ class TensorFlow:
         from harness.running.capture_tensorflow import CaptureTensorFlow
 
         del initial
+        # Of a traced function no layer shows what it put out, and to trace it takes longer than the few steps of a map.
+        tf.config.run_functions_eagerly(HELD.blind)
         begin = partial(self.begin, self.precision, self.seed)
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 
@@ -114,7 +116,7 @@ class TensorFlow:
 
             def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
                 output = plain(layer, *args, **kwargs)
-                if HELD.blind:
+                if HELD.blind and tf.executing_eagerly():
                     HELD.variables.put_out([*layer._trainable_variables, *layer._non_trainable_variables], output)
                 return output
 

@@ -18,6 +18,7 @@ from harness.contract.captured import Captured
 from harness.contract.rows import Row
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
+from harness.running.port_wanted import wants_map
 from harness.running.project import let_import
 from harness.running.start import SIDES, Side
 
@@ -68,7 +69,7 @@ class Pair:
     @property
     def matches(self) -> bool:
         """Whether its TensorFlow loop asks for a map that must be found first; a file that cannot be read is told later."""
-        return "Port.match(" in self.listings().get(self.file("tensorflow").name, "")
+        return wants_map(self.listings().get(self.file("tensorflow").name, ""))
 
     def listings(self) -> dict[str, str]:
         """The two loops as they are run, by file name, torch's first; of one that cannot be read nothing."""

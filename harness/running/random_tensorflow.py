@@ -69,6 +69,8 @@ def dropout(plain: Callable[..., Any]) -> Callable[..., Any]:
         at = At(caller(2), layer, known="step" if run is not None and run.trained else None)
         if shared(at) is None:
             return plain(x, rate, noise_shape, uniform_sampler, dummy_rng_step, name, default_name)
+        if run is not None and run.still:
+            return tf.convert_to_tensor(x)
         tensor = tf.convert_to_tensor(x)
 
         def make(run: Draws, where: At, shape: tuple[int, ...], share: Array, value: Array) -> Array:

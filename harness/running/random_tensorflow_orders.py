@@ -47,6 +47,8 @@ def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
         run = shared(at)
         if run is None:
             return plain(self, buffer_size, seed, reshuffle_each_iteration, name)
+        if run.still:
+            return self
         number = int(self.cardinality()) if tf.executing_eagerly() else -1
         whole_data = all(
             isinstance(spec, tf.TensorSpec) and spec.shape.is_fully_defined()

@@ -48,7 +48,7 @@ def dropout(name: str, *, whole: bool = False, alpha: bool = False, within_place
 
     def drop(tensor: torch.Tensor, p: float, train: bool) -> torch.Tensor:
         checked(p)
-        if p == 0 or not train or tensor.numel() == 0:
+        if p == 0 or not train or tensor.numel() == 0 or draws().still:
             return tensor
         if p == 1:
             return tensor.mul_(0) if within_place else tensor * 0
@@ -63,7 +63,7 @@ def dropout(name: str, *, whole: bool = False, alpha: bool = False, within_place
 
 def native_dropout(tensor: torch.Tensor, p: float, train: bool | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Dropout that hands its mask back."""
-    if not train or p == 0:
+    if not train or p == 0 or draws().still:
         return tensor.clone(), torch.ones_like(tensor, dtype=torch.bool)
     kept = mask("dropout", tensor, tuple(tensor.shape), p, within())
     return tensor * kept * (0.0 if p == 1 else 1 / (1 - p)), kept.bool()

@@ -112,6 +112,11 @@ class Run:
         )
         return taken, self.capturing
 
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """The local variables of the loop, between two steps."""
+        return self.capturing.names if self.captured else inspect.getgeneratorlocals(self.loop)
+
     def _own(self, train: Captured) -> bool:
         """Whether a captured function stands in the pair's own file, so that reading this tells what it may leave behind."""
         code = getattr(train.function, "__code__", None)

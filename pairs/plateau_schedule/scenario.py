@@ -19,7 +19,6 @@ scenario = Scenario(
     },
     batch_size=16,
     epochs=8,
-    shuffle=True,
     hyper={"lr": 0.1, "momentum": 0.9, "factor": 0.5},
     vary={
         "lr": between(0.03, 0.2, log=True),

@@ -1,13 +1,11 @@
-from itertools import islice
-
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.data import DataLoader, TensorDataset
 
 
-def train(weights, batches, *, lr, momentum, factor, batch_size, order):
+def train(x, y, *, epochs, batch_size, lr, momentum, factor):
     model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
-    model.load_state_dict(weights)
     criterion = nn.BCEWithLogitsLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     # No patience, so that the rate falls within a few epochs.
@@ -17,23 +15,18 @@ def train(weights, batches, *, lr, momentum, factor, batch_size, order):
         patience=0,
         threshold=0.1,
     )
-    batches_per_epoch = -(-len(order[0]) // batch_size)
+    loader = DataLoader(
+        TensorDataset(x, y),
+        batch_size=batch_size,
+        shuffle=True,
+    )
 
-    for _ in order:
-        total, count = 0.0, 0
-        for x, y in islice(batches, batches_per_epoch):
-            outputs = model(x)
-            loss = criterion(outputs, y)
+    for _ in range(epochs):
+        total = 0.0
+        for inputs, targets in loader:
+            loss = criterion(model(inputs), targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total, count = total + loss.item() * len(x), count + len(x)
-            yield {
-                "batch": (x, y),
-                "outputs": outputs,
-                "loss": loss,
-                "model": model,
-                "optimizer": optimizer,
-                "metrics": {"mean_loss": total / count},
-            }
-        scheduler.step(total / count)
+            total += loss.item() * len(inputs)
+        scheduler.step(total / len(x))

@@ -38,6 +38,13 @@ from harness import Port, captured
 
 train = captured("{file}:{function}"{given})
 """
+DENSE = """,
+    port=lambda model: Port(
+        ("0.weight", model.layers[0].kernel, "i o -> o i"),
+        ("0.bias", model.layers[0].bias),
+        ("2.weight", model.layers[-1].kernel, "i o -> o i"),
+        ("2.bias", model.layers[-1].bias),
+    )"""
 PICTURE = """,
     dataset=lambda batches: [(tf.transpose(x, (0, 2, 3, 1)), y) for x, y in batches],
     port=lambda model: Port(
@@ -62,7 +69,7 @@ def write(tmp_path: Path) -> Callable[..., Pair]:
     """Writes a pair of two functions of the modules beside this file."""
 
     def made(
-        torch: str, keras: str, of_torch: str = "", of_keras: str = "",
+        torch: str, keras: str, of_torch: str = "", of_keras: str = DENSE,
         *, x: str = "normal(40, 8)", examples: int = 40, classes: int = 3, batch_size: int = 10, epochs: int = 2,
     ) -> Pair:  # fmt: skip
         folder = tmp_path / "pairs" / "mine"

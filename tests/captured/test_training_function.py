@@ -16,7 +16,6 @@ from harness.contract.record import Record
 from harness.oracle.shared import shared
 from harness.running.capture import Driven
 from harness.running.pairs import Pair
-from harness.running.rows import Live, unambiguous
 from harness.running.start import RunSpec
 from harness.running.training_function import arguments, checked, found, offered_by
 
@@ -162,49 +161,6 @@ class TestDriven:
         next(driven)
         with pytest.raises(RuntimeError, match="went on although it was ended"):
             driven.close()
-
-
-class Variable:
-    """What a row needs of a variable."""
-
-    def __init__(self, *shape: int) -> None:
-        self.shape = shape
-
-    def assign(self, value: Any) -> None:
-        raise AssertionError(value)
-
-
-def live(**shapes: tuple[int, ...]) -> list[Live]:
-    return [Live(path.replace("__", "/"), shape, Variable(*shape)) for path, shape in shapes.items()]
-
-
-def test_rows_are_found_where_shapes_and_kinds_leave_one_choice() -> None:
-    variables = live(
-        net__dense__kernel=(3, 4), net__dense__bias=(4,), net__conv__kernel=(2, 2, 3, 5), net__bn__gamma=(5,)
-    )
-    tensors = {"a.weight": (4, 3), "a.bias": (4,), "b.weight": (5, 3, 2, 2), "c.weight": (5,)}
-    rows = unambiguous({name: np.zeros(shape) for name, shape in tensors.items()}, variables)
-    assert [(row[0], *row[2:]) for row in rows] == [
-        ("a.weight", "i o -> o i"),
-        ("a.bias",),
-        ("b.weight", "h w i o -> o i h w"),
-        ("c.weight",),
-    ]
-    assert [row[1] for row in rows] == [each.variable for each in variables]
-
-
-@pytest.mark.parametrize(
-    ("tensors", "said"),
-    [
-        ({"a.weight": (4, 4), "b.weight": (4, 4)}, r"torch's a.weight \(4, 4\)\?.*net/one/kernel.*net/two/kernel"),
-        ({"a.weight": (4, 7)}, "fit: none"),
-    ],
-)
-def test_rows_are_not_guessed(tensors: dict[str, tuple[int, ...]], said: str) -> None:
-    """The twin: two of one shape are as many choices too many."""
-    variables = live(net__one__kernel=(4, 4), net__two__kernel=(4, 4))
-    with pytest.raises(UsageError, match=said):
-        unambiguous({name: np.zeros(shape) for name, shape in tensors.items()}, variables)
 
 
 LEFT, RIGHT = RunSpec("torch", "float64"), RunSpec("tensorflow", "float64")

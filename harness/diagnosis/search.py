@@ -238,6 +238,7 @@ def told(hit: Hit, equal: Sequence[Hit], left: Place, tried: int) -> Diagnosis:
         also=also,
         remains=hit.left.first,
         tried=tried,
+        site=hit.mutant.site,
     )
 
 

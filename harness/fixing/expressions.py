@@ -1,0 +1,177 @@
+"""Fixes of one expression of the port, whatever the reference looks like: another reduction, order, end, or gradient."""
+
+import ast
+from collections.abc import Iterator
+
+from harness.fixing.calls import Call, calls, dotted, known
+from harness.fixing.case import Case
+from harness.fixing.code import Fix
+
+SUMS = {"reduce_sum": "reduce_mean", "reduce_mean": "reduce_sum"}
+
+
+def sums(case: Case) -> Iterator[Fix]:
+    """A mean for each sum and a sum for each mean; a mean of sums over the last axis for each mean of all."""
+    for call in case.calls:
+        if call.last in SUMS:
+            write = call.name.removesuffix(call.last) + SUMS[call.last]
+            yield call.code.fix(call.node, [call.code.instead(call.node.func, write)], f"{write} for {call.name}")
+    for call in case.calls:
+        if call.last == "reduce_mean" and len(call.given) == 1:
+            inner = call.code.said(call.node.args[0])
+            root = call.name.removesuffix(call.last)
+            write = f"{call.name}({root}reduce_sum({inner}, axis=-1))"
+            yield call.code.fix(call.node, [call.code.instead(call.node, write)], f"{write} for a mean of all")
+    for call in case.calls:
+        if call.last in ("reduce_sum", "l2_loss") and isinstance(call.code.parents.get(call.node), ast.expr):
+            for number in ("0.5", "2"):
+                write = f"{number} * {call.code.said(call.node)}"
+                yield call.code.fix(call.node, [call.code.instead(call.node, write)], f"{number} times {call.name}")
+
+
+def order(case: Case) -> Iterator[Fix]:
+    """Tensors joined in the opposite order."""
+    for call in case.calls:
+        first = call.node.args[0] if call.node.args else None
+        two = isinstance(first, ast.List | ast.Tuple) and len(first.elts) == 2
+        if two and call.last.lower() in ("concat", "concatenate", "stack"):
+            assert isinstance(first, ast.List | ast.Tuple)
+            a, b = first.elts
+            cuts = [call.code.instead(a, call.code.said(b)), call.code.instead(b, call.code.said(a))]
+            yield call.code.fix(call.node, cuts, f"{call.code.said(b)} before {call.code.said(a)} in {call.name}")
+
+
+def ends(case: Case) -> Iterator[Fix]:
+    """What is cut off one end of each axis cut off the other one."""
+    for code in case.port:
+        for node in ast.walk(code.tree):
+            if isinstance(node, ast.Subscript):
+                parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                cuts = [code.instead(part, other) for part in parts if (other := other_end(part))]
+                if cuts:
+                    yield code.fix(node, cuts, f"the other end cut off in {code.said(node)}")
+
+
+def other_end(part: ast.expr) -> str:
+    """``:-1`` for ``1:`` and the other way round; "" for another slice."""
+    text = ast.unparse(part)
+    if text.endswith(":") and text[:-1].isdigit():
+        return f":-{text[:-1]}"
+    return f"{text[2:]}:" if text.startswith(":-") and text[2:].isdigit() else ""
+
+
+def flowing(case: Case) -> Iterator[Fix]:
+    """No ``stop_gradient`` at each place that has one."""
+    for call in case.calls:
+        if call.last == "stop_gradient" and len(call.node.args) == 1:
+            inner = call.code.said(call.node.args[0])
+            yield call.code.fix(call.node, [call.code.instead(call.node, inner)], f"{inner} with its gradient")
+
+
+def stopped(case: Case) -> Iterator[Fix]:
+    """``tf.stop_gradient`` around what the reference computes without a gradient: a variable of the same name first."""
+    wanted: set[str] = set()
+    for code in case.reference:
+        for node in ast.walk(code.tree):
+            if isinstance(node, ast.With) and "no_grad" in ast.unparse(node.items[0].context_expr):
+                wanted |= {target.id for part in ast.walk(node) if isinstance(part, ast.Assign)
+                           for target in part.targets if isinstance(target, ast.Name)}  # fmt: skip
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "detach":
+                wanted |= {dotted(node.func.value)}
+                above = code.parents.get(node)
+                if isinstance(above, ast.Assign):
+                    wanted |= {target.id for target in above.targets if isinstance(target, ast.Name)}
+    for code in case.port:
+        values = [node.value for node in ast.walk(code.tree) if isinstance(node, ast.Assign)
+                  and isinstance(node.targets[0], ast.Name) and node.targets[0].id in wanted]  # fmt: skip
+        values += [node for node in ast.walk(code.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+                   and node.id in wanted and isinstance(code.parents.get(node), ast.BinOp | ast.Call)]  # fmt: skip
+        for value in values:
+            said = code.said(value)
+            if not said.startswith("tf.stop_gradient("):
+                yield code.fix(value, [code.instead(value, f"tf.stop_gradient({said})")], f"{said} without gradient")
+
+
+PLAIN = (
+    "len",
+    "range",
+    "print",
+    "zip",
+    "enumerate",
+    "sum",
+    "list",
+    "tuple",
+    "dict",
+    "float",
+    "int",
+    "min",
+    "max",
+    "super",
+)
+
+
+def training(case: Case) -> Iterator[Fix]:
+    """``training=True`` in each call of a model that is held in a variable, inside of a tape first."""
+    found = []
+    for call in case.calls:
+        local = isinstance(call.node.func, ast.Name) and call.name in known(call.code, call.node)
+        own = call.name.startswith("self.") and call.name.count(".") == 1
+        if (local or own) and call.name not in PLAIN and call.argument("training") is None and call.node.args:
+            taped = any(isinstance(above, ast.With) for above in call.code.above(call.node))
+            found.append((not taped, call))
+    for _, call in sorted(found, key=lambda item: item[0]):
+        yield call.code.fix(call.node, [call.add("training=True")], f"training=True in {call.name}")
+
+
+DROPPED = ("drop_remainder",)
+METHODS = ("shuffle", "repeat", "cache")
+
+
+def pipeline(case: Case) -> Iterator[Fix]:
+    """A step of a data pipeline left out, or an argument of it, where the reference has none."""
+    for call in case.calls:
+        for key in DROPPED:
+            if (given := call.argument(key)) is not None:
+                yield call.code.fix(call.node, [call.drop(given)], f"no {key} in {call.name}")
+        if shuffled := call.argument("shuffle"):
+            yield call.code.fix(
+                call.node, [call.code.instead(shuffled.value, "False")], f"shuffle=False in {call.name}"
+            )
+    for code in case.port:
+        for node in ast.walk(code.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
+                inner = code.said(node.func.value)
+                yield code.fix(node, [code.instead(node, inner)], f"no {node.func.attr}")
+
+
+def padding(case: Case) -> Iterator[Fix]:
+    """Zeros, or for a maximum the lowest number, padded alike on both ends, in place of ``padding="same"``."""
+    theirs = {call.owner: call for call in case.of_torch if call.last[:-2] in ("Conv", "MaxPool", "AvgPool")}
+    for call in case.calls:
+        given = call.argument("padding")
+        other = theirs.get(call.owner)
+        if given is None or call.code.said(given.value).strip("\"'") != "same" or other is None:
+            continue
+        width = padded(other)
+        dims = int(call.last[-2]) if call.last[-2].isdigit() else 0
+        if not width or not dims:
+            continue
+        pads = f"[(0, 0), {', '.join([f'({width}, {width})'] * dims)}, (0, 0)]"
+        lowest = ', constant_values=float("-inf")' if call.last.startswith("Max") else ""
+        uses = [
+            use for use in calls(call.code) if use.name.rpartition(".")[2] == call.owner and len(use.node.args) == 1
+        ]
+        cuts = [call.drop(given)]
+        for use in uses:
+            value = use.node.args[0]
+            cuts.append(call.code.instead(value, f"tf.pad({call.code.said(value)}, {pads}{lowest})"))
+        if uses:
+            yield call.code.fix(call.node, cuts, f"{width} padded on both ends of {call.owner}")
+
+
+def padded(call: Call) -> int:
+    """The padding of a torch layer, where it is a number that is written there."""
+    given = call.argument("padding")
+    place = 4 if call.last.startswith("Conv") else 2
+    value = given.value if given is not None else call.node.args[place] if len(call.node.args) > place else None
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, int) else 0

@@ -1,0 +1,100 @@
+"""Which rules mend which cause: every row by the ids of its causes, and for a cause that is unknown by the stage.
+
+A rule only proposes; what a fix is worth is found by running the port with it. None knows a pair or a tensor's name.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from harness.diagnosis.causes import table
+from harness.fixing import clipping, expressions, keywords, parts, statements, weights
+from harness.fixing.case import Case, Rule
+from harness.fixing.code import Fix
+from harness.fixing.likeness import likeness
+
+BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
+    "activation-other": (keywords.activation, likeness),
+    "layer-omitted": (keywords.activation, likeness),
+    "loss-sum-for-mean": (likeness, keywords.reduction, expressions.sums),
+    "loss-sum-over-axis": (likeness, expressions.sums, keywords.reduction),
+    "reduction-sum-drops-last-axis": (likeness, expressions.sums, keywords.reduction),
+    "kldiv-mean-vs-batchmean": (likeness, expressions.sums),
+    "l2-loss-half-factor": (likeness, expressions.sums),
+    "factor-omitted": (likeness, expressions.sums),
+    "factor-twice": (likeness,),
+    "term-omitted": (likeness,),
+    "sign-exchanged": (likeness,),
+    "ce-from-logits-default": (keywords.from_logits,),
+    "bce-from-logits-default": (keywords.from_logits,),
+    "ce-ignore-index-mean": (parts.loss,),
+    "ce-class-weights-normalisation": (keywords.reduction, parts.loss),
+    "class-weights-omitted": (statements.unused,),
+    "gradient-stopped": (likeness, expressions.flowing),
+    "td-target-without-stop-gradient": (likeness, expressions.stopped),
+    "concatenation-order": (likeness, expressions.order),
+    "convtranspose-same-crop": (expressions.ends,),
+    "conv2d-same-stride2-asymmetric-padding": (expressions.padding,),
+    "maxpool-same-vs-padding1": (expressions.padding,),
+    "maxpool-zero-padding": (expressions.padding,),
+    "batchnorm-training-flag-omitted": (expressions.training,),
+    "dropout-omitted": (expressions.training,),
+    "rnn-padded-last-hidden": (statements.unused,),
+    "attention-mask-omitted": (statements.unused,),
+    "schedule-omitted": (statements.missing, parts.same_arguments),
+    "schedule-offset": (parts.same_arguments, statements.missing),
+    "shuffle-order": (expressions.pipeline,),
+    "drop-remainder-vs-drop-last": (expressions.pipeline,),
+    "lstm-gate-order": (weights.loaded, weights.axes),
+    "gru-gate-order": (weights.loaded, weights.axes),
+    "dense-square-kernel-not-transposed": (weights.axes, weights.loaded),
+    "clip-omitted": (clipping.clipping,),
+    "clip-global-norm-eps": (clipping.clipping,),
+    "clip-keras-clipnorm-per-variable": (clipping.clipping,),
+    "clip-by-value-for-norm": (clipping.clipping,),
+}  # fmt: skip
+
+BY_AREA: Mapping[str, tuple[Rule, ...]] = {
+    "optimizers": (parts.same_arguments, keywords.keyword, parts.optimizer),
+    "regularisation": (parts.same_arguments, keywords.keyword, likeness, parts.optimizer),
+    "normalisation": (parts.same_arguments, keywords.keyword),
+    "layouts": (weights.axes, weights.loaded),
+    "losses": (keywords.keyword, parts.same_arguments, keywords.from_logits, likeness, expressions.sums, parts.loss),
+    "schedules": (parts.same_arguments, statements.missing),
+    "clipping": (clipping.clipping,),
+}
+"""For causes without a row of their own, by what they are about."""
+
+ALWAYS: tuple[Rule, ...] = (keywords.keyword, parts.same_arguments, likeness)
+
+BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
+    "batch": (expressions.pipeline,),
+    "outputs": (likeness, parts.same_arguments, expressions.sums, statements.unused, expressions.training, expressions.order,
+                weights.loaded),
+    "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
+    "grads": (likeness, expressions.flowing, expressions.stopped),
+    "clipped": (clipping.clipping,),
+    "lr": (parts.same_arguments, statements.missing),
+    "slots": (parts.same_arguments, parts.optimizer),
+    "params": (parts.same_arguments, parts.optimizer, statements.missing),
+    "buffers": (parts.same_arguments, keywords.keyword),
+}  # fmt: skip
+"""For a cause that is unknown."""
+
+
+def rules_for(case: Case) -> tuple[Rule, ...]:
+    """The rules that may mend a cause, the likeliest first."""
+    named = [name for name in (case.cause.cause, *case.cause.also) if name]
+    found: list[Rule] = [rule for name in named for rule in BY_CAUSE.get(name, BY_AREA.get(table()[name].area, ()))]
+    found += ALWAYS if named else ()
+    found += BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
+    return tuple(dict.fromkeys(found))
+
+
+def proposed(case: Case) -> Iterator[Fix]:
+    """Every fix that may mend a cause, each once, the likeliest first."""
+    seen: set[tuple[object, ...]] = set()
+    for rule in rules_for(case):
+        for fix in rule(case):
+            key = (fix.path, fix.cuts)
+            if key not in seen:
+                seen.add(key)
+                yield fix

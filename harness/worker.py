@@ -22,6 +22,7 @@ from typing import IO
 import msgspec
 
 from harness.errors import UsageError
+from harness.fixing.places import placed
 from harness.judging.judge import judge
 from harness.report.tensor_map import unsure_of
 from harness.running.engine import Engine
@@ -192,6 +193,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             digests=request.digests,
             report=speaker.note,
         )
+    verdict = placed(verdict, pair)
     if engine.map is not None and (unsure := unsure_of(engine.map)):
         verdict = replace(verdict, findings=(*verdict.findings, Finding("map", unsure)))
     if not engine.printed.lines:

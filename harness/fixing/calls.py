@@ -2,10 +2,10 @@
 
 import ast
 import builtins
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from harness.fixing.code import Code, Cut
+from harness.fixing.code import Code, Cut, Fix
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -55,6 +55,10 @@ class Call:
         own_line = last.lineno != self.node.func.end_lineno
         indent = self.code.lines[last.lineno - 1][: last.col_offset]
         return Cut(end, end, f",\n{indent}{argument}" if own_line and not indent.strip() else f", {argument}")
+
+    def fix(self, cuts: Iterable[Cut], sentence: str) -> Fix:
+        """A change at this call."""
+        return replace(self.code.fix(self.node, cuts, sentence), owner=self.owner)
 
     def drop(self, argument: ast.expr | ast.keyword) -> Cut:
         """An argument left out, with its comma."""

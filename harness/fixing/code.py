@@ -18,12 +18,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class Fix:
-    """A change of one file. sentence: what it does, in words. line: where, counted from 1."""
+    """A change of one file. sentence: what it does, in words. line: where, counted from 1. owner: what the call is held in."""
 
     path: Path
     cuts: tuple[Cut, ...]
     sentence: str
     line: int
+    owner: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,18 @@ def sums(case: Case) -> Iterator[Fix]:
     for call in case.calls:
         if call.last in SUMS:
             write = call.name.removesuffix(call.last) + SUMS[call.last]
-            yield call.code.fix(call.node, [call.code.instead(call.node.func, write)], f"{write} for {call.name}")
+            yield call.fix([call.code.instead(call.node.func, write)], f"{write} for {call.name}")
     for call in case.calls:
         if call.last == "reduce_mean" and len(call.given) == 1:
             inner = call.code.said(call.node.args[0])
             root = call.name.removesuffix(call.last)
             write = f"{call.name}({root}reduce_sum({inner}, axis=-1))"
-            yield call.code.fix(call.node, [call.code.instead(call.node, write)], f"{write} for a mean of all")
+            yield call.fix([call.code.instead(call.node, write)], f"{write} for a mean of all")
     for call in case.calls:
         if call.last in ("reduce_sum", "l2_loss") and isinstance(call.code.parents.get(call.node), ast.expr):
             for number in ("0.5", "2"):
                 write = f"{number} * {call.code.said(call.node)}"
-                yield call.code.fix(call.node, [call.code.instead(call.node, write)], f"{number} times {call.name}")
+                yield call.fix([call.code.instead(call.node, write)], f"{number} times {call.name}")
 
 
 def order(case: Case) -> Iterator[Fix]:
@@ -38,7 +38,7 @@ def order(case: Case) -> Iterator[Fix]:
             assert isinstance(first, ast.List | ast.Tuple)
             a, b = first.elts
             cuts = [call.code.instead(a, call.code.said(b)), call.code.instead(b, call.code.said(a))]
-            yield call.code.fix(call.node, cuts, f"{call.code.said(b)} before {call.code.said(a)} in {call.name}")
+            yield call.fix(cuts, f"{call.code.said(b)} before {call.code.said(a)} in {call.name}")
 
 
 def ends(case: Case) -> Iterator[Fix]:
@@ -65,7 +65,7 @@ def flowing(case: Case) -> Iterator[Fix]:
     for call in case.calls:
         if call.last == "stop_gradient" and len(call.node.args) == 1:
             inner = call.code.said(call.node.args[0])
-            yield call.code.fix(call.node, [call.code.instead(call.node, inner)], f"{inner} with its gradient")
+            yield call.fix([call.code.instead(call.node, inner)], f"{inner} with its gradient")
 
 
 def stopped(case: Case) -> Iterator[Fix]:
@@ -120,7 +120,7 @@ def training(case: Case) -> Iterator[Fix]:
             taped = any(isinstance(above, ast.With) for above in call.code.above(call.node))
             found.append((not taped, call))
     for _, call in sorted(found, key=lambda item: item[0]):
-        yield call.code.fix(call.node, [call.add("training=True")], f"training=True in {call.name}")
+        yield call.fix([call.add("training=True")], f"training=True in {call.name}")
 
 
 DROPPED = ("drop_remainder",)
@@ -132,11 +132,9 @@ def pipeline(case: Case) -> Iterator[Fix]:
     for call in case.calls:
         for key in DROPPED:
             if (given := call.argument(key)) is not None:
-                yield call.code.fix(call.node, [call.drop(given)], f"no {key} in {call.name}")
+                yield call.fix([call.drop(given)], f"no {key} in {call.name}")
         if shuffled := call.argument("shuffle"):
-            yield call.code.fix(
-                call.node, [call.code.instead(shuffled.value, "False")], f"shuffle=False in {call.name}"
-            )
+            yield call.fix([call.code.instead(shuffled.value, "False")], f"shuffle=False in {call.name}")
     for code in case.port:
         for node in ast.walk(code.tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
@@ -166,7 +164,7 @@ def padding(case: Case) -> Iterator[Fix]:
             value = use.node.args[0]
             cuts.append(call.code.instead(value, f"tf.pad({call.code.said(value)}, {pads}{lowest})"))
         if uses:
-            yield call.code.fix(call.node, cuts, f"{width} padded on both ends of {call.owner}")
+            yield call.fix(cuts, f"{width} padded on both ends of {call.owner}")
 
 
 def padded(call: Call) -> int:

@@ -87,12 +87,12 @@ def keyword(case: Case) -> Iterator[Fix]:
         fitting.sort(key=lambda item: (item[0].owner != case.owner, not has(case, item[0], item[1], wrong)))
         for call, row in fitting:
             said = case.written(call, row.torch, row.to(value))
-            yield call.code.fix(call.node, [call.put(row.keras, said)], f"{row.keras}={said} in {call.name}")
+            yield call.fix([call.put(row.keras, said)], f"{row.keras}={said} in {call.name}")
         alike = [(call, row) for call, row in fitting if has(case, call, row, wrong)]
         if len(alike) > 1 and len({call.code for call, _ in alike}) == 1:
             cuts = [call.put(row.keras, case.written(call, row.torch, row.to(value))) for call, row in alike]
             call, row = alike[0]
-            yield call.code.fix(call.node, cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")
+            yield call.fix(cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")
 
 
 def current(case: Case, call: Call, row: Keyword) -> object:
@@ -120,7 +120,7 @@ def from_logits(case: Case) -> Iterator[Fix]:
         if call.last in ENTROPIES and not call.part:
             given = call.argument("from_logits")
             said = "False" if given is not None and call.code.said(given.value) == "True" else "True"
-            yield call.code.fix(call.node, [call.put("from_logits", said)], f"from_logits={said} in {call.name}")
+            yield call.fix([call.put("from_logits", said)], f"from_logits={said} in {call.name}")
 
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean_with_sample_weight", "mean")
@@ -134,9 +134,7 @@ def reduction(case: Case) -> Iterator[Fix]:
             own = case.value(call.code.said(given.value)) if given is not None else "sum_over_batch_size"
             for said in REDUCTIONS:
                 if said != own:
-                    yield call.code.fix(
-                        call.node, [call.put("reduction", f'"{said}"')], f'reduction="{said}" in {call.name}'
-                    )
+                    yield call.fix([call.put("reduction", f'"{said}"')], f'reduction="{said}" in {call.name}')
 
 
 ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "silu": "silu", "elu": "elu", "gelu": "gelu",
@@ -158,8 +156,8 @@ def activation(case: Case) -> Iterator[Fix]:
     bare = [call for call in layers if call.argument("activation") is None]
     ranked = other + bare if wrong else bare + other
     for call in sorted(ranked, key=lambda call: call.owner != case.owner):
-        yield call.code.fix(call.node, [call.put("activation", f'"{wanted}"')], f'activation="{wanted}" in {call.name}')
+        yield call.fix([call.put("activation", f'"{wanted}"')], f'activation="{wanted}" in {call.name}')
     for call in case.calls:
         if call.last == wrong and not call.part:
             write = call.name.removesuffix(call.last) + wanted
-            yield call.code.fix(call.node, [call.code.instead(call.node.func, write)], f"{write} for {call.name}")
+            yield call.fix([call.code.instead(call.node.func, write)], f"{write} for {call.name}")

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.fixing.calls import dotted, known, names
+from harness.fixing.calls import Call, dotted, known, names
 from harness.fixing.case import Case
 from harness.fixing.code import Code, Fix
 
@@ -218,9 +218,16 @@ def tensorflow(case: Case, code: Code, at: Term, theirs: Term) -> str:
         if theirs.kind.endswith("()"):
             name = theirs.kind[:-2]
             fits = name.split(".")[0] == "self" or name in known(code, at.node)
+            if len(made) == 2 and any(call.owner == name and of_losses(call) for call in case.calls):
+                made.reverse()  # Keras takes the target first
             return f"{name}({', '.join(made)})" if fits else ""
         return f"{WRITTEN[theirs.kind]}({', '.join(made)})" if theirs.kind in WRITTEN else ""
     return ""
+
+
+def of_losses(call: Call) -> bool:
+    """Whether a call makes a loss of Keras' kind."""
+    return "losses." in call.name or call.last.endswith(("Loss", "Error", "Crossentropy"))
 
 
 STRENGTH: dict[type[ast.operator], int] = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.Div: 2, ast.MatMult: 2, ast.Pow: 3}

@@ -67,10 +67,10 @@ def same_arguments(case: Case) -> Iterator[Fix]:
             wanted = {key.partition(".")[0] for key in case.cause.torch}
             changes.sort(key=lambda change: change[0] not in wanted)
             for _, cut, said in changes:
-                yield call.code.fix(call.node, [cut], f"{said} in {call.name}")
+                yield call.fix([cut], f"{said} in {call.name}")
             if len(changes) > 1:
                 told = ", ".join(said for _, _, said in changes)
-                whole.append(call.code.fix(call.node, [cut for _, cut, _ in changes], f"{told} in {call.name}"))
+                whole.append(call.fix([cut for _, cut, _ in changes], f"{told} in {call.name}"))
     yield from whole
 
 
@@ -119,7 +119,7 @@ def optimizer(case: Case) -> Iterator[Fix]:
                     *renamed(call, counterpart(other)),
                     *with_import(call.code),
                 ]
-                yield call.code.fix(call.node, cuts, f"{write} for {call.name}")
+                yield call.fix(cuts, f"{write} for {call.name}")
                 if dict(wanted) == dict(wanted) | dict(first):
                     break
 
@@ -159,7 +159,7 @@ def loss(case: Case) -> Iterator[Fix]:
                 values = ", ".join(inside.code.said(value) for value in inside.node.args)
                 named = ", ".join(inside.code.said(item) for item in inside.node.keywords)
                 write = f"{inside.name.removesuffix(inside.last)}{CLASSES[inside.last]}({named})({values})"
-                yield call.code.fix(call.node, [call.code.instead(call.node, write)], f"{write} for the mean of all")
+                yield call.fix([call.code.instead(call.node, write)], f"{write} for the mean of all")
     losses = [other for other in case.of_torch if counterpart(other).endswith("Loss")]
     for call in case.calls:
         if call.last.endswith(("Crossentropy", "Error", "Huber", "Divergence", "Poisson")) and not call.part:
@@ -169,4 +169,4 @@ def loss(case: Case) -> Iterator[Fix]:
                 if (told or not other.node.keywords) and not other.node.args:
                     write = f"faithful.{counterpart(other)}({told})"
                     cuts = [call.code.instead(call.node, write), *with_import(call.code)]
-                    yield call.code.fix(call.node, cuts, f"{write} for {call.name}")
+                    yield call.fix(cuts, f"{write} for {call.name}")

@@ -6,10 +6,11 @@ A rule only proposes; what a fix is worth is found by running the port with it. 
 from collections.abc import Iterator, Mapping
 
 from harness.diagnosis.causes import table
-from harness.fixing import clipping, expressions, keywords, parts, statements, weights
+from harness.fixing import clipping, expressions, keywords, layers, parts, statements, weights
 from harness.fixing.case import Case, Rule
 from harness.fixing.code import Fix
 from harness.fixing.likeness import likeness
+from harness.verdict import Diagnosis
 
 BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
     "activation-other": (keywords.activation, likeness),
@@ -35,12 +36,14 @@ BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
     "conv2d-same-stride2-asymmetric-padding": (expressions.padding,),
     "maxpool-same-vs-padding1": (expressions.padding,),
     "maxpool-zero-padding": (expressions.padding,),
+    "batchnorm-running-var-unbiased": (layers.layer,),
+    "batchnorm-all-keras-defaults": (layers.layer,),
     "batchnorm-training-flag-omitted": (expressions.training,),
     "dropout-omitted": (expressions.training,),
     "rnn-padded-last-hidden": (statements.unused,),
     "attention-mask-omitted": (statements.unused,),
     "schedule-omitted": (statements.missing, parts.same_arguments),
-    "schedule-offset": (parts.same_arguments, statements.missing),
+    "schedule-offset": (parts.same_arguments, layers.numbers, statements.missing),
     "shuffle-order": (expressions.pipeline,),
     "drop-remainder-vs-drop-last": (expressions.pipeline,),
     "lstm-gate-order": (weights.loaded, weights.axes),
@@ -55,10 +58,10 @@ BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
 BY_AREA: Mapping[str, tuple[Rule, ...]] = {
     "optimizers": (parts.same_arguments, keywords.keyword, parts.optimizer),
     "regularisation": (parts.same_arguments, keywords.keyword, likeness, parts.optimizer),
-    "normalisation": (parts.same_arguments, keywords.keyword),
+    "normalisation": (parts.same_arguments, keywords.keyword, layers.layer),
     "layouts": (weights.axes, weights.loaded),
     "losses": (keywords.keyword, parts.same_arguments, keywords.from_logits, likeness, expressions.sums, parts.loss),
-    "schedules": (parts.same_arguments, statements.missing),
+    "schedules": (parts.same_arguments, layers.numbers, statements.missing),
     "clipping": (clipping.clipping,),
 }
 """For causes without a row of their own, by what they are about."""
@@ -68,23 +71,28 @@ ALWAYS: tuple[Rule, ...] = (keywords.keyword, parts.same_arguments, likeness)
 BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
     "batch": (expressions.pipeline,),
     "outputs": (likeness, parts.same_arguments, expressions.sums, statements.unused, expressions.training, expressions.order,
-                weights.loaded),
+                weights.loaded, layers.layer),
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
     "grads": (likeness, expressions.flowing, expressions.stopped),
     "clipped": (clipping.clipping,),
-    "lr": (parts.same_arguments, statements.missing),
+    "lr": (parts.same_arguments, layers.numbers, statements.missing),
     "slots": (parts.same_arguments, parts.optimizer),
-    "params": (parts.same_arguments, parts.optimizer, statements.missing),
-    "buffers": (parts.same_arguments, keywords.keyword),
+    "params": (parts.same_arguments, parts.optimizer, layers.numbers, statements.missing),
+    "buffers": (parts.same_arguments, layers.layer),
 }  # fmt: skip
 """For a cause that is unknown."""
 
 
+def for_cause(cause: Diagnosis) -> list[Rule]:
+    """The rules that a cause's own name leads to, and those of what explains the difference as well."""
+    named = [name for name in (cause.cause, *cause.also) if name]
+    return [rule for name in named for rule in BY_CAUSE.get(name, BY_AREA.get(table()[name].area, ()))]
+
+
 def rules_for(case: Case) -> tuple[Rule, ...]:
     """The rules that may mend a cause, the likeliest first."""
-    named = [name for name in (case.cause.cause, *case.cause.also) if name]
-    found: list[Rule] = [rule for name in named for rule in BY_CAUSE.get(name, BY_AREA.get(table()[name].area, ()))]
-    found += ALWAYS if named else ()
+    found = for_cause(case.cause)
+    found += ALWAYS if found else ()
     found += BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
     return tuple(dict.fromkeys(found))
 

@@ -24,7 +24,7 @@ def loaded(case: Case) -> Iterator[Fix]:
         ):
             argument = call.node.args[0]
             if "weights" in known(call.code, call.node):  # the name of what every loop is given
-                yield call.code.fix(call.node, [call.code.instead(argument, "weights")], f"{call.name}(weights)")
+                yield call.fix([call.code.instead(argument, "weights")], f"{call.name}(weights)")
 
 
 def axes(case: Case) -> Iterator[Fix]:

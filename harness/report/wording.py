@@ -63,9 +63,9 @@ def diagnosis(item: Diagnosis) -> list[str]:
     if not item.cause:
         return [f"cause unknown: none of {tried} made in the reference explains it; narrowest place: {item.where}"]
     if not item.change:
-        return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}", f"write instead: {item.instead}"]
+        return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}{port(item)}", f"write instead: {item.instead}"]
     what = setting(item)
-    lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}"]
+    lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}{port(item)}"]
     whole = item.remains is None
     said = f"with {what} the reference agrees up to {at(item)}"
     if whole:  # no more steps are tried, so that what begins later is another cause, and is not told
@@ -74,6 +74,11 @@ def diagnosis(item: Diagnosis) -> list[str]:
     if item.also:
         lines.append(f"as well explained by: {listed(item.also)}")
     return lines
+
+
+def port(item: Diagnosis) -> str:
+    """The line of the port that a cause is about, where there is one alone."""
+    return f" In the port: {item.place}." if item.place else ""
 
 
 def at(item: Diagnosis) -> str:

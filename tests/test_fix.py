@@ -21,7 +21,7 @@ from harness.running.pairs import Pair
 from harness.running.pool import Worker
 from harness.verdict import Diagnosis, Difference, Verdict
 
-PORT = '''\
+PORT = """\
 import keras
 import tensorflow as tf
 
@@ -37,7 +37,7 @@ def train(weights, batches, *, lr, momentum):
             outputs = model(x)
             loss = criterion(y, outputs)
         yield {"slots": optimizer._momentums, "loss": loss}
-'''
+"""
 REFERENCE = """\
 import torch
 from torch import nn
@@ -159,7 +159,15 @@ def test_a_rule_writes_what_the_reference_has_and_leaves_the_rest(name: str) -> 
 def test_where_the_reference_says_the_same_nothing_is_copied_from_it(name: str) -> None:
     """The twin: a port that is right gets none of what is read from the reference."""
     cause, stage, _, reference, wanted = RULES[name]
-    if name in ("a factor", "a quotient", "a term", "a mean", "the arguments of a schedule", "a number", "an argument of a part"):
+    if name in (
+        "a factor",
+        "a quotient",
+        "a term",
+        "a mean",
+        "the arguments of a schedule",
+        "a number",
+        "an argument of a part",
+    ):
         texts = offered(f"{LINE}{wanted}\n", f"{LINE}{reference}\n", cause=cause, stage=stage)
         assert not [text for text in texts if f"{LINE}{wanted}" in text and text != f"{LINE}{wanted}\n"]
 
@@ -197,14 +205,27 @@ def test_an_import_is_added_where_imports_stand_and_only_where_there_is_none() -
         code = Code(Path("x.py"), text)
         return code.changed(Fix(code.path, tuple(with_import(code)), "", 1))
 
-    assert made('"""Doc."""\nimport keras\n\nx = 1\n') == '"""Doc."""\nimport keras\nfrom harness import faithful\n\nx = 1\n'
+    assert (
+        made('"""Doc."""\nimport keras\n\nx = 1\n')
+        == '"""Doc."""\nimport keras\nfrom harness import faithful\n\nx = 1\n'
+    )
     assert made('"""Doc."""\nx = 1\n') == '"""Doc."""\nfrom harness import faithful\nx = 1\n'
-    assert made("from harness import (\n    Port,\n)\n") == "from harness import (\n    Port,\n)\nfrom harness import faithful\n"
+    assert (
+        made("from harness import (\n    Port,\n)\n")
+        == "from harness import (\n    Port,\n)\nfrom harness import faithful\n"
+    )
     assert made("from harness import faithful\n") == "from harness import faithful\n"
 
 
 def test_numbers_are_written_as_people_write_them() -> None:
-    assert [literal(value) for value in (1e-08, 0.1, 1e-05, True, "sum", 3)] == ["1e-8", "0.1", "1e-5", "True", '"sum"', "3"]
+    assert [literal(value) for value in (1e-08, 0.1, 1e-05, True, "sum", 3)] == [
+        "1e-8",
+        "0.1",
+        "1e-5",
+        "True",
+        '"sum"',
+        "3",
+    ]
 
 
 def test_the_place_in_the_port_is_the_one_line_that_is_meant() -> None:
@@ -218,7 +239,9 @@ def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> No
     """The twin."""
     both = PORT.replace("    model = Net()", "    other = keras.optimizers.Adam(lr)\n    model = Net()")
     assert place(case(both, cause="adam-eps-hat-placement")) == ""
-    layers = "class Net:\n    def __init__(self):\n" + "".join(f"        self.{n} = LayerNormalization()\n" for n in "ab")
+    layers = "class Net:\n    def __init__(self):\n" + "".join(
+        f"        self.{n} = LayerNormalization()\n" for n in "ab"
+    )
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "layernorm-eps-default", "stage": "outputs"}
     assert place(case(layers, **known)) == ""  # type: ignore[arg-type]
     named = known | {"site": "torch_loop.py:3:4:layer_norm:blocks.b"}
@@ -235,7 +258,9 @@ def pair_of(root: Path, port: str = PORT, reference: str = REFERENCE) -> Pair:
     return Pair(folder)
 
 
-def asked(wanted: Callable[[str], tuple[int, str] | None], seen: list[str] | None = None) -> Callable[[Request], Verdict]:
+def asked(
+    wanted: Callable[[str], tuple[int, str] | None], seen: list[str] | None = None
+) -> Callable[[Request], Verdict]:
     """Judges by the port's text alone: where it differs first, or that it agrees; the cause is that of Adam's epsilon."""
 
     def ask(request: Request) -> Verdict:
@@ -248,7 +273,9 @@ def asked(wanted: Callable[[str], tuple[int, str] | None], seen: list[str] | Non
         first = Difference(at[0], at[1], f"{at[1]}/w", "values", excess=1e9)
         cause = "adam-eps-hat-placement" if at[1] == "params" else "ce-from-logits-default"
         known = (Diagnosis(cause, "proved", "the optimizer", sentence="Keras is another."),)
-        return Verdict("one", "DIFFERENT", "they differ", {"lr": "0.01"}, first=first, causes=known if request.explain else ())
+        return Verdict(
+            "one", "DIFFERENT", "they differ", {"lr": "0.01"}, first=first, causes=known if request.explain else ()
+        )
 
     return ask
 
@@ -261,7 +288,10 @@ def test_a_fix_that_helps_is_offered_as_a_patch_and_one_that_does_not_is_not(tmp
     assert [item.fix.line for item in outcome.mended] == [9]
     shown = patch.diff(outcome.mended, tmp_path)
     assert "--- a/pairs/one/tensorflow_loop.py\n+++ b/pairs/one/tensorflow_loop.py\n" in shown
-    assert "-    optimizer = keras.optimizers.Adam(lr)  # a comment\n+    optimizer = faithful.Adam(lr=lr)  # a comment\n" in shown
+    assert (
+        "-    optimizer = keras.optimizers.Adam(lr)  # a comment\n+    optimizer = faithful.Adam(lr=lr)  # a comment\n"
+        in shown
+    )
     line = told.proved(1, outcome.mended[0], outcome.first, tmp_path)
     assert "(pairs/one/tensorflow_loop.py:9)" in line
     assert line.endswith("with that change the remaining difference is rounding, 0.8 times")
@@ -334,7 +364,9 @@ def test_only_the_port_s_own_files_may_be_changed(tmp_path: Path) -> None:
         "layers": "x = 1\n", "shared": "y = 1\n", "data": "z = 1\n",
     }.items():  # fmt: skip
         (package / f"{name}.py").write_text(text)
-    pair = pair_of(tmp_path, 'train = captured("mine.port_keras:train")\n', 'train = captured("mine.model_torch:train")\n')
+    pair = pair_of(
+        tmp_path, 'train = captured("mine.port_keras:train")\n', 'train = captured("mine.model_torch:train")\n'
+    )
     (pair.folder / "scenario.py").write_text("from mine import data\n")
     names = {code.path.name for code in sources.port(pair)}
     assert names == {"tensorflow_loop.py", "port_keras.py", "layers.py"}

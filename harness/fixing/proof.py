@@ -4,7 +4,8 @@ What then differs, later or at another stage, is the next cause, until the two a
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from harness.contract.record import causal
@@ -70,52 +71,69 @@ def mend(request: Request, ask: Ask, say: Say = lambda _: None) -> Outcome:
     edits, tried = request.edits, 0
     while verdict.status == "DIFFERENT" and verdict.first is not None and len(mended) < MOST:
         asked = replace(request, edits=edits)
-        best, tried = search(asked, verdict, ask, say)
+        search = Search(asked, verdict, verdict.first, ask, say)
+        best, tried = search.best(), search.tried
         if best is None:
             break
-        say(f"{best.fix.sentence}: judged again, from the start")
-        made = (*edits, edit_of(asked, best.fix, best.before, best.text))
-        after = ask(replace(asked, edits=made, explain=True))
-        if not better(after, verdict.first):
-            break
-        edits, verdict = made, after
-        mended.append(replace(best, after=after))
+        edits, verdict = (*edits, edit_of(asked, best.fix, best.before, best.text)), best.after
+        mended.append(best)
     return Outcome(tuple(mended), verdict, edits, begun, tried)
 
 
-def search(request: Request, verdict: Verdict, ask: Ask, say: Say) -> tuple[Mended | None, int]:
-    """The first fix with which the two agree in the steps looked at, or else the one with which they agree furthest."""
-    first = verdict.first
-    assert first is not None
-    until, tried = time.monotonic() + SECONDS, 0
-    best: Mended | None = None
-    pair = request.pair
-    files, theirs = sources.port(pair), sources.reference(pair)
-    steps = min(first.step + 1 + AHEAD, request.steps or first.step + 1 + AHEAD)
-    quick = replace(request, explain=False, briefly=False, thorough=False, steps=steps)
-    causes = verdict.causes or (Diagnosis("", "shown", first.tensor),)
-    hyper = hyperparameters(verdict)
-    for fix in proposed(Case(causes[0], first, files, theirs, hyper)):
-        if tried >= CANDIDATES or time.monotonic() > until:
-            break
-        code = next(code for code in files if code.path == fix.path)
-        try:
-            text = code.changed(fix)
-        except ValueError:
-            continue
-        if text == code.text:
-            continue
-        tried += 1
-        say(f"trying {fix.sentence} ({fix.path.name}:{fix.line})")
-        after = ask(replace(quick, edits=(*request.edits, edit_of(request, fix, code.text, text))))
-        if not better(after, first):
-            continue
-        made = Mended(causes[0], fix, code.text, text, after, tried)
-        if after.first is None:
-            return made, tried
-        if best is None or further(after.first, best.after.first):
-            best = made
-    return best, tried
+class Search:
+    """The fixes of one cause, run one after the other."""
+
+    def __init__(self, request: Request, verdict: Verdict, first: Difference, ask: Ask, say: Say) -> None:
+        self.request, self.first, self.ask, self.say = request, first, ask, say
+        self.cause = verdict.causes[0] if verdict.causes else Diagnosis("", "shown", first.tensor)
+        self.files = sources.port(request.pair)
+        self.case = Case(self.cause, first, self.files, sources.reference(request.pair), hyperparameters(verdict))
+        least = first.step + 1 + AHEAD
+        precision = "float64" if request.precision == "both" and verdict.rule == "four runs" else request.precision
+        self.quick = replace(
+            request,
+            explain=False,
+            briefly=False,
+            thorough=False,
+            precision=precision,
+            steps=min(least, request.steps or least),
+        )
+        self.tried = 0
+
+    def best(self) -> Mended | None:
+        """The first fix with which the two agree in the steps looked at, or else the one with which they agree furthest."""
+        until = time.monotonic() + SECONDS
+        further: list[Mended] = []
+        for fix, before, text in self.changes():
+            if self.tried >= CANDIDATES or time.monotonic() > until:
+                break
+            self.tried += 1
+            self.say(f"trying {fix.sentence} ({fix.path.name}:{fix.line})")
+            after = self.ask(replace(self.quick, edits=(*self.request.edits, edit_of(self.request, fix, before, text))))
+            if not better(after, self.first):
+                continue
+            made = Mended(self.cause, fix, before, text, after, self.tried)
+            if after.first is not None:
+                further.append(made)
+            elif (proved := self.proved(made)) is not None:
+                return proved
+        further.sort(key=lambda item: rank(item.after.first or self.first, self.first), reverse=True)
+        return next((proved for made in further[:3] if (proved := self.proved(made)) is not None), None)
+
+    def changes(self) -> Iterator[tuple[Fix, str, str]]:
+        """Every fix that changes something, with its file's text before and after."""
+        for fix in proposed(self.case):
+            code = next(code for code in self.files if code.path == fix.path)
+            with suppress(ValueError):
+                if (text := code.changed(fix)) != code.text:
+                    yield fix, code.text, text
+
+    def proved(self, made: Mended) -> Mended | None:
+        """A fix judged as it was asked for, from the start; None if the two do not agree further with it then."""
+        self.say(f"{made.fix.sentence}: judged again, from the start")
+        edit = edit_of(self.request, made.fix, made.before, made.text)
+        after = self.ask(replace(self.request, edits=(*self.request.edits, edit), explain=True))
+        return replace(made, after=after) if better(after, self.first) else None
 
 
 def better(after: Verdict, before: Difference) -> bool:
@@ -131,11 +149,6 @@ def rank(first: Difference, before: Difference) -> tuple[int, int, int]:
     order = causal(list(dict.fromkeys([before.tensor, first.tensor])))
     behind = 0 if first.tensor == before.tensor else 1 if order[0] == before.tensor else -1
     return (first.step, STAGES.index(stage), behind)
-
-
-def further(first: Difference, other: Difference | None) -> bool:
-    """Whether a difference lies behind another one."""
-    return other is not None and rank(first, other) > rank(other, other)
 
 
 def edit_of(request: Request, fix: Fix, before: str, text: str) -> Edit:

@@ -7,7 +7,7 @@ from itertools import permutations
 
 from harness.fixing.calls import known
 from harness.fixing.case import Case
-from harness.fixing.code import Fix
+from harness.fixing.code import Code, Fix
 
 ARROW = re.compile(r"^[\w() ]+->[\w() ]+$")
 GROUPS = re.compile(r"\([^()]*\)|\S+")
@@ -29,21 +29,24 @@ def loaded(case: Case) -> Iterator[Fix]:
 
 def axes(case: Case) -> Iterator[Fix]:
     """Another order of axes in the rows of a ``Port``: that of the tensor in question first."""
-    rows = []
+    found = []
     for code in case.port:
         for node in ast.walk(code.tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and ARROW.match(node.value):
-                outer = code.parents.get(node)
-                above = code.said(outer) if isinstance(outer, ast.expr) else ""
-                fits = bool(case.layer) and case.layer in above
-                tail = case.layer.rpartition(".")
-                rows.append(
-                    (not fits, not (tail[0].rpartition(".")[2] in above and tail[2] in above), code, node, node.value)
-                )
-    for _, _, code, node, text in sorted(rows, key=lambda row: row[:2]):
-        left, _, right = text.partition("->")
-        for write in orders(left.strip(), right.strip()):
-            yield code.fix(node, [code.instead(node, f'"{write}"')], f'"{write}" for "{text}"')
+                left, _, right = node.value.partition("->")
+                others = list(orders(left.strip(), right.strip()))
+                found.append((not about(case, code, node), len(others), code, node, others))
+    for _, _, code, node, others in sorted(found, key=lambda row: row[:2]):
+        for write in others:
+            yield code.fix(node, [code.instead(node, f'"{write}"')], f'"{write}" for {code.said(node)}')
+
+
+def about(case: Case, code: Code, node: ast.expr) -> bool:
+    """Whether a row is of the tensor that the cause is about, as far as its name is written there."""
+    outer = code.parents.get(node)
+    row = code.said(outer) if isinstance(outer, ast.expr) else ""
+    layer, _, tensor = case.layer.rpartition(".")
+    return bool(tensor) and (case.layer in row or (layer.rpartition(".")[2] in row and tensor in row))
 
 
 def orders(left: str, right: str) -> Iterator[str]:

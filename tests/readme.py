@@ -43,7 +43,7 @@ GROUPS = {
 
 
 ORDER = (
-    "__main__", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker",
+    "__main__", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker", "fixing",
     "contract", "running", "mutations", "oracle", "diagnosis", "judging", "verdict", "report",
     "faithful", "errors", "words",
 )  # fmt: skip

@@ -25,6 +25,11 @@ class Call:
         return self.name.rpartition(".")[2]
 
     @property
+    def within(self) -> str:
+        """The name of the class that it stands in, or ""."""
+        return next((above.name for above in self.code.above(self.node) if isinstance(above, ast.ClassDef)), "")
+
+    @property
     def part(self) -> bool:
         """Whether it is a part of ``faithful``."""
         return "faithful." in f"{self.name}." and self.last != "faithful"

@@ -113,10 +113,18 @@ PLAIN = (
 def training(case: Case) -> Iterator[Fix]:
     """``training=True`` in each call of a model that is held in a variable, inside of a tape first."""
     found = []
+    losses = {call.owner for call in case.calls if "losses." in call.name}
     for call in case.calls:
         local = isinstance(call.node.func, ast.Name) and call.name in known(call.code, call.node)
         own = call.name.startswith("self.") and call.name.count(".") == 1
-        if (local or own) and call.name not in PLAIN and call.argument("training") is None and call.node.args:
+        made = call.last[0].isupper() or call.name in losses
+        if (
+            (local or own)
+            and not made
+            and call.name not in PLAIN
+            and call.argument("training") is None
+            and call.node.args
+        ):
             taped = any(isinstance(above, ast.With) for above in call.code.above(call.node))
             found.append((not taped, call))
     for _, call in sorted(found, key=lambda item: item[0]):
@@ -144,10 +152,11 @@ def pipeline(case: Case) -> Iterator[Fix]:
 
 def padding(case: Case) -> Iterator[Fix]:
     """Zeros, or for a maximum the lowest number, padded alike on both ends, in place of ``padding="same"``."""
-    theirs = {call.owner: call for call in case.of_torch if call.last[:-2] in ("Conv", "MaxPool", "AvgPool")}
+    padding = [call for call in case.of_torch if call.last[:-2] in ("Conv", "MaxPool", "AvgPool") and strided(call)]
+    theirs = {(call.within, call.owner): call for call in padding}
     for call in case.calls:
         given = call.argument("padding")
-        other = theirs.get(call.owner)
+        other = theirs.get((call.within, call.owner))
         if given is None or call.code.said(given.value).strip("\"'") != "same" or other is None:
             continue
         width = padded(other)
@@ -156,15 +165,18 @@ def padding(case: Case) -> Iterator[Fix]:
             continue
         pads = f"[(0, 0), {', '.join([f'({width}, {width})'] * dims)}, (0, 0)]"
         lowest = ', constant_values=float("-inf")' if call.last.startswith("Max") else ""
-        uses = [
-            use for use in calls(call.code) if use.name.rpartition(".")[2] == call.owner and len(use.node.args) == 1
-        ]
+        uses = [use for use in calls(call.code) if use.name.endswith(f".{call.owner}") and use.within == call.within]
         cuts = [call.drop(given)]
-        for use in uses:
+        for use in [use for use in uses if len(use.node.args) == 1]:
             value = use.node.args[0]
             cuts.append(call.code.instead(value, f"tf.pad({call.code.said(value)}, {pads}{lowest})"))
         if uses:
             yield call.fix(cuts, f"{width} padded on both ends of {call.owner}")
+
+
+def strided(call: Call) -> bool:
+    """Whether a torch layer takes steps larger than one, as far as its arguments tell; every pooling does."""
+    return not call.last.startswith("Conv") or call.argument("stride") is not None or len(call.node.args) > 3
 
 
 def padded(call: Call) -> int:

@@ -49,12 +49,7 @@ def layer(case: Case) -> Iterator[Fix]:
 def of_reference(case: Case, call: Call, kind: str) -> list[Call]:
     """The reference's layers of a kind, those of the same name and class first."""
     fitting = [other for other in case.of_torch if counterpart(other) == kind]
-    return sorted(fitting, key=lambda other: (within(other) != within(call), other.owner != call.owner))
-
-
-def within(call: Call) -> str:
-    """The name of the class that a call stands in."""
-    return next((above.name for above in call.code.above(call.node) if isinstance(above, ast.ClassDef)), "")
+    return sorted(fitting, key=lambda other: (other.within != call.within, other.owner != call.owner))
 
 
 def renamed(call: Call, kind: str) -> Iterator[Cut]:

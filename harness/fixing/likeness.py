@@ -125,10 +125,19 @@ def likeness(case: Case) -> Iterator[Fix]:
     """Each place in which an expression of the port differs from the reference's of the same variable, made the same."""
     for code, value, _, wanted in pairs(case):
         for mine, theirs in mismatches(term(value), term(wanted)):
+            if within_layer(case, mine, theirs):
+                continue
             for node, write in rewritten(case, code, mine, theirs):
                 said = code.said(node)
                 if write and write != said:
                     yield code.fix(node, [code.instead(node, write)], f"{write} for {said}")
+
+
+def within_layer(case: Case, mine: Term, theirs: Term) -> bool:
+    """Whether the reference's function of the same thing is the activation that the port's layer has inside."""
+    inside = len(theirs.parts) == 1 and theirs.parts[0].key == mine.key and mine.kind.endswith("()")
+    layer = mine.kind[:-2].rpartition(".")[2]
+    return inside and any(call.owner == layer and call.argument("activation") is not None for call in case.calls)
 
 
 def mismatches(mine: Term, theirs: Term) -> Iterator[tuple[Term, Term]]:
@@ -217,7 +226,7 @@ def tensorflow(case: Case, code: Code, at: Term, theirs: Term) -> str:
             return ""
         if theirs.kind.endswith("()"):
             name = theirs.kind[:-2]
-            fits = name.split(".")[0] == "self" or name in known(code, at.node)
+            fits = name.split(".")[0] == "self" or (name in known(code, at.node) and not name[:1].isupper())
             if len(made) == 2 and any(call.owner == name and of_losses(call) for call in case.calls):
                 made.reverse()  # Keras takes the target first
             return f"{name}({', '.join(made)})" if fits else ""

@@ -51,8 +51,10 @@ def arguments(call: Call, *, torch: bool) -> Arguments:
 def reference_for(case: Case, call: Call) -> list[Call]:
     """The calls of the reference that a part of the port stands for, the one of the same name first."""
     fitting = [other for other in case.of_torch if counterpart(other) == call.last]
+    fitting.sort(key=lambda other: (other.owner != call.owner, other.within != call.within))
     own = [other for other in fitting if other.owner == call.owner]
-    return own or fitting
+    inside = [other for other in own if other.within == call.within]
+    return inside or own or fitting
 
 
 def same_arguments(case: Case) -> Iterator[Fix]:

@@ -15,7 +15,8 @@ def proved(number: int, item: Mended, before: Verdict, root: Path) -> str:
     first = before.first
     at = f"step {first.step}, {first.tensor}" if first is not None else "the end"
     known = item.cause.cause and item.cause.strength != "shown"
-    why = f"{item.cause.cause}: {item.cause.sentence}" if known else "cause without a name"
+    strength = "" if item.cause.strength == "proved" else " (likely)"
+    why = f"{item.cause.cause}{strength}: {item.cause.sentence}" if known else "cause without a name"
     return f"{number}. {at}: {why} ({where})\n   write {item.fix.sentence}; {remains(item.after)}"
 
 

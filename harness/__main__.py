@@ -1,4 +1,4 @@
-"""The command line: twinloop run, list, show, map, new, faithful, causes, explain, merge, compare."""
+"""The command line: twinloop run, list, show, map, new, faithful, causes, explain, fix, repro, merge, compare."""
 
 import sys
 from collections.abc import Callable
@@ -311,7 +311,9 @@ def merge(files: tuple[Path, ...], **paths: Path | None) -> None:
 @click.argument("name", metavar="PAIR")
 @ROOT
 @click.option("--write", is_flag=True, help="Write the patch into the port's files and run the pair again.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs.")
 @click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
 def fix(name: str, root: Path, write: bool, timeout: float, **asked: Any) -> None:
@@ -326,6 +328,26 @@ def fix(name: str, root: Path, write: bool, timeout: float, **asked: Any) -> Non
     from harness.fixing.command import command
 
     sys.exit(command(root, name, write=write, timeout=timeout, asked=asked))
+
+
+@main.command("repro")
+@click.argument("name", metavar="PAIR")
+@ROOT
+@click.option("--output", type=REPORT, help="Write the script into this file instead of standard output.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs.")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
+def show_cause(name: str, root: Path, output: Path | None, timeout: float, **asked: Any) -> None:
+    """Write a script without twinloop that shows the first cause of a difference: an optimizer, a loss or a plain layer.
+
+    It has at most forty lines and is run before it is given. Exit code: 0 if there is a script, or no difference; 2 with a
+    sentence that says why there is none.
+    """
+    from harness.fixing.command import show
+
+    sys.exit(show(root, name, output=output, timeout=timeout, asked=asked))
 
 
 @main.command("compare")

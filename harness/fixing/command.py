@@ -1,5 +1,6 @@
-"""`twinloop fix PAIR`: the causes of a difference mended one behind the other, as a patch of what was run and proved."""
+"""`twinloop fix` and `twinloop repro`: a difference mended cause by cause, as a patch that was run; or shown by a script."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,16 @@ from typing import Any
 import click
 
 from harness.errors import UsageError
-from harness.fixing import patch, sources, told
-from harness.fixing.proof import mend
+from harness.fixing import patch, repro, sources, told
+from harness.fixing.case import Case
+from harness.fixing.proof import hyperparameters, mend
 from harness.report import terminal
 from harness.running.messages import Event, Request
 from harness.running.pairs import discover, select
 from harness.running.pool import Worker
+
+LEAST = 1e-12
+"""A smaller difference shows nothing."""
 
 
 def command(root: Path, name: str, *, write: bool, timeout: float, asked: dict[str, Any]) -> int:
@@ -66,3 +71,32 @@ def command(root: Path, name: str, *, write: bool, timeout: float, asked: dict[s
         return 0 if again.passed else 2 if again.status == "ERROR" else 1
     finally:
         worker.close()
+
+
+def show(root: Path, name: str, *, output: Path | None, timeout: float, asked: dict[str, Any]) -> int:
+    """Write the script that shows a pair's first cause, and what it prints; the exit code."""
+    pair = select(discover(root), [name])[0]
+    pair.check()
+    worker = Worker(timeout)
+    try:
+        verdict = worker.ask(Request(str(pair.folder), pair.variant, explain=True, **asked))
+    finally:
+        worker.close()
+    if verdict.first is None or not verdict.causes:
+        click.echo(f"{verdict.pair}: {verdict.sentence}; there is no difference to show")
+        return 2 if verdict.status == "ERROR" else 0
+    case = Case(verdict.causes[0], verdict.first, sources.port(pair), sources.reference(pair), hyperparameters(verdict))
+    text = repro.script(case, pair.name)
+    done = subprocess.run([sys.executable, "-"], input=text, capture_output=True, text=True, check=False)
+    said = done.stdout.strip().splitlines()
+    if done.returncode or not said or not float(said[-1].rpartition(" ")[2]) > LEAST:
+        raise UsageError(
+            f"the script for {case.cause.cause} shows no difference on its small numbers, so it is not given; "
+            f"`twinloop explain {case.cause.cause}` has what is known"
+        )
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+    click.echo("\n".join(["it prints:", *said]), err=True)
+    return 0

@@ -121,6 +121,10 @@ RULES = {
     "a pipeline": (
         "shuffle-order", "batch", "a = x.shuffle(9).batch(3)", "b = x", "a = x.batch(3)",
     ),
+    "a buffer": (
+        "shuffle-order", "batch", "a = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(9)", "b = DataLoader(x, shuffle=True)",
+        "a = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x))",
+    ),
     "a remainder": (
         "drop-remainder-vs-drop-last", "batch", "a = x.batch(3, drop_remainder=True)", "b = x", "a = x.batch(3)",
     ),
@@ -220,6 +224,13 @@ def test_an_import_is_added_where_imports_stand_and_only_where_there_is_none() -
         == "from harness import (\n    Port,\n)\nfrom harness import faithful\n"
     )
     assert made("from harness import faithful\n") == "from harness import faithful\n"
+
+
+def test_which_function_is_the_port_is_never_changed() -> None:
+    port, reference = ('train = captured("mine.keras:train")\n', 'train = captured("mine.torch:train")\n')
+    assert not [text for stage in ("outputs", "loss", "lr") for text in offered(port, reference, stage=stage)]
+    port, reference = (text.replace("captured", "net") for text in (port, reference))
+    assert offered(port, reference, stage="outputs") == [reference], "the twin"
 
 
 def test_numbers_are_written_as_people_write_them() -> None:

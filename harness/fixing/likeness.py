@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.fixing.calls import Call, dotted, known, names
-from harness.fixing.case import Case
+from harness.fixing.case import Case, literal
 from harness.fixing.code import Code, Fix
 
 ALIKE = {
@@ -115,10 +115,15 @@ def valued(code: Code) -> Iterator[tuple[tuple[str, str], ast.expr]]:
     for node in sorted((n for n in ast.walk(code.tree) if isinstance(n, ast.stmt)), key=lambda n: n.lineno):
         inside = [above.name for above in code.above(node) if isinstance(above, ast.FunctionDef | ast.ClassDef)]
         where = ".".join(reversed(inside)).replace(".forward", ".call")
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and not chooses(node.value):
             yield (where, ast.unparse(node.targets[0])), node.value
         elif isinstance(node, ast.Return) and node.value is not None:
             yield (where, "return"), node.value
+
+
+def chooses(value: ast.expr) -> bool:
+    """Whether a value says which function is the port: that is no part of it."""
+    return any(isinstance(node, ast.Call) and dotted(node.func).endswith("captured") for node in ast.walk(value))
 
 
 def likeness(case: Case) -> Iterator[Fix]:
@@ -202,7 +207,7 @@ def tensorflow(case: Case, code: Code, at: Term, theirs: Term) -> str:
         if part.key == theirs.key and theirs.parts:
             return code.said(part.node)
     if isinstance(node, ast.Constant):
-        return ast.unparse(node)
+        return literal(node.value)
     if isinstance(node, ast.Name | ast.Attribute) or (
         isinstance(node, ast.Call) and dotted(node.func) in ("len", "float")
     ):

@@ -111,6 +111,17 @@ RULES = {
     "an order": (
         "concatenation-order", "outputs", "a = tf.concat([y, x], -1)", "b = torch.cat([x, y], 1)", "a = tf.concat([x, y], -1)",
     ),
+    "a factor in a product of others": (
+        "factor-omitted", "outputs", "a = x + tf.random.normal(z) * tf.exp(y)", "a = x + torch.randn_like(x) * (0.5 * y).exp()",
+        "a = x + tf.random.normal(z) * tf.exp(0.5 * y)",
+    ),
+    "a default": (
+        "", "outputs", "layer = layers.LeakyReLU()", "layer = nn.LeakyReLU()", "layer = layers.LeakyReLU(negative_slope=0.01)",
+    ),
+    "a loss": (
+        "", "loss", "c = keras.losses.BinaryCrossentropy()", 'c = F.binary_cross_entropy_with_logits(x, y, reduction="sum")',
+        'c = faithful.BCEWithLogitsLoss(reduction="sum")',
+    ),
     "an end": (
         "convtranspose-same-crop", "outputs", "a = x[:, :-1, :-1]", "b = x", "a = x[:, 1:, 1:]",
     ),
@@ -350,6 +361,28 @@ def test_several_mistakes_are_mended_in_the_order_in_which_they_show(tmp_path: P
 
 def one_fix(path: Path, before: str, after: str) -> Mended:
     return Mended(Diagnosis("", "shown"), Fix(path, (), "", 1), before, after, Verdict("one", "EQUIVALENT", ""), 1)
+
+
+def test_two_mistakes_in_one_quantity_are_mended_together(tmp_path: Path) -> None:
+    port = PORT.replace("model(x)", "tf.exp(model(x) * y)").replace("criterion(y", "tf.square(y")
+    reference = REFERENCE.replace("model(x)", "torch.exp(model(x) * y * 0.5)").replace(
+        "loss = criterion", "loss = 3 * torch.square"
+    )
+    request = Request(str(pair_of(tmp_path, port, reference).folder))
+    both = mend(request, asked(lambda text: None if "0.5 *" in text and "3 *" in text else (0, "loss")))
+    assert both.verdict.agrees
+    assert [item.fix.sentence.count(", and ") for item in both.mended] == [1]
+
+
+def test_where_one_change_is_enough_no_second_is_made_with_it(tmp_path: Path) -> None:
+    """The twin."""
+    port = PORT.replace("model(x)", "tf.exp(model(x) * y)").replace("criterion(y", "tf.square(y")
+    reference = REFERENCE.replace("model(x)", "torch.exp(model(x) * y * 0.5)").replace(
+        "loss = criterion", "loss = 3 * torch.square"
+    )
+    request = Request(str(pair_of(tmp_path, port, reference).folder))
+    one = mend(request, asked(lambda text: None if "0.5 *" in text else (0, "loss")))
+    assert [item.fix.sentence.count(", and ") for item in one.mended] == [0]
 
 
 def test_a_file_that_was_edited_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """Fixes that put one argument of a call: torch's value under the name that Keras has for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.fixing.calls import Call
-from harness.fixing.case import Case, same
-from harness.fixing.code import Fix
+from harness.fixing.case import Case, literal, same
+from harness.fixing.code import Cut, Fix
 
 OPTIMIZERS = frozenset(
     ("SGD", "Adam", "AdamW", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Nadam", "Lion", "Ftrl", "Lamb", "Adafactor")
@@ -93,6 +93,31 @@ def keyword(case: Case) -> Iterator[Fix]:
             cuts = [call.put(row.keras, case.written(call, row.torch, row.to(value))) for call, row in alike]
             call, row = alike[0]
             yield call.fix(cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")
+
+
+TORCH: Mapping[tuple[str, str], object] = {
+    ("LeakyReLU", "negative_slope"): 0.01, ("LayerNormalization", "eps"): 1e-5, ("GroupNormalization", "eps"): 1e-5,
+    ("BatchNormalization", "eps"): 1e-5, ("BatchNormalization", "momentum"): 0.1,
+}  # fmt: skip
+"""What torch has where nothing is said and Keras has another number."""
+
+
+def defaults(case: Case) -> Iterator[Fix]:
+    """torch's defaults in every layer of a class that leaves them to Keras: all layers of a file at once."""
+    for kind in dict.fromkeys(kind for kind, _ in TORCH):
+        of_kind = [call for call in case.calls if call.last == kind and not call.part]
+        for code in dict.fromkeys(call.code for call in of_kind):
+            cuts: list[Cut] = []
+            told: dict[str, str] = {}
+            for call in [call for call in of_kind if call.code is code]:
+                missing = [row for row in KEYWORDS if kind in row.calls and (kind, row.torch) in TORCH and
+                           call.argument(row.keras) is None]  # fmt: skip
+                told |= {row.keras: literal(row.to(TORCH[kind, row.torch])) for row in missing}
+                if missing:
+                    cuts.append(call.add(", ".join(f"{row.keras}={told[row.keras]}" for row in missing)))
+            if cuts:
+                call = next(call for call in of_kind if call.code is code)
+                yield call.fix(cuts, f"{', '.join(f'{key}={said}' for key, said in told.items())} in every {call.name}")
 
 
 def current(case: Case, call: Call, row: Keyword) -> object:

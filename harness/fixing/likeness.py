@@ -159,8 +159,10 @@ def mismatches(mine: Term, theirs: Term) -> Iterator[tuple[Term, Term]]:
             own = {part.key for part in mine.parts}
             left = [part for part in mine.parts if part.key not in keys]
             right = [part for part in theirs.parts if part.key not in own]
-            if len(left) == len(right) == 1:
-                yield from mismatches(left[0], right[0])
+            like = [(a, b) for a in left for b in right if a.kind == b.kind and a.parts]
+            if len(left) == len(right) and (len(left) == 1 or like):
+                for a, b in like or [(left[0], right[0])]:
+                    yield from mismatches(a, b)
                 return
     yield mine, theirs
 

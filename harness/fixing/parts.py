@@ -151,6 +151,14 @@ CLASSES = {
 """Keras' losses of each example, and the ones that reduce them as torch's do."""
 
 
+FUNCTIONS = {
+    "cross_entropy": "CrossEntropyLoss", "nll_loss": "NLLLoss", "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss", "kl_div": "KLDivLoss", "huber_loss": "HuberLoss",
+    "smooth_l1_loss": "SmoothL1Loss",
+}  # fmt: skip
+"""torch's functions, and the classes that do the same."""
+
+
 def loss(case: Case) -> Iterator[Fix]:
     """A mean over Keras' losses of each example replaced by the class, which leaves out what it ignores; then torch's loss."""
     for call in case.calls:
@@ -162,13 +170,17 @@ def loss(case: Case) -> Iterator[Fix]:
                 named = ", ".join(inside.code.said(item) for item in inside.node.keywords)
                 write = f"{inside.name.removesuffix(inside.last)}{CLASSES[inside.last]}({named})({values})"
                 yield call.fix([call.code.instead(call.node, write)], f"{write} for the mean of all")
-    losses = [other for other in case.of_torch if counterpart(other).endswith("Loss")]
+    losses = [
+        (other, kind)
+        for other in case.of_torch
+        if (kind := FUNCTIONS.get(other.last, counterpart(other))).endswith("Loss")
+    ]
     for call in case.calls:
         if call.last.endswith(("Crossentropy", "Error", "Huber", "Divergence", "Poisson")) and not call.part:
-            for other in [item for item in losses if item.owner == call.owner] or losses:
+            for other, kind in [item for item in losses if item[0].owner == call.owner] or losses:
                 told = ", ".join(case.here(call, other.code.said(item.value)) and other.code.said(item)
                                  for item in other.node.keywords)  # fmt: skip
-                if (told or not other.node.keywords) and not other.node.args:
-                    write = f"faithful.{counterpart(other)}({told})"
+                if (told or not other.node.keywords) and (other.last in FUNCTIONS or not other.node.args):
+                    write = f"faithful.{kind}({told})"
                     cuts = [call.code.instead(call.node, write), *with_import(call.code)]
                     yield call.fix(cuts, f"{write} for {call.name}")

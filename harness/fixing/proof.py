@@ -24,7 +24,7 @@ MOST = 8
 CANDIDATES = 40
 """Fixes that are run for one cause."""
 
-SECONDS = 120.0
+SECONDS = 180.0
 """What the fixes of one cause may take."""
 
 AHEAD = 2

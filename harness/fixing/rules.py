@@ -4,6 +4,8 @@ A rule only proposes; what a fix is worth is found by running the port with it. 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import combinations, islice
 
 from harness.diagnosis.causes import table
 from harness.fixing import clipping, expressions, keywords, layers, parts, statements, weights
@@ -70,8 +72,8 @@ ALWAYS: tuple[Rule, ...] = (keywords.keyword, parts.same_arguments, likeness)
 
 BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
     "batch": (expressions.pipeline,),
-    "outputs": (likeness, parts.same_arguments, expressions.sums, statements.unused, expressions.training, expressions.order,
-                weights.loaded, layers.layer),
+    "outputs": (likeness, keywords.defaults, parts.same_arguments, expressions.sums, statements.unused, expressions.training,
+                expressions.order, weights.loaded, layers.layer),
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
     "grads": (likeness, expressions.flowing, expressions.stopped),
     "clipped": (clipping.clipping,),
@@ -97,6 +99,23 @@ def rules_for(case: Case) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(found))
 
 
+COPYING: tuple[Rule, ...] = (likeness, keywords.defaults, parts.same_arguments, parts.loss, keywords.keyword)
+"""Rules that copy what stands in the reference: of these two at a time are run, where no single one helps."""
+
+FEW = 6
+"""So many single fixes are put together by two."""
+
+
+def together(case: Case) -> Iterator[Fix]:
+    """Two changes of one file at once, for mistakes that show in the same quantity."""
+    single = [fix for rule in COPYING for fix in islice(rule(case), FEW)][: 2 * FEW]
+    for one, other in combinations(dict.fromkeys(single), 2):
+        apart = all(a == b or a.end <= b.start or b.end <= a.start for a in one.cuts for b in other.cuts)
+        if one.path == other.path and apart:
+            cuts = tuple(dict.fromkeys((*one.cuts, *other.cuts)))
+            yield replace(one, cuts=cuts, sentence=f"{one.sentence}, and {other.sentence}")
+
+
 def proposed(case: Case) -> Iterator[Fix]:
     """Every fix that may mend a cause, each once, the likeliest first."""
     seen: set[tuple[object, ...]] = set()
@@ -106,3 +125,4 @@ def proposed(case: Case) -> Iterator[Fix]:
             if key not in seen:
                 seen.add(key)
                 yield fix
+    yield from together(case)

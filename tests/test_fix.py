@@ -363,12 +363,15 @@ def one_fix(path: Path, before: str, after: str) -> Mended:
     return Mended(Diagnosis("", "shown"), Fix(path, (), "", 1), before, after, Verdict("one", "EQUIVALENT", ""), 1)
 
 
-def test_two_mistakes_in_one_quantity_are_mended_together(tmp_path: Path) -> None:
+def two_factors() -> tuple[str, str]:
+    """A port that lacks two factors of its reference."""
     port = PORT.replace("model(x)", "tf.exp(model(x) * y)").replace("criterion(y", "tf.square(y")
-    reference = REFERENCE.replace("model(x)", "torch.exp(model(x) * y * 0.5)").replace(
-        "loss = criterion", "loss = 3 * torch.square"
-    )
-    request = Request(str(pair_of(tmp_path, port, reference).folder))
+    reference = REFERENCE.replace("model(x)", "torch.exp(model(x) * y * 0.5)")
+    return port, reference.replace("loss = criterion", "loss = 3 * torch.square")
+
+
+def test_two_mistakes_in_one_quantity_are_mended_together(tmp_path: Path) -> None:
+    request = Request(str(pair_of(tmp_path, *two_factors()).folder))
     both = mend(request, asked(lambda text: None if "0.5 *" in text and "3 *" in text else (0, "loss")))
     assert both.verdict.agrees
     assert [item.fix.sentence.count(", and ") for item in both.mended] == [1]
@@ -376,11 +379,7 @@ def test_two_mistakes_in_one_quantity_are_mended_together(tmp_path: Path) -> Non
 
 def test_where_one_change_is_enough_no_second_is_made_with_it(tmp_path: Path) -> None:
     """The twin."""
-    port = PORT.replace("model(x)", "tf.exp(model(x) * y)").replace("criterion(y", "tf.square(y")
-    reference = REFERENCE.replace("model(x)", "torch.exp(model(x) * y * 0.5)").replace(
-        "loss = criterion", "loss = 3 * torch.square"
-    )
-    request = Request(str(pair_of(tmp_path, port, reference).folder))
+    request = Request(str(pair_of(tmp_path, *two_factors()).folder))
     one = mend(request, asked(lambda text: None if "0.5 *" in text else (0, "loss")))
     assert [item.fix.sentence.count(", and ") for item in one.mended] == [0]
 

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from harness.fixing.calls import Call, calls, dotted, known
+from harness.fixing.calls import dotted, known
 from harness.fixing.case import Case
 from harness.fixing.code import Fix
 
@@ -129,81 +129,3 @@ def training(case: Case) -> Iterator[Fix]:
             found.append((not taped, call))
     for _, call in sorted(found, key=lambda item: item[0]):
         yield call.fix([call.add("training=True")], f"training=True in {call.name}")
-
-
-DROPPED = ("drop_remainder",)
-METHODS = ("shuffle", "repeat", "cache")
-
-
-def pipeline(case: Case) -> Iterator[Fix]:
-    """A step of a data pipeline left out, or an argument of it, where the reference has none."""
-    for call in case.calls:
-        for key in DROPPED:
-            if (given := call.argument(key)) is not None:
-                yield call.fix([call.drop(given)], f"no {key} in {call.name}")
-        if shuffled := call.argument("shuffle"):
-            yield call.fix([call.code.instead(shuffled.value, "False")], f"shuffle=False in {call.name}")
-    if any((given := call.argument("shuffle")) and call.code.said(given.value) == "True" for call in case.of_torch):
-        yield from whole_shuffle(case)
-    for code in case.port:
-        for node in ast.walk(code.tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
-                inner = code.said(node.func.value)
-                yield code.fix(node, [code.instead(node, inner)], f"no {node.func.attr}")
-
-
-def whole_shuffle(case: Case) -> Iterator[Fix]:
-    """A buffer that holds all examples, where the reference shuffles all of them."""
-    for code in case.port:
-        for node in ast.walk(code.tree):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "shuffle"
-                and node.args
-            ):
-                made = [call for call in ast.walk(node.func.value) if isinstance(call, ast.Call) and call.args
-                        and dotted(call.func).endswith("from_tensor_slices")]  # fmt: skip
-                first = next(
-                    (name for call in made for name in ast.walk(call.args[0]) if isinstance(name, ast.Name)), None
-                )
-                write = f"len({first.id})" if first is not None else f"{code.said(node.func.value)}.cardinality()"
-                said = code.said(node.args[0])
-                yield code.fix(node, [code.instead(node.args[0], write)], f"shuffle({write}) for shuffle({said})")
-
-
-def padding(case: Case) -> Iterator[Fix]:
-    """Zeros, or for a maximum the lowest number, padded alike on both ends, in place of ``padding="same"``."""
-    padding = [call for call in case.of_torch if call.last[:-2] in ("Conv", "MaxPool", "AvgPool") and strided(call)]
-    theirs = {(call.within, call.owner): call for call in padding}
-    for call in case.calls:
-        given = call.argument("padding")
-        other = theirs.get((call.within, call.owner))
-        if given is None or call.code.said(given.value).strip("\"'") != "same" or other is None:
-            continue
-        width = padded(other)
-        dims = int(call.last[-2]) if call.last[-2].isdigit() else 0
-        if not width or not dims:
-            continue
-        pads = f"[(0, 0), {', '.join([f'({width}, {width})'] * dims)}, (0, 0)]"
-        lowest = ', constant_values=float("-inf")' if call.last.startswith("Max") else ""
-        uses = [use for use in calls(call.code) if use.name.endswith(f".{call.owner}") and use.within == call.within]
-        cuts = [call.drop(given)]
-        for use in [use for use in uses if len(use.node.args) == 1]:
-            value = use.node.args[0]
-            cuts.append(call.code.instead(value, f"tf.pad({call.code.said(value)}, {pads}{lowest})"))
-        if uses:
-            yield call.fix(cuts, f"{width} padded on both ends of {call.owner}")
-
-
-def strided(call: Call) -> bool:
-    """Whether a torch layer takes steps larger than one, as far as its arguments tell; every pooling does."""
-    return not call.last.startswith("Conv") or call.argument("stride") is not None or len(call.node.args) > 3
-
-
-def padded(call: Call) -> int:
-    """The padding of a torch layer, where it is a number that is written there."""
-    given = call.argument("padding")
-    place = 4 if call.last.startswith("Conv") else 2
-    value = given.value if given is not None else call.node.args[place] if len(call.node.args) > place else None
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, int) else 0

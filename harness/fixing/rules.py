@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import combinations, islice
 
 from harness.diagnosis.causes import table
-from harness.fixing import clipping, expressions, keywords, layers, parts, statements, weights
+from harness.fixing import clipping, expressions, keywords, layers, padding, parts, pipelines, statements, weights
 from harness.fixing.case import Case, Rule
 from harness.fixing.code import Fix
 from harness.fixing.likeness import likeness
@@ -35,9 +35,9 @@ BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
     "td-target-without-stop-gradient": (likeness, expressions.stopped),
     "concatenation-order": (likeness, expressions.order),
     "convtranspose-same-crop": (expressions.ends,),
-    "conv2d-same-stride2-asymmetric-padding": (expressions.padding,),
-    "maxpool-same-vs-padding1": (expressions.padding,),
-    "maxpool-zero-padding": (expressions.padding,),
+    "conv2d-same-stride2-asymmetric-padding": (padding.padding,),
+    "maxpool-same-vs-padding1": (padding.padding,),
+    "maxpool-zero-padding": (padding.padding,),
     "batchnorm-running-var-unbiased": (layers.layer,),
     "batchnorm-all-keras-defaults": (layers.layer,),
     "batchnorm-training-flag-omitted": (expressions.training,),
@@ -46,8 +46,8 @@ BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
     "attention-mask-omitted": (statements.unused,),
     "schedule-omitted": (statements.missing, parts.same_arguments),
     "schedule-offset": (parts.same_arguments, layers.numbers, statements.missing),
-    "shuffle-order": (expressions.pipeline,),
-    "drop-remainder-vs-drop-last": (expressions.pipeline,),
+    "shuffle-order": (pipelines.pipeline,),
+    "drop-remainder-vs-drop-last": (pipelines.pipeline,),
     "lstm-gate-order": (weights.loaded, weights.axes),
     "gru-gate-order": (weights.loaded, weights.axes),
     "dense-square-kernel-not-transposed": (weights.axes, weights.loaded),
@@ -71,7 +71,7 @@ BY_AREA: Mapping[str, tuple[Rule, ...]] = {
 ALWAYS: tuple[Rule, ...] = (keywords.keyword, parts.same_arguments, likeness)
 
 BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
-    "batch": (expressions.pipeline,),
+    "batch": (pipelines.pipeline,),
     "outputs": (likeness, keywords.defaults, parts.same_arguments, expressions.sums, statements.unused, expressions.training,
                 expressions.order, weights.loaded, layers.layer),
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),

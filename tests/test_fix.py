@@ -19,7 +19,7 @@ from harness.fixing.case import Case, literal, with_import
 from harness.fixing.code import Code, Cut, Fix
 from harness.fixing.places import place
 from harness.fixing.proof import CANDIDATES, Mended, mend
-from harness.fixing.rules import proposed
+from harness.fixing.rules import BY_AREA, BY_CAUSE, BY_STAGE, proposed
 from harness.running.messages import Request
 from harness.running.overlaid import overlay
 from harness.running.pairs import Edit, Pair
@@ -461,6 +461,16 @@ def test_an_edit_of_a_module_that_no_longer_fits_is_said(tmp_path: Path) -> None
     file.write_text("x = 1\n")
     with pytest.raises(UsageError, match="occurs 0 times in"):
         Pair(tmp_path, edits=(Edit(str(file), "x = 2", "x = 3"),)).overlaid()
+
+
+@pytest.mark.parametrize("name", ["mini_batch_mlp", "vae", "unet"])
+def test_every_rule_can_read_an_ordinary_port(name: str) -> None:
+    pair = Pair(Path(__file__).parent.parent / "pairs" / name)
+    known = Diagnosis("", "shown", torch={"eps": "1e-05", "activation": "relu"}, site="torch_loop.py:9:2:relu:conv1")
+    given = Case(known, FIRST, sources.port(pair), sources.reference(pair), {})
+    every = {rule for rows in (BY_CAUSE, BY_AREA, BY_STAGE) for rules in rows.values() for rule in rules}
+    made = [given.port[0].changed(fix) for rule in every for fix in rule(given)]
+    assert len(made) > 5
 
 
 SHOWN = {

@@ -1,5 +1,6 @@
 """The line of the port that a cause is about, read from the sources: only where it is one line and no other could be meant."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def placed(verdict: Verdict, pair: Pair) -> Verdict:
 def place(case: Case) -> str:
     """File and line; "" if no line or several could be meant."""
     found: list[Fix] = []
-    if case.cause.cause:
+    with suppress(Exception):  # whatever stands in somebody's source, no verdict is lost by reading it
         found = next((fixes for rule in for_cause(case.cause) if (fixes := list(rule(case)))), [])
     lines = {(fix.path, fix.line) for fix in found}
     own = {(fix.path, fix.line) for fix in found if fix.owner and fix.owner == case.owner}

@@ -91,19 +91,11 @@ def for_cause(cause: Diagnosis) -> list[Rule]:
     return [rule for name in named for rule in BY_CAUSE.get(name, BY_AREA.get(table()[name].area, ()))]
 
 
-def rules_for(case: Case) -> tuple[Rule, ...]:
-    """The rules that may mend a cause, the likeliest first."""
-    found = for_cause(case.cause)
-    found += ALWAYS if found else ()
-    found += BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
-    return tuple(dict.fromkeys(found))
-
-
 COPYING: tuple[Rule, ...] = (likeness, keywords.defaults, parts.same_arguments, parts.loss, keywords.keyword)
 """Rules that copy what stands in the reference: of these two at a time are run, where no single one helps."""
 
-FEW = 6
-"""So many single fixes are put together by two."""
+FEW = 3
+"""So many fixes of each of these rules are put together by two, and twice as many of all."""
 
 
 def together(case: Case) -> Iterator[Fix]:
@@ -117,12 +109,13 @@ def together(case: Case) -> Iterator[Fix]:
 
 
 def proposed(case: Case) -> Iterator[Fix]:
-    """Every fix that may mend a cause, each once, the likeliest first."""
+    """Every fix that may mend a cause, each once: what its name leads to, what the reference has, two of these, and the rest."""
+    named, stage = for_cause(case.cause), BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
+    first = dict.fromkeys([*named, *(ALWAYS if named else ()), *(rule for rule in stage if rule in COPYING)])
     seen: set[tuple[object, ...]] = set()
-    for rule in rules_for(case):
+    for rule in (*first, together, *(rule for rule in stage if rule not in first)):
         for fix in rule(case):
             key = (fix.path, fix.cuts)
             if key not in seen:
                 seen.add(key)
                 yield fix
-    yield from together(case)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -382,6 +383,17 @@ def test_where_one_change_is_enough_no_second_is_made_with_it(tmp_path: Path) ->
     request = Request(str(pair_of(tmp_path, *two_factors()).folder))
     one = mend(request, asked(lambda text: None if "0.5 *" in text else (0, "loss")))
     assert [item.fix.sentence.count(", and ") for item in one.mended] == [0]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_printed_patch_can_be_applied(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "src" / "a.py"
+    file.parent.mkdir()
+    before, middle, after = (f"x = 1\n# äö\n{line}{end}" for line in ("y = 1", "y = 2", "z = 3\ny = 2"))
+    file.write_text(before, encoding="utf-8")
+    shown = patch.diff([one_fix(file, before, middle), one_fix(file, middle, after)], tmp_path)
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=shown.encode(), check=True)  # noqa: S607
+    assert file.read_text(encoding="utf-8") == after
 
 
 def test_a_file_that_was_edited_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ ALWAYS: tuple[Rule, ...] = (keywords.keyword, parts.same_arguments, likeness)
 
 BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
     "batch": (pipelines.pipeline,),
-    "outputs": (likeness, keywords.defaults, parts.same_arguments, expressions.sums, statements.unused, expressions.training,
-                expressions.order, weights.loaded, layers.layer),
+    "outputs": (likeness, keywords.defaults, padding.padding, parts.same_arguments, expressions.sums, expressions.ends,
+                statements.unused, expressions.training, expressions.order, weights.loaded, layers.layer),
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
     "grads": (likeness, expressions.flowing, expressions.stopped),
     "clipped": (clipping.clipping,),
@@ -91,7 +91,15 @@ def for_cause(cause: Diagnosis) -> list[Rule]:
     return [rule for name in named for rule in BY_CAUSE.get(name, BY_AREA.get(table()[name].area, ()))]
 
 
-COPYING: tuple[Rule, ...] = (likeness, keywords.defaults, parts.same_arguments, parts.loss, keywords.keyword)
+COPYING: tuple[Rule, ...] = (
+    likeness,
+    keywords.defaults,
+    parts.same_arguments,
+    parts.loss,
+    keywords.keyword,
+    padding.padding,
+    padding.padding,
+)
 """Rules that copy what stands in the reference: of these two at a time are run, where no single one helps."""
 
 FEW = 3

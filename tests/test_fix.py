@@ -15,7 +15,7 @@ from test_layout import imported
 
 from harness.__main__ import main
 from harness.errors import UsageError
-from harness.fixing import patch, repro, sources, told
+from harness.fixing import command, patch, repro, sources, told
 from harness.fixing.case import Case, literal, with_import
 from harness.fixing.code import Code, Cut, Fix
 from harness.fixing.places import place
@@ -441,6 +441,70 @@ def test_a_plain_port_is_mended_by_runs_and_written(tmp_path: Path, twinloop_wor
     assert [item.fix.sentence for item in outcome.mended] == ["2 * np.asarray(x).T for np.asarray(x).T"]
     patch.write(patch.texts(outcome.mended))
     assert (folder / "tensorflow_loop.py").read_text() == (folder / "torch_loop.py").read_text()
+
+
+class Judge:
+    """Stands in for a worker."""
+
+    def __init__(self, ask: Callable[[Request], Verdict]) -> None:
+        self.answer, self.meanwhile = ask, lambda: None
+
+    def ask(self, request: Request, *_: object) -> Verdict:
+        verdict = self.answer(request)
+        if verdict.agrees:
+            self.meanwhile()
+        return verdict
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
+    made = Judge(asked(lambda text: None if "faithful.Adam" in text else (0, "params")))
+    monkeypatch.setattr(command, "Worker", lambda _: made)
+    return made
+
+
+def fix(folder: Path, *options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["fix", "one", "--pairs", str(folder.parent), *options])
+    return result.exit_code, result.output
+
+
+def test_without_write_the_patch_is_printed_and_nothing_is_written(tmp_path: Path, judge: Judge) -> None:
+    folder = pair_of(tmp_path).folder
+    code, said = fix(folder)
+    assert (code, (folder / "tensorflow_loop.py").read_text()) == (0, PORT)
+    assert "1. step 0, params/w: adam-eps-hat-placement: Keras is another. (" in said
+    assert "+    optimizer = faithful.Adam(lr=lr)  # a comment\n" in said
+    assert "nothing was written" in said
+    judge.answer = asked(lambda _: (0, "params"))
+    code, said = fix(folder)
+    assert code == 1
+    assert "not mended: they differ" in said
+    judge.answer = asked(lambda _: None)
+    assert fix(folder) == (0, "one: judged as it is\nEQUIVALENT; nothing to mend\n")
+
+
+def test_write_writes_the_port_alone_and_runs_it_again(tmp_path: Path, judge: Judge) -> None:
+    folder = pair_of(tmp_path).folder
+    code, said = fix(folder, "--write")
+    assert code == 0
+    assert said.endswith("written; one: EQUIVALENT: EQUIVALENT\n")
+    assert "faithful.Adam(lr=lr)" in (folder / "tensorflow_loop.py").read_text()
+    assert (folder / "torch_loop.py").read_text() == REFERENCE
+    assert judge.answer(Request(str(folder))).agrees
+
+
+def test_write_refuses_where_the_port_was_edited_meanwhile(tmp_path: Path, judge: Judge) -> None:
+    """The twin."""
+    folder = pair_of(tmp_path).folder
+    mine = f"{PORT}# mine\n"
+    judge.meanwhile = lambda: (folder / "tensorflow_loop.py").write_text(mine)
+    code, said = fix(folder, "--write")
+    assert code == 2
+    assert "was changed while its fixes were tried, so nothing was written" in " ".join(said.split())
+    assert (folder / "tensorflow_loop.py").read_text() == mine
 
 
 def test_exit_codes_are_documented() -> None:

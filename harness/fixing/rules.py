@@ -98,7 +98,6 @@ COPYING: tuple[Rule, ...] = (
     parts.loss,
     keywords.keyword,
     padding.padding,
-    padding.padding,
 )
 """Rules that copy what stands in the reference: of these two at a time are run, where no single one helps."""
 

@@ -117,7 +117,11 @@ RULES = {
         "a = x + tf.random.normal(z) * tf.exp(0.5 * y)",
     ),
     "a default": (
-        "", "outputs", "layer = layers.LeakyReLU()", "layer = nn.LeakyReLU()", "layer = layers.LeakyReLU(negative_slope=0.01)",
+        "", "outputs", "layer = layers.LayerNormalization()", "layer = nn.LayerNorm(8)",
+        "layer = layers.LayerNormalization(epsilon=1e-5)",
+    ),
+    "a layer": (
+        "", "outputs", "layer = layers.LeakyReLU()", "layer = nn.LeakyReLU(0.1)", "layer = faithful.LeakyReLU(0.1)",
     ),
     "a loss": (
         "", "loss", "c = keras.losses.BinaryCrossentropy()", 'c = F.binary_cross_entropy_with_logits(x, y, reduction="sum")',

@@ -96,7 +96,7 @@ def keyword(case: Case) -> Iterator[Fix]:
 
 
 TORCH: Mapping[tuple[str, str], object] = {
-    ("LeakyReLU", "negative_slope"): 0.01, ("LayerNormalization", "eps"): 1e-5, ("GroupNormalization", "eps"): 1e-5,
+    ("LayerNormalization", "eps"): 1e-5, ("GroupNormalization", "eps"): 1e-5,
     ("BatchNormalization", "eps"): 1e-5, ("BatchNormalization", "momentum"): 0.1,
 }  # fmt: skip
 """What torch has where nothing is said and Keras has another number."""

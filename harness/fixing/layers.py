@@ -38,12 +38,15 @@ def layer(case: Case) -> Iterator[Fix]:
                 cuts = [call.code.instead(call.node, write), *renamed(call, kind)]
                 made.setdefault(call.last, []).append((call, cuts, write))
     for of_kind in made.values():
-        for call, cuts, write in sorted(of_kind, key=lambda item: item[0].owner != case.owner):
-            yield call.fix([*cuts, *with_import(call.code)], f"{write} for {call.name}")
+        single = sorted(of_kind, key=lambda item: item[0].owner != case.owner)
+        one = [call.fix([*cuts, *with_import(call.code)], f"{write} for {call.name}") for call, cuts, write in single]
+        every: list[Fix] = []
+        call = single[0][0]
         if len(of_kind) > 1 and len({call.code for call, _, _ in of_kind}) == 1:
-            call, _, write = of_kind[0]
-            every = [cut for _, cuts, _ in of_kind for cut in cuts]
-            yield call.fix([*every, *with_import(call.code)], f"faithful.{LAYERS[call.last]} for every {call.name}")
+            cuts = [cut for _, cuts, _ in of_kind for cut in cuts]
+            said = f"faithful.{LAYERS[call.last]} for every {call.name}"
+            every = [call.fix([*cuts, *with_import(call.code)], said)]
+        yield from [*one, *every] if call.owner and call.owner == case.owner else [*every, *one]
 
 
 def of_reference(case: Case, call: Call, kind: str) -> list[Call]:

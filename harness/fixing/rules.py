@@ -72,8 +72,8 @@ ALWAYS: tuple[Rule, ...] = (keywords.keyword, parts.same_arguments, likeness)
 
 BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
     "batch": (pipelines.pipeline,),
-    "outputs": (likeness, keywords.defaults, padding.padding, parts.same_arguments, expressions.sums, expressions.ends,
-                statements.unused, expressions.training, expressions.order, weights.loaded, layers.layer),
+    "outputs": (likeness, keywords.defaults, layers.layer, padding.padding, parts.same_arguments, expressions.sums,
+                expressions.ends, statements.unused, expressions.training, expressions.order, weights.loaded),
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
     "grads": (likeness, expressions.flowing, expressions.stopped),
     "clipped": (clipping.clipping,),
@@ -94,6 +94,7 @@ def for_cause(cause: Diagnosis) -> list[Rule]:
 COPYING: tuple[Rule, ...] = (
     likeness,
     keywords.defaults,
+    layers.layer,
     parts.same_arguments,
     parts.loss,
     keywords.keyword,

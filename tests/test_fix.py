@@ -21,6 +21,7 @@ from harness.fixing.code import Code, Cut, Fix
 from harness.fixing.places import place
 from harness.fixing.proof import CANDIDATES, Mended, mend
 from harness.fixing.rules import BY_AREA, BY_CAUSE, BY_STAGE, proposed
+from harness.report import wording
 from harness.running.messages import Request
 from harness.running.overlaid import overlay
 from harness.running.pairs import Edit, Pair
@@ -265,6 +266,15 @@ def test_the_place_in_the_port_is_the_one_line_that_is_meant() -> None:
     layer = "class Net:\n    def __init__(self):\n        self.one = LayerNormalization()\n"
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "layernorm-eps-default", "stage": "outputs"}
     assert place(case(layer, **known)) == "port.py:3"  # type: ignore[arg-type]
+
+
+def test_a_verdict_names_the_line_of_the_port_where_there_is_one() -> None:
+    found = case(
+        PORT, cause="adam-eps-hat-placement", change="epsilon before the correction", sentence="Keras is another."
+    )
+    lines = wording.diagnosis(replace(found.cause, place=place(found)))
+    assert lines[0].endswith("Keras is another. In the port: port.py:9.")
+    assert wording.diagnosis(found.cause)[0].endswith("Keras is another."), "the twin"
 
 
 def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> None:

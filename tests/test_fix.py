@@ -355,6 +355,13 @@ def test_a_fix_behind_which_they_differ_earlier_or_at_the_same_place_is_not_offe
         assert outcome.mended == (), at
 
 
+def test_a_fix_that_leaves_the_same_stage_is_taken_if_none_does_better(tmp_path: Path) -> None:
+    request = Request(str(pair_of(tmp_path).folder))
+    outcome = mend(request, asked(lambda text: (2, "params") if "faithful.Adam" in text else (1, "params")))
+    assert ["faithful.Adam" in item.text for item in outcome.mended] == [True]
+    assert told.remains(outcome.mended[0].after) == "with that change the two agree up to step 2, params/w"
+
+
 def test_several_mistakes_are_mended_in_the_order_in_which_they_show(tmp_path: Path) -> None:
     request = Request(str(pair_of(tmp_path).folder))
 

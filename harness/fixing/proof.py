@@ -101,7 +101,7 @@ class Search:
         self.tried = 0
 
     def best(self) -> Mended | None:
-        """The first fix with which the two agree in the steps looked at, or else the one with which they agree furthest."""
+        """The first fix with which nothing differs at that stage any more, or else the one with which they agree furthest."""
         until = time.monotonic() + SECONDS
         further: list[Mended] = []
         for fix, before, text in self.changes():
@@ -113,7 +113,7 @@ class Search:
             if not better(after, self.first):
                 continue
             made = Mended(self.cause, fix, before, text, after, self.tried)
-            if after.first is not None:
+            if after.first is not None and after.first.stage == self.first.stage:
                 further.append(made)
             elif (proved := self.proved(made)) is not None:
                 return proved

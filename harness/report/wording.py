@@ -63,7 +63,10 @@ def diagnosis(item: Diagnosis) -> list[str]:
     if not item.cause:
         return [f"cause unknown: none of {tried} made in the reference explains it; narrowest place: {item.where}"]
     if not item.change:
-        return [f"cause (likely): {item.cause} at {item.where}: {item.sentence}{port(item)}", f"write instead: {item.instead}"]
+        return [
+            f"cause (likely): {item.cause} at {item.where}: {item.sentence}{port(item)}",
+            f"write instead: {item.instead}",
+        ]
     what = setting(item)
     lines = [f"cause ({item.strength}): {item.cause} at {item.where}: {item.sentence}{port(item)}"]
     whole = item.remains is None

@@ -93,7 +93,9 @@ def rewritten(case: Case, code: Code, mine: Term, theirs: Term) -> Iterator[tupl
         elif all(texts):
             joined = f" {theirs.kind} ".join(texts)
             whole = code.said(mine.node) if mine.kind == theirs.kind else said
-            yield mine.node, f"{joined} * {whole}" if theirs.kind == "*" else f"{code.said(mine.node)} + {joined}"
+            first = theirs.kind == "*" or theirs.parts[0] in more
+            whole = whole if theirs.kind == "*" else code.said(mine.node)
+            yield mine.node, f"{joined} {theirs.kind} {whole}" if first else f"{whole} + {joined}"
     if theirs.kind == "/" and mine.kind != "/" and (divisor := tensorflow(case, code, mine, theirs.parts[1])):
         yield mine.node, f"{said} / {divisor}"
     named = isinstance(mine.node, ast.Call) and mine.kind in WRITTEN and theirs.kind in WRITTEN

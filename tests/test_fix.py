@@ -121,6 +121,10 @@ RULES = {
         "", "outputs", "layer = layers.LayerNormalization()", "layer = nn.LayerNorm(8)",
         "layer = layers.LayerNormalization(epsilon=1e-5)",
     ),
+    "a default that was written otherwise": (
+        "", "outputs", "a, b = layers.LayerNormalization(epsilon=1e-6), LayerNormalization()", "a = nn.LayerNorm(8)",
+        "a, b = layers.LayerNormalization(epsilon=1e-5), LayerNormalization(epsilon=1e-5)",
+    ),
     "a layer": (
         "", "outputs", "layer = layers.LeakyReLU()", "layer = nn.LeakyReLU(0.1)", "layer = faithful.LeakyReLU(0.1)",
     ),

@@ -102,19 +102,30 @@ TORCH: Mapping[tuple[str, str], object] = {
 """What torch has where nothing is said and Keras has another number."""
 
 
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "LayerNormalization": ("LayerNorm",), "GroupNormalization": ("GroupNorm",),
+    "BatchNormalization": ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
+}  # fmt: skip
+"""What torch calls these layers."""
+
+
 def defaults(case: Case) -> Iterator[Fix]:
-    """torch's defaults in every layer of a class that leaves them to Keras: all layers of a file at once."""
-    for kind in dict.fromkeys(kind for kind, _ in TORCH):
+    """torch's defaults in every layer of a class that has other numbers, where the reference says none: all of a file at once."""
+    for kind, theirs in NAMES.items():
         of_kind = [call for call in case.calls if call.last == kind and not call.part]
+        stated = {item.arg for call in case.of_torch if call.last in theirs for item in call.node.keywords}
+        rows = [row for row in KEYWORDS if kind in row.calls and (kind, row.torch) in TORCH and row.torch not in stated]
         for code in dict.fromkeys(call.code for call in of_kind):
             cuts: list[Cut] = []
             told: dict[str, str] = {}
             for call in [call for call in of_kind if call.code is code]:
-                missing = [row for row in KEYWORDS if kind in row.calls and (kind, row.torch) in TORCH and
-                           call.argument(row.keras) is None]  # fmt: skip
-                told |= {row.keras: literal(row.to(TORCH[kind, row.torch])) for row in missing}
-                if missing:
-                    cuts.append(call.add(", ".join(f"{row.keras}={told[row.keras]}" for row in missing)))
+                apart = {row.keras: literal(row.to(TORCH[kind, row.torch])) for row in rows
+                         if not has(case, call, row, TORCH[kind, row.torch])}  # fmt: skip
+                known = {key for key in apart if call.argument(key) is not None}
+                cuts += [call.put(key, apart[key]) for key in known]
+                added = ", ".join(f"{key}={said}" for key, said in apart.items() if key not in known)
+                cuts += [call.add(added)] if added else []
+                told |= apart
             if cuts:
                 call = next(call for call in of_kind if call.code is code)
                 yield call.fix(cuts, f"{', '.join(f'{key}={said}' for key, said in told.items())} in every {call.name}")

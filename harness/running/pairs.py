@@ -18,7 +18,6 @@ from harness.contract.captured import Captured
 from harness.contract.rows import Row
 from harness.contract.scenario import Accepted, Scenario
 from harness.errors import UsageError, instead, suggestion
-from harness.running.overlaid import overlay
 from harness.running.project import let_import
 from harness.running.start import SIDES, Side
 
@@ -148,10 +147,18 @@ class Pair:
                 texts[edit.file] = text.replace(edit.find, edit.write)
         return texts
 
+    def _lay_over(self) -> None:
+        """Have modules imported with their edits from now on; those of another pair are forgotten."""
+        texts = self.overlaid()
+        if texts or "harness.running.overlaid" in sys.modules:
+            from harness.running.overlaid import overlay  # seldom needed, and looking at pairs is to be quick
+
+            overlay(texts)
+
     def _load(self, path: Path) -> ModuleType:
         source = self.source(path)
         let_import(self.folder)
-        overlay(self.overlaid())
+        self._lay_over()
         module = ModuleType(f"{self.folder.name}.{path.stem}")
         # Spelt otherwise than in its code, or AutoGraph would read the file anew and trace it without its edits.
         module.__file__ = str(path) if not self.edits else f"{path.parent}/./{path.name}"

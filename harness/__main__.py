@@ -1,4 +1,4 @@
-"""The command line: twinloop run, list, show, map, new, faithful, causes, explain, merge, compare."""
+"""The command line: twinloop run, list, show, map, new, faithful, causes, explain, fix, repro, merge, compare."""
 
 import sys
 from pathlib import Path
@@ -250,6 +250,49 @@ def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     wanted.write(found.verdicts, complete=not missing)
     failed = missing or not all(verdict.passed for verdict in found.verdicts)
     sys.exit(2 if any(verdict.status == "ERROR" for verdict in found.verdicts) else 1 if failed else 0)
+
+
+@main.command()
+@click.argument("name", metavar="PAIR")
+@ROOT
+@click.option("--write", is_flag=True, help="Write the patch into the port's files and run the pair again.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs.")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
+def fix(name: str, root: Path, write: bool, timeout: float, **asked: Any) -> None:
+    """Find what makes a pair's two loops differ, cause by cause, and print the patch of the port that was run and proved.
+
+    A change is tried on a copy of the source, and the pair judged with it from the start; nothing is written without --write.
+    The reference, the scenario, what both sides import and what lies outside of the project are never changed.
+
+    Exit code: 0 if the loops agree, with the patch or without; 1 if a difference is left or, with --write, the pair does not
+    pass afterwards; 2 for bad input, a loop that raised, or a file that was changed meanwhile.
+    """
+    from harness.fixing.command import command
+
+    sys.exit(command(root, name, write=write, timeout=timeout, asked=asked))
+
+
+@main.command("repro")
+@click.argument("name", metavar="PAIR")
+@ROOT
+@click.option("--output", type=REPORT, help="Write the script into this file instead of standard output.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs.")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
+def show_cause(name: str, root: Path, output: Path | None, timeout: float, **asked: Any) -> None:
+    """Write a script without twinloop that shows the first cause of a difference: an optimizer, a loss or a plain layer.
+
+    It has at most forty lines and is run before it is given. Exit code: 0 if there is a script, or no difference; 2 with a
+    sentence that says why there is none.
+    """
+    from harness.fixing.command import show
+
+    sys.exit(show(root, name, output=output, timeout=timeout, asked=asked))
 
 
 @main.command("compare")

@@ -107,7 +107,8 @@ class Diagnosis:
 
     cause: "" if it is unknown; ``where`` is then the narrowest place. change: what was done to the reference. torch: what stands
     there, by name; port: what makes it the port. also: causes that explain it as well. remains: the first difference that is
-    left with this one and those before it made. tried: how many mistakes were.
+    left with this one and those before it made. tried: how many mistakes were. site: the place in the reference as the
+    mutations name it. place: the file and line of the port to change, where there is one alone, or "".
     """
 
     cause: str
@@ -121,6 +122,8 @@ class Diagnosis:
     also: tuple[str, ...] = ()
     remains: Difference | None = None
     tried: int = 0
+    site: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from typing import IO
 import msgspec
 
 from harness.errors import UsageError
+from harness.fixing.places import placed
 from harness.judging.judge import judge
 from harness.report.map_doubts import doubts
 from harness.running.engine import Engine
@@ -199,6 +200,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             digests=request.digests,
             report=speaker.note,
         )
+    verdict = placed(verdict, pair)
     if engine.map is not None:
         unsure = [Finding("map", said) for said in doubts(pair.name, engine.map)]
         verdict = replace(verdict, findings=(*verdict.findings, *unsure))

@@ -368,6 +368,23 @@ FAULTS = (
         "outputs", cause="batchnorm-eps-default", then=("batchnorm-momentum-convention",),
     ),
     Fault(
+        "variance for deviation, and divergence not halved", "vae",
+        (
+            *edit("tf.exp(0.5 * log_variance)", "tf.exp(log_variance)"),
+            *edit("-0.5 * tf.reduce_sum(kl, 1)", "-tf.reduce_sum(kl, 1)"),
+        ),
+        "outputs", cause="factor-omitted", then=("factor-omitted",),
+    ),
+    Fault(
+        "relu for tanh, and no weight decay", "clip_global_norm",
+        (
+            *edit('second := keras.layers.Dense(20, activation="tanh")',
+                  'second := keras.layers.Dense(20, activation="relu")'),
+            *edit("        weight_decay=weight_decay,\n", ""),
+        ),
+        "outputs", cause="activation-other", then=("weight-decay-omitted",),
+    ),
+    Fault(
         "GELU, beta and schedule", "warmup_cosine",
         (
             *edit("faithful.GELU()", "faithful.GELU('tanh')"),

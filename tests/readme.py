@@ -43,7 +43,7 @@ GROUPS = {
 
 
 ORDER = (
-    "__main__", "headings", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker",
+    "__main__", "headings", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker", "fixing",
     "contract", "running", "mutations", "oracle", "diagnosis", "judging", "verdict", "report",
     "faithful", "errors", "words",
 )  # fmt: skip

@@ -26,6 +26,7 @@ calls, listed, loops, optimizers = (
 ROOT = Path(__file__).parent.parent
 RULES = [ROOT / "harness" / "diagnosis" / name for name in ("given.py", "search.py")]
 RULES += sorted((ROOT / "harness" / "mutations").glob("*.py"))
+RULES += sorted((ROOT / "harness" / "fixing").glob("*.py"))
 
 
 def ids_in(source: str) -> set[str]:

@@ -22,7 +22,7 @@ from harness.oracle.gap import gap, magnitude
 from harness.running.start import LoopError, Mutant, Mutating, RunSpec, Start
 from harness.verdict import Diagnosis, Difference, Relation
 
-SECONDS = 45.0
+SECONDS = 18.0
 """What a search may take; what it has found by then is what it says."""
 
 MORE = 4
@@ -239,6 +239,7 @@ def told(hit: Hit, equal: Sequence[Hit], left: Place, tried: int) -> Diagnosis:
         also=also,
         remains=hit.left.first,
         tried=tried,
+        site=hit.mutant.site,
     )
 
 

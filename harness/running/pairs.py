@@ -30,7 +30,10 @@ HINT = "every pair has scenario.py, torch_loop.py and tensorflow_loop.py; `twinl
 
 @dataclass(frozen=True)
 class Edit:
-    """A textual change of one of a pair's files: ``find`` must occur exactly once. Faults are made of these."""
+    """A textual change of one of a pair's files: ``find`` must occur exactly once. Faults are made of these.
+
+    file: its name in the pair's folder, or the whole path of a module that is imported.
+    """
 
     file: str
     find: str
@@ -132,9 +135,31 @@ class Pair:
                 source = source.replace(edit.find, edit.write)
         return source
 
+    def overlaid(self) -> dict[str, str]:
+        """The texts of imported modules with their edits made, by whole path."""
+        texts: dict[str, str] = {}
+        for edit in self.edits:
+            if Path(edit.file).is_absolute():
+                text = texts.get(edit.file) or Path(edit.file).read_text(encoding="utf-8")
+                if text.count(edit.find) != 1:
+                    raise UsageError(
+                        f"pair {self.name}: {edit.find!r} occurs {text.count(edit.find)} times in {edit.file}, not once"
+                    )
+                texts[edit.file] = text.replace(edit.find, edit.write)
+        return texts
+
+    def _lay_over(self) -> None:
+        """Have modules imported with their edits from now on; those of another pair are forgotten."""
+        texts = self.overlaid()
+        if texts or "harness.running.overlaid" in sys.modules:
+            from harness.running.overlaid import overlay  # seldom needed, and looking at pairs is to be quick
+
+            overlay(texts)
+
     def _load(self, path: Path) -> ModuleType:
         source = self.source(path)
         let_import(self.folder)
+        self._lay_over()
         module = ModuleType(f"{self.folder.name}.{path.stem}")
         # Spelt otherwise than in its code, or AutoGraph would read the file anew and trace it without its edits.
         module.__file__ = str(path) if not self.edits else f"{path.parent}/./{path.name}"

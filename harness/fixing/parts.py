@@ -1,0 +1,186 @@
+"""Fixes that write a part of ``faithful`` with the arguments that the reference has."""
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from harness.contract.keras_slots import SLOTS
+from harness.faithful import __all__ as PARTS  # noqa: N812  # names only; none of them is loaded
+from harness.fixing.calls import Call, dotted
+from harness.fixing.case import Case, with_import
+from harness.fixing.code import Cut, Fix
+from harness.fixing.keywords import OPTIMIZERS
+
+ORDERS: Mapping[str, tuple[str, ...]] = {
+    "SGD": ("lr", "momentum", "dampening", "weight_decay", "nesterov"),
+    **dict.fromkeys(("Adam", "AdamW"), ("lr", "betas", "eps", "weight_decay", "amsgrad")),
+    "NAdam": ("lr", "betas", "eps", "weight_decay", "momentum_decay"),
+    **dict.fromkeys(("RAdam", "Adamax"), ("lr", "betas", "eps", "weight_decay")),
+    "RMSprop": ("lr", "alpha", "eps", "weight_decay", "momentum", "centered"),
+    "Adagrad": ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"),
+    "Adadelta": ("lr", "rho", "eps", "weight_decay"),
+    "Adafactor": ("lr",), "Rprop": ("lr", "etas", "step_sizes"), "ASGD": ("lr",), "Muon": ("lr",),
+}  # fmt: skip
+"""The arguments of torch's optimizers behind the parameters, in their order."""
+
+SEVERAL = {f"{name}{n}d": name for name in ("BatchNorm",) for n in (1, 2, 3)}
+"""Classes of torch's of which one part stands for several."""
+
+Arguments = dict[str | int, tuple[ast.expr, str]]
+"""A call's arguments by name, or by place where they have none: what stands there, and how it is written."""
+
+
+def counterpart(call: Call) -> str:
+    """The part of ``faithful`` for a call of the reference; "" if there is none."""
+    name = SEVERAL.get(call.last, call.last)
+    return name if name in PARTS else ""
+
+
+def arguments(call: Call, *, torch: bool) -> Arguments:
+    """The arguments of a call; an optimizer's by name, in torch without the parameters that come first."""
+    found: Arguments = {}
+    order = ORDERS.get(call.last, ())
+    positional = call.node.args[1:] if order and torch else call.node.args
+    for place, value in enumerate(positional):
+        found[order[place] if place < len(order) else place] = (value, call.code.said(value))
+    for item in call.node.keywords:
+        if item.arg and not (order and item.arg == "params"):
+            found[item.arg] = (item.value, call.code.said(item.value))
+    return found
+
+
+def reference_for(case: Case, call: Call) -> list[Call]:
+    """The calls of the reference that a part of the port stands for, the one of the same name first."""
+    fitting = [other for other in case.of_torch if counterpart(other) == call.last]
+    fitting.sort(key=lambda other: (other.owner != call.owner, other.within != call.within))
+    own = [other for other in fitting if other.owner == call.owner]
+    inside = [other for other in own if other.within == call.within]
+    return inside or own or fitting
+
+
+def same_arguments(case: Case) -> Iterator[Fix]:
+    """In each part of ``faithful``, the arguments that the reference has: one that differs, and then all of them."""
+    ranked = sorted(
+        (call for call in case.calls if call.part and call.last in PARTS), key=lambda call: call.owner != case.owner
+    )
+    whole: list[Fix] = []
+    for call in ranked:
+        for other in reference_for(case, call)[:4]:
+            changes = list(apart(case, call, other))
+            wanted = {key.partition(".")[0] for key in case.cause.torch}
+            changes.sort(key=lambda change: change[0] not in wanted)
+            for _, cut, said in changes:
+                yield call.fix([cut], f"{said} in {call.name}")
+            if len(changes) > 1:
+                told = ", ".join(said for _, _, said in changes)
+                whole.append(call.fix([cut for _, cut, _ in changes], f"{told} in {call.name}"))
+    yield from whole
+
+
+def apart(case: Case, call: Call, other: Call) -> Iterator[tuple[str | int, Cut, str]]:
+    """The arguments in which a part differs from the reference's call, each with what makes it the same."""
+    own, wanted = arguments(call, torch=False), arguments(other, torch=True)
+    for key, (value, text) in own.items():
+        if key not in wanted:
+            named = next((item for item in call.node.keywords if item.value is value), None)
+            yield key, call.drop(named if named is not None else value), f"no {key}=" if named else f"no {text}"
+    for key, (_, text) in wanted.items():
+        said = case.here(call, text)
+        if not said:
+            continue
+        if key not in own:
+            if isinstance(key, str):
+                yield key, call.add(f"{key}={said}"), f"{key}={said}"
+        elif own[key][1] != said:
+            yield key, call.code.instead(own[key][0], said), f"{key}={said}" if isinstance(key, str) else said
+
+
+def optimizer(case: Case) -> Iterator[Fix]:
+    """An optimizer of Keras' own replaced by the part of torch's name, with the reference's arguments."""
+    ours = [
+        call for call in case.calls if call.last in OPTIMIZERS and not call.part and ("." in call.name or call.owner)
+    ]
+    theirs = [call for call in case.of_torch if call.last in ORDERS and counterpart(call)]
+    for call in ours:
+        fitting = [other for other in theirs if other.owner == call.owner] or theirs
+        for other in fitting[:3]:
+            rate = next(
+                iter([*call.node.args[:1], *(k.value for k in call.node.keywords if k.arg == "learning_rate")]), None
+            )
+            wanted = [
+                (key, case.here(call, text) or (call.code.said(rate) if key == "lr" and rate is not None else ""))
+                for key, (_, text) in arguments(other, torch=True).items()
+            ]
+            if any(not said for _, said in wanted):
+                continue
+            own_rate = [("lr", call.code.said(rate))] if rate is not None else []
+            for first in ([], own_rate):
+                told = ", ".join(f"{key}={said}" for key, said in (dict(wanted) | dict(first)).items())
+                write = f"faithful.{counterpart(other)}({told})"
+                cuts = [
+                    call.code.instead(call.node, write),
+                    *renamed(call, counterpart(other)),
+                    *with_import(call.code),
+                ]
+                yield call.fix(cuts, f"{write} for {call.name}")
+                if dict(wanted) == dict(wanted) | dict(first):
+                    break
+
+
+def renamed(call: Call, kind: str) -> Iterator[Cut]:
+    """What the port reads of the optimizer's own lists, under the names that the part has for them."""
+    slots = {**SLOTS.get(call.last, {}), **({"_momentums": "momentum_buffer", "momentums": "momentum_buffer"}
+                                            if kind == "SGD" else {})}  # fmt: skip
+    for node in ast.walk(call.code.tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in slots
+            and dotted(node.value).rpartition(".")[2] == call.owner
+        ):
+            end = call.code.span(node)[1]
+            yield Cut(end - len(node.attr), end, slots[node.attr])
+
+
+CLASSES = {
+    "sparse_categorical_crossentropy": "SparseCategoricalCrossentropy",
+    "categorical_crossentropy": "CategoricalCrossentropy",
+    "binary_crossentropy": "BinaryCrossentropy",
+    "mean_squared_error": "MeanSquaredError",
+    "mean_absolute_error": "MeanAbsoluteError",
+    "huber": "Huber",
+}
+"""Keras' losses of each example, and the ones that reduce them as torch's do."""
+
+
+FUNCTIONS = {
+    "cross_entropy": "CrossEntropyLoss", "nll_loss": "NLLLoss", "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss", "kl_div": "KLDivLoss", "huber_loss": "HuberLoss",
+    "smooth_l1_loss": "SmoothL1Loss",
+}  # fmt: skip
+"""torch's functions, and the classes that do the same."""
+
+
+def loss(case: Case) -> Iterator[Fix]:
+    """A mean over Keras' losses of each example replaced by the class, which leaves out what it ignores; then torch's loss."""
+    for call in case.calls:
+        if call.last in ("reduce_mean", "mean") and len(call.node.args) == 1 and not call.node.keywords:
+            inner = call.node.args[0]
+            inside = next((other for other in case.calls if other.node is inner), None)
+            if inside is not None and inside.last in CLASSES:
+                values = ", ".join(inside.code.said(value) for value in inside.node.args)
+                named = ", ".join(inside.code.said(item) for item in inside.node.keywords)
+                write = f"{inside.name.removesuffix(inside.last)}{CLASSES[inside.last]}({named})({values})"
+                yield call.fix([call.code.instead(call.node, write)], f"{write} for the mean of all")
+    losses = [
+        (other, kind)
+        for other in case.of_torch
+        if (kind := FUNCTIONS.get(other.last, counterpart(other))).endswith("Loss")
+    ]
+    for call in case.calls:
+        if call.last.endswith(("Crossentropy", "Error", "Huber", "Divergence", "Poisson")) and not call.part:
+            for other, kind in [item for item in losses if item[0].owner == call.owner] or losses:
+                told = ", ".join(case.here(call, other.code.said(item.value)) and other.code.said(item)
+                                 for item in other.node.keywords)  # fmt: skip
+                if (told or not other.node.keywords) and (other.last in FUNCTIONS or not other.node.args):
+                    write = f"faithful.{kind}({told})"
+                    cuts = [call.code.instead(call.node, write), *with_import(call.code)]
+                    yield call.fix(cuts, f"{write} for {call.name}")

@@ -108,7 +108,8 @@ class Diagnosis:
     cause: "" if it is unknown; ``where`` is then the narrowest place. change: what was done to the reference. torch: what stands
     there, by name; port: what makes it the port. also: causes that explain it as well. remains: the first difference that is
     left with this one and those before it made. tried: how many mistakes were. site: the place in the reference as the
-    mutations name it. place: the file and line of the port to change, where there is one alone, or "".
+    mutations name it. place: the file and line of the port to change, where there is one alone, or ""; a file outside the
+    pair's folder by its path from the project's root. line: what stands there.
     """
 
     cause: str
@@ -124,6 +125,7 @@ class Diagnosis:
     tried: int = 0
     site: str = ""
     place: str = ""
+    line: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from test_layout import imported
 
 from harness.__main__ import main
 from harness.errors import UsageError
-from harness.fixing import command, patch, repro, sources, told
+from harness.fixing import command, patch, places, repro, sources, told
 from harness.fixing.case import Case, literal, with_import
 from harness.fixing.code import Code, Cut, Fix
 from harness.fixing.places import place
 from harness.fixing.proof import CANDIDATES, Mended, mend
 from harness.fixing.rules import BY_AREA, BY_CAUSE, BY_STAGE, proposed
-from harness.report import wording
+from harness.report.terminal import explanation
 from harness.running.messages import Request
 from harness.running.overlaid import overlay
 from harness.running.pairs import Edit, Pair
@@ -266,32 +266,34 @@ def test_numbers_are_written_as_people_write_them() -> None:
 
 
 def test_the_place_in_the_port_is_the_one_line_that_is_meant() -> None:
-    assert place(case(PORT, cause="adam-eps-hat-placement")) == "port.py:9"
+    assert place(case(PORT, cause="adam-eps-hat-placement")) == (Path("/p/port.py"), 9)
     layer = "class Net:\n    def __init__(self):\n        self.one = LayerNormalization()\n"
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "layernorm-eps-default", "stage": "outputs"}
-    assert place(case(layer, **known)) == "port.py:3"  # type: ignore[arg-type]
+    assert place(case(layer, **known)) == (Path("/p/port.py"), 3)  # type: ignore[arg-type]
 
 
-def test_a_verdict_names_the_line_of_the_port_where_there_is_one() -> None:
+def test_a_verdict_names_the_line_of_the_port_where_there_is_one(tmp_path: Path) -> None:
     found = case(
         PORT, cause="adam-eps-hat-placement", change="epsilon before the correction", sentence="Keras is another."
     )
-    lines = wording.diagnosis(replace(found.cause, place=place(found)))
-    assert lines[0].endswith("Keras is another. In the port: port.py:9.")
-    assert wording.diagnosis(found.cause)[0].endswith("Keras is another."), "the twin"
+    cause = places.told(Pair(tmp_path / "pairs" / "mine"), found)
+    verdict = Verdict("mine", "DIFFERENT", "odd", causes=(cause,))
+    shown = [line for line, _ in explanation(verdict, cause)]
+    assert "port.py:9 has: optimizer = keras.optimizers.Adam(lr)  # a comment" in shown
+    assert not [line for line, _ in explanation(verdict, found.cause) if "has:" in line], "the twin"
 
 
 def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> None:
     """The twin."""
     both = PORT.replace("    model = Net()", "    other = keras.optimizers.Adam(lr)\n    model = Net()")
-    assert place(case(both, cause="adam-eps-hat-placement")) == ""
+    assert place(case(both, cause="adam-eps-hat-placement")) is None
     layers = "class Net:\n    def __init__(self):\n" + "".join(
         f"        self.{n} = LayerNormalization()\n" for n in "ab"
     )
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "layernorm-eps-default", "stage": "outputs"}
-    assert place(case(layers, **known)) == ""  # type: ignore[arg-type]
+    assert place(case(layers, **known)) is None  # type: ignore[arg-type]
     named = known | {"site": "torch_loop.py:3:4:layer_norm:blocks.b"}
-    assert place(case(layers, **named)) == "port.py:4"  # type: ignore[arg-type]
+    assert place(case(layers, **named)) == (Path("/p/port.py"), 4)  # type: ignore[arg-type]
 
 
 def pair_of(root: Path, port: str = PORT, reference: str = REFERENCE) -> Pair:

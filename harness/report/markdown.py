@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report import wording
-from harness.report.suspects import of_port, quoted
+from harness.report.suspects import lines
 from harness.report.terminal import excess_text, remarks
 from harness.report.text import put, readable
 from harness.verdict import Diagnosis, Verdict
@@ -122,7 +122,7 @@ def explained(verdict: Verdict, item: Diagnosis) -> Iterable[str]:
     first, *rest = wording.diagnosis(item)
     yield f"{escaped(first)}\n\n"
     if item.cause:
-        yield from (f"- {escaped(where)} has {code(text)}\n" for where, text in quoted(verdict, of_port(verdict, item)))
+        yield from (f"- {escaped(where)} has {code(text)}\n" for where, text in lines(verdict, item))
         yield f"- **write instead:** {code(item.instead)}\n"
     yield from (f"- {escaped(line)}\n" for line in rest)
 

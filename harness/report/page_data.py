@@ -7,7 +7,7 @@ from typing import Any
 from harness.diagnosis.causes import table
 from harness.report import wording
 from harness.report.side_by_side import aligned
-from harness.report.suspects import numbers, of_port, quoted, suspects
+from harness.report.suspects import lines, numbers, suspects
 from harness.report.terminal import excess_text, remarks
 from harness.report.text import readable
 from harness.verdict import LARGEST, Difference, Verdict
@@ -127,7 +127,7 @@ def causes(verdict: Verdict) -> list[dict[str, Any]]:
             "evidence": wording.evidence(item),
             "also": list(item.also),
             "instead": item.instead,
-            "lines": quoted(verdict, of_port(verdict, item)),
+            "lines": lines(verdict, item),
             "sides": sides(item.cause),
         }
         for item in verdict.causes

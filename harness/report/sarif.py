@@ -173,7 +173,8 @@ def port(verdict: Verdict) -> str:
 
 def located(verdict: Verdict, place: Place, folder: str) -> dict[str, Any]:
     """A place as SARIF writes it, relative to the root of the repository."""
-    parts = (*(part for part in folder.split("/") if part), verdict.pair.partition(":")[0], place.file)
+    within = () if place.elsewhere else (*folder.split("/"), verdict.pair.partition(":")[0])
+    parts = [part for part in (*within, *place.file.split("/")) if part]
     uri = "/".join(quote(readable(part), safe="") for part in parts)
     return {
         "physicalLocation": {

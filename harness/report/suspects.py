@@ -26,11 +26,15 @@ FEW = 3
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file, from 1. sure: a message names it; otherwise it was found by what stands there."""
+    """A line of a file, from 1. sure: a message names it; otherwise it was found by what stands there.
+
+    elsewhere: the file is not the pair's own, and named by its path from the project's root.
+    """
 
     file: str
     line: int
     sure: bool = True
+    elsewhere: bool = False
 
 
 def named(text: str) -> list[Place]:
@@ -58,13 +62,12 @@ def of_port(verdict: Verdict, cause: Diagnosis) -> list[Place]:
 
     Empty where neither is known: a mistake in the weights that were loaded stands in no line of its own.
     """
+    if cause.place:
+        file, _, number = cause.place.rpartition(":")
+        return [Place(file, int(number), elsewhere=bool(verdict.listings) and file not in verdict.listings)]
     if len(verdict.listings) != 2 or not cause.cause:
         return []
     (reference, torch), (port, tensorflow) = verdict.listings.items()
-    if known := named(
-        getattr(cause, "place", "")
-    ):  # what mends a port knows its line, and says it where it is one alone
-        return known
     row = table().get(cause.cause)
     names = set(CALL.findall(row.naive)) - EVERYWHERE if row else set()
     lines = calling(tensorflow, names)
@@ -73,6 +76,11 @@ def of_port(verdict: Verdict, cause: Diagnosis) -> list[Place]:
     if other is not None and (other in lines or not 0 < len(lines) <= FEW):
         lines = [other]
     return [Place(port, line, sure=False) for line in lines[:FEW]]
+
+
+def lines(verdict: Verdict, cause: Diagnosis) -> list[tuple[str, str]]:
+    """The lines of the port that a cause is about: where each is, and what stands there."""
+    return [(cause.place, cause.line)] if cause.line else quoted(verdict, of_port(verdict, cause))
 
 
 def quoted(verdict: Verdict, places: Sequence[Place]) -> list[tuple[str, str]]:

@@ -140,11 +140,11 @@ def legible(line: Text) -> Text:
 
 def explanation(verdict: Verdict, item: Diagnosis) -> Iterable[tuple[str, str]]:
     """A cause, line by line with its style: what it is, what stands in the port, what to write instead, the evidence."""
-    from harness.report.suspects import of_port, quoted  # needed only where something differs
+    from harness.report.suspects import lines  # needed only where something differs
 
     first, *rest = wording.diagnosis(item)
     yield first, ""
-    yield from ((f"{where} has: {code}", "") for where, code in quoted(verdict, of_port(verdict, item)))
+    yield from ((f"{where} has: {code}", "") for where, code in lines(verdict, item))
     if item.cause:
         yield f"write instead: {item.instead}", "bold green"
     yield from ((line, "") for line in rest)

@@ -10,7 +10,6 @@ from harness.fixing.code import Fix
 from harness.fixing.proof import hyperparameters
 from harness.fixing.rules import for_cause
 from harness.running.pairs import Pair
-from harness.running.project import project
 from harness.verdict import Diagnosis, Verdict
 
 
@@ -36,7 +35,7 @@ def told(pair: Pair, case: Case) -> Diagnosis:
 
 def called(pair: Pair, path: Path) -> str:
     """How a file is named: one of the pair's by its name, any other by its path from the project's root."""
-    root = project(pair.folder).root
+    root = sources.root_of(pair)
     if path.parent == pair.folder.resolve() or not path.is_relative_to(root):
         return path.name
     return path.relative_to(root).as_posix()

@@ -51,11 +51,16 @@ def called(pair: Pair, path: Path) -> str:
     return path.name if path.parent == pair.folder.resolve() else str(path)
 
 
+def root_of(pair: Pair) -> Path:
+    """The folder of the project that a pair is in: its pyproject.toml's, or else where one stands."""
+    home = project(pair.folder.resolve()).root
+    return home if (home / FILE).is_file() or not pair.folder.resolve().is_relative_to(Path.cwd()) else Path.cwd()
+
+
 def reached(pair: Pair, first: Path) -> list[Path]:
     """A file and those of the project that it imports or captures, directly or not, in this order."""
-    folder = pair.folder.resolve()
+    folder, root = pair.folder.resolve(), root_of(pair)
     home = project(folder)
-    root = home.root if (home.root / FILE).is_file() or not folder.is_relative_to(Path.cwd()) else Path.cwd()
     places = (folder, *folder.parents, *(parent / "src" for parent in folder.parents), *home.folders)
     found: dict[Path, None] = {}
     waiting = [first.resolve()]

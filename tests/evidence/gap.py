@@ -1,7 +1,7 @@
 """The worst excess of any valid run and the smallest of any fault, side by side.
 
     pytest tests/test_laws.py -k any_draw --hypothesis-profile nightly --twinloop-record draws.jsonl
-    pytest tests/test_faults.py --twinloop-record faults.jsonl
+    pytest -m "" tests/test_faults.py --twinloop-record faults.jsonl
     python tests/evidence/gap.py draws.jsonl faults.jsonl [--json FILE]
 
 Both files are read line by line: a line whose changes are those of a row in tests/faults.py is a fault or a valid

@@ -131,7 +131,7 @@ class Remote:
     @property
     def owing(self) -> bool:
         """Whether a record is due from here, and nothing that the judging process does could hold it up."""
-        return not self.events and not self.process.ended and self.released == self.taken
+        return not self.over and not self.events and not self.process.ended and self.released == self.taken
 
     # What is asked of it
 

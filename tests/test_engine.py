@@ -301,6 +301,14 @@ def test_a_loop_that_hangs_is_told_with_its_line(engine: Engine, write: Callable
     assert 'tensorflow_loop.py", line 9 in train' in error.message
 
 
+def test_a_run_that_has_ended_is_not_the_one_that_hangs_at_its_end(engine: Engine, write: Callable[..., Pair]) -> None:
+    """All records are there; the two of torch have ended, and wait for nothing but to be closed."""
+    late = (TENSORFLOW, '"params": {"w": w}}\n', '"params": {"w": w}}\n    __import__("time").sleep(60)\n')
+    error, steps = failing(engine, write(late))
+    assert (error.side, error.precision, steps) == ("tensorflow", "float32", 6)
+    assert 'tensorflow_loop.py", line 12 in train' in error.message
+
+
 def test_bad_input_of_either_side_is_told_before_an_error_of_the_first_step(
     engine: Engine, write: Callable[..., Pair]
 ) -> None:

@@ -109,7 +109,8 @@ class Diagnosis:
     there, by name; port: what makes it the port. also: causes that explain it as well. remains: the first difference that is
     left with this one and those before it made. tried: how many mistakes were. site: the place in the reference as the
     mutations name it. place: the file and line of the port to change, where there is one alone, or ""; a file outside the
-    pair's folder by its path from the project's root. line: what stands there.
+    pair's folder by its path from the project's root. line: what stands there. patch: a unified diff that may mend it and
+    was not run, or "".
     """
 
     cause: str
@@ -126,6 +127,7 @@ class Diagnosis:
     site: str = ""
     place: str = ""
     line: str = ""
+    patch: str = ""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,7 @@ ADAM = Diagnosis(
     "Adam's epsilon is 1e-8 in torch and 1e-7 in Keras; it shows where gradients are small.",
     "faithful.Adam(lr)",
     tried=12,
+    patch="--- a/port.py\n+++ b/port.py\n-    optimizer = keras.optimizers.Adam(lr)\n+    optimizer = faithful.Adam(lr)\n",
 )
 
 
@@ -148,7 +149,11 @@ def hostile() -> Verdict:
             {names[0]: (Element((0,), text, text, 1.0), Element((1,), text, text, 1.0))},
         ),
         listings={"torch_loop.py": text + "\n" + text, "tensorflow_loop.py": text},
-        causes=(Diagnosis(text, "likely", text, text, {text: text}, {text: text}, text, text, (text,), first, 3),),
+        causes=(
+            Diagnosis(
+                text, "likely", text, text, {text: text}, {text: text}, text, text, (text,), first, 3, patch=text
+            ),
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from harness.fixing.code import Code, Cut, Fix
 from harness.fixing.places import place
 from harness.fixing.proof import CANDIDATES, Mended, mend
 from harness.fixing.rules import BY_AREA, BY_CAUSE, BY_STAGE, proposed
+from harness.report import markdown, page_data
 from harness.report.terminal import explanation
 from harness.running.messages import Request
 from harness.running.overlaid import overlay
@@ -68,6 +69,12 @@ def case(port: str, reference: str = REFERENCE, /, cause: str = "", stage: str =
     found = Diagnosis(cause, "proved" if cause else "shown", **known)  # type: ignore[arg-type]
     codes = Code(Path("/p/port.py"), port), Code(Path("/p/reference.py"), reference)
     return Case(found, first, codes[:1], codes[1:], {"lr": 0.01, "momentum": 0.9})
+
+
+def at(given: Case) -> tuple[Path, int] | None:
+    """Where the fix is that a case means."""
+    fix = place(given)
+    return fix and (fix.path, fix.line)
 
 
 def offered(*args: str, **known: object) -> list[str]:
@@ -266,10 +273,10 @@ def test_numbers_are_written_as_people_write_them() -> None:
 
 
 def test_the_place_in_the_port_is_the_one_line_that_is_meant() -> None:
-    assert place(case(PORT, cause="adam-eps-hat-placement")) == (Path("/p/port.py"), 9)
+    assert at(case(PORT, cause="adam-eps-hat-placement")) == (Path("/p/port.py"), 9)
     layer = "class Net:\n    def __init__(self):\n        self.one = LayerNormalization()\n"
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "layernorm-eps-default", "stage": "outputs"}
-    assert place(case(layer, **known)) == (Path("/p/port.py"), 3)  # type: ignore[arg-type]
+    assert at(case(layer, **known)) == (Path("/p/port.py"), 3)  # type: ignore[arg-type]
 
 
 def test_a_verdict_names_the_line_of_the_port_where_there_is_one(tmp_path: Path) -> None:
@@ -283,6 +290,17 @@ def test_a_verdict_names_the_line_of_the_port_where_there_is_one(tmp_path: Path)
     assert not [line for line, _ in explanation(verdict, found.cause) if "has:" in line], "the twin"
 
 
+def test_a_report_has_a_patch_that_was_not_run_and_says_so(tmp_path: Path) -> None:
+    cause = places.told(Pair(tmp_path / "pairs" / "mine"), case(PORT, cause="adam-eps-hat-placement"))
+    assert "-    optimizer = keras.optimizers.Adam(lr)  # a comment\n" in cause.patch
+    assert "+    optimizer = faithful.Adam(lr=lr)  # a comment\n" in cause.patch
+    assert page_data.causes(Verdict("mine", "DIFFERENT", "odd", causes=(cause,)))[0]["patch"] == cause.patch
+    written = "".join(markdown.explained(Verdict("mine", "DIFFERENT", "odd"), cause))
+    assert "```diff\n--- a/p/port.py\n" in written
+    assert "twinloop fix mine</code> runs it" in written
+    assert not places.told(Pair(tmp_path / "mine"), case(PORT, cause="layer-omitted")).patch, "the twin"
+
+
 def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> None:
     """The twin."""
     both = PORT.replace("    model = Net()", "    other = keras.optimizers.Adam(lr)\n    model = Net()")
@@ -293,7 +311,7 @@ def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> No
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "layernorm-eps-default", "stage": "outputs"}
     assert place(case(layers, **known)) is None  # type: ignore[arg-type]
     named = known | {"site": "torch_loop.py:3:4:layer_norm:blocks.b"}
-    assert place(case(layers, **named)) == (Path("/p/port.py"), 4)  # type: ignore[arg-type]
+    assert at(case(layers, **named)) == (Path("/p/port.py"), 4)  # type: ignore[arg-type]
 
 
 def pair_of(root: Path, port: str = PORT, reference: str = REFERENCE) -> Pair:
@@ -334,7 +352,7 @@ def test_a_fix_that_helps_is_offered_as_a_patch_and_one_that_does_not_is_not(tmp
     outcome = mend(request, asked(lambda text: None if "faithful.Adam" in text else (0, "params")))
     assert outcome.verdict.agrees
     assert [item.fix.line for item in outcome.mended] == [9]
-    shown = patch.diff(outcome.mended, tmp_path)
+    shown = patch.diff(patch.texts(outcome.mended), tmp_path)
     assert "--- a/pairs/one/tensorflow_loop.py\n+++ b/pairs/one/tensorflow_loop.py\n" in shown
     assert (
         "-    optimizer = keras.optimizers.Adam(lr)  # a comment\n+    optimizer = faithful.Adam(lr=lr)  # a comment\n"
@@ -418,7 +436,7 @@ def test_the_printed_patch_can_be_applied(tmp_path: Path, end: str) -> None:
     file.parent.mkdir()
     before, middle, after = (f"x = 1\n# äö\n{line}{end}" for line in ("y = 1", "y = 2", "z = 3\ny = 2"))
     file.write_text(before, encoding="utf-8")
-    shown = patch.diff([one_fix(file, before, middle), one_fix(file, middle, after)], tmp_path)
+    shown = patch.diff(patch.texts([one_fix(file, before, middle), one_fix(file, middle, after)]), tmp_path)
     subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=shown.encode(), check=True)  # noqa: S607
     assert file.read_text(encoding="utf-8") == after
 

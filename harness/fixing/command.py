@@ -52,7 +52,7 @@ def command(root: Path, name: str, *, write: bool, timeout: float, asked: dict[s
             click.echo(told.proved(number, item, before, here))
             before = item.after
         click.echo()
-        click.echo(patch.diff(outcome.mended, here), nl=False)
+        click.echo(patch.diff(patch.texts(outcome.mended), here), nl=False)
         for line in told.left(outcome):
             click.echo(line)
         if not write:

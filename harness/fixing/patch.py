@@ -17,10 +17,10 @@ def texts(mended: Sequence[Mended]) -> dict[Path, tuple[str, str]]:
     return found
 
 
-def diff(mended: Sequence[Mended], root: Path) -> str:
-    """All fixes as one patch, with paths from a folder on where the files lie in it."""
+def diff(changes: Mapping[Path, tuple[str, str]], root: Path) -> str:
+    """Changes as one patch, with paths from a folder on where the files lie in it."""
     parts = []
-    for path, (before, after) in texts(mended).items():
+    for path, (before, after) in changes.items():
         name = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
         lines = unified_diff(lined(before), lined(after), f"a/{name.lstrip('/')}", f"b/{name.lstrip('/')}")
         parts += [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines]

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from harness.fixing import sources
+from harness.fixing import patch, sources
 from harness.fixing.case import Case
 from harness.fixing.code import Fix
 from harness.fixing.proof import hyperparameters
@@ -25,12 +25,20 @@ def placed(verdict: Verdict, pair: Pair) -> Verdict:
 
 def told(pair: Pair, case: Case) -> Diagnosis:
     """A case's cause with its place and what stands there, if it has one."""
-    at = place(case)
-    if at is None:
+    fix = place(case)
+    if fix is None:
         return case.cause
-    path, number = at
-    text = next(code.text for code in case.port if code.path == path).splitlines()[number - 1]
-    return replace(case.cause, place=f"{called(pair, path)}:{number}", line=text.strip())
+    code = next(code for code in case.port if code.path == fix.path)
+    try:
+        after = code.changed(fix)
+    except ValueError:  # what it would write is no Python there
+        after = code.text
+    return replace(
+        case.cause,
+        place=f"{called(pair, fix.path)}:{fix.line}",
+        line=code.text.splitlines()[fix.line - 1].strip(),
+        patch=patch.diff({fix.path: (code.text, after)}, sources.root_of(pair)),
+    )
 
 
 def called(pair: Pair, path: Path) -> str:
@@ -41,11 +49,12 @@ def called(pair: Pair, path: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def place(case: Case) -> tuple[Path, int] | None:
-    """File and line, from 1; None if no line or several could be meant."""
+def place(case: Case) -> Fix | None:
+    """The likeliest fix at the one line that can be meant; None if there is no such line, or several."""
     found: list[Fix] = []
     with suppress(Exception):  # whatever stands in somebody's source, no verdict is lost by reading it
         found = next((fixes for rule in for_cause(case.cause) if (fixes := list(rule(case)))), [])
     lines = {(fix.path, fix.line) for fix in found}
     own = {(fix.path, fix.line) for fix in found if fix.owner and fix.owner == case.owner}
-    return next(iter(own)) if len(own) == 1 else next(iter(lines)) if len(lines) == 1 else None
+    at = next(iter(own)) if len(own) == 1 else next(iter(lines)) if len(lines) == 1 else None
+    return next((fix for fix in found if (fix.path, fix.line) == at), None)

@@ -125,6 +125,9 @@ def explained(verdict: Verdict, item: Diagnosis) -> Iterable[str]:
         yield from (f"- {escaped(where)} has {code(text)}\n" for where, text in lines(verdict, item))
         yield f"- **write instead:** {code(item.instead)}\n"
     yield from (f"- {escaped(line)}\n" for line in rest)
+    if item.patch:
+        runs = f"{code(f'twinloop fix {verdict.pair}')} runs it, and says what then remains."
+        yield f"\n<details><summary>A patch to try</summary>\n\n{fenced(item.patch, 'diff')}\n{runs}\n\n</details>\n\n"
 
 
 def code(text: str) -> str:

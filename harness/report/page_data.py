@@ -127,6 +127,7 @@ def causes(verdict: Verdict) -> list[dict[str, Any]]:
             "evidence": wording.evidence(item),
             "also": list(item.also),
             "instead": item.instead,
+            "patch": item.patch,
             "lines": lines(verdict, item),
             "sides": sides(item.cause),
         }

@@ -64,7 +64,7 @@ def main(pairs: tuple[str, ...], word: str, file: Path | None) -> None:
                 "fixes": [item.fix.sentence for item in outcome.mended],
                 "lines": [item.fix.line for item in outcome.mended],
                 "tried": [item.tried for item in outcome.mended] or [outcome.tried],
-                "patch": bool(patch.diff(outcome.mended, ROOT)),
+                "patch": bool(patch.diff(patch.texts(outcome.mended), ROOT)),
                 "wrong": wrong(fault, outcome),
                 "several": bool(fault.then),
                 "seconds": round(time.perf_counter() - began, 1),

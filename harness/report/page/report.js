@@ -366,7 +366,9 @@
       const fix = h("dl", { class: "fix" }, stands, h("dt", { class: "good" }, "write instead"), h("dd", { class: "mono good" }, item.instead));
       const more = item.sides.length > 0 && h("details", {}, h("summary", {}, "What either framework does"),
         h("dl", { class: "fix" }, item.sides.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])));
-      return h("div", { class: "cause" }, called, proof, others, fix, more);
+      const patch = item.patch && h("details", {}, h("summary", {}, "A patch to try"), h("pre", { class: "mono", tabindex: 0 }, item.patch),
+        h("p", { class: "dim" }, h("code", {}, `twinloop fix ${data.pair}`), " runs it, and says what then remains."));
+      return h("div", { class: "cause" }, called, proof, others, fix, patch, more);
     }
 
     function sensitivity() {

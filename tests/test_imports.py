@@ -99,6 +99,16 @@ def own_seconds(*arguments: str, cwd: Path = ROOT) -> float:
     return least
 
 
+def beyond(arguments: list[str], bare: list[str], cwd: Path = ROOT) -> float:
+    """What a command takes beyond another one, looked at again where it seems too much: one run may take twice the next."""
+    own = other = float("inf")
+    for _ in range(4):
+        own, other = min(own, own_seconds(*arguments, cwd=cwd)), min(other, own_seconds(*bare, cwd=cwd))
+        if own - other < LIMIT:
+            break
+    return own - other
+
+
 @pytest.mark.parametrize(
     ("arguments", "bare"),
     [
@@ -109,7 +119,7 @@ def own_seconds(*arguments: str, cwd: Path = ROOT) -> float:
     ids=["import", "help", "list"],
 )
 def test_looking_takes_less_than_half_a_second_of_our_own(arguments: list[str], bare: list[str]) -> None:
-    own = own_seconds(*arguments) - own_seconds(*bare)
+    own = beyond(arguments, bare)
     assert own < LIMIT, f"{own:.2f} s"
 
 
@@ -117,15 +127,15 @@ def test_collecting_takes_less_than_half_a_second_of_our_own(repository: Path) -
     """Beside pytest and Hypothesis as they are."""
     (repository / "test_bare.py").write_text("import hypothesis, numpy\ndef test_nothing(): pass\n", encoding="utf-8")
     collect = ["-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    ours = own_seconds(*collect, "test_pairs.py", cwd=repository)
-    bare = own_seconds(*collect, "-p", "no:twinloop", "test_bare.py", cwd=repository)
-    assert ours - bare < LIMIT, f"{ours - bare:.2f} s"
+    bare = [*collect, "-p", "no:twinloop", "test_bare.py"]
+    own = beyond([*collect, "test_pairs.py"], bare, repository)
+    assert own < LIMIT, f"{own:.2f} s"
 
 
 def test_the_clock_can_tell_half_a_second() -> None:
     """The twin: work of that size is seen, and waiting is not counted as work."""
     busy = "import time; end = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
-    assert own_seconds("-c", busy) - own_seconds("-c", "pass") > LIMIT
+    assert beyond(["-c", busy], ["-c", "pass"]) > LIMIT
     assert own_seconds("-c", "import time; time.sleep(0.6)") - own_seconds("-c", "pass") < LIMIT
 
 

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator, Mapping
 
-from harness.fixing.calls import Call, dotted
+from harness.fixing.calls import Call
 from harness.fixing.case import Case, with_import
 from harness.fixing.code import Cut, Fix
-from harness.fixing.parts import counterpart
+from harness.fixing.parts import attributes, counterpart
 
 LAYERS: Mapping[str, str] = {
     "BatchNormalization": "BatchNorm", "SyncBatchNormalization": "SyncBatchNorm", "LeakyReLU": "LeakyReLU", "PReLU": "PReLU",
@@ -57,15 +57,7 @@ def of_reference(case: Case, call: Call, kind: str) -> list[Call]:
 
 def renamed(call: Call, kind: str) -> Iterator[Cut]:
     """What the port reads of the layer's variables, under the names that the part has for them."""
-    names = NAMES.get(kind, {})
-    for node in ast.walk(call.code.tree):
-        if (
-            isinstance(node, ast.Attribute)
-            and node.attr in names
-            and dotted(node.value).rpartition(".")[2] == call.owner
-        ):
-            end = call.code.span(node)[1]
-            yield Cut(end - len(node.attr), end, names[node.attr])
+    yield from attributes(call, NAMES.get(kind, {}))
 
 
 def numbers(case: Case) -> Iterator[Fix]:

@@ -130,14 +130,19 @@ def renamed(call: Call, kind: str) -> Iterator[Cut]:
     """What the port reads of the optimizer's own lists, under the names that the part has for them."""
     slots = {**SLOTS.get(call.last, {}), **({"_momentums": "momentum_buffer", "momentums": "momentum_buffer"}
                                             if kind == "SGD" else {})}  # fmt: skip
+    yield from attributes(call, slots)
+
+
+def attributes(call: Call, names: Mapping[str, str]) -> Iterator[Cut]:
+    """Attributes of what a call makes, wherever they are read, under other names."""
     for node in ast.walk(call.code.tree):
         if (
             isinstance(node, ast.Attribute)
-            and node.attr in slots
+            and node.attr in names
             and dotted(node.value).rpartition(".")[2] == call.owner
         ):
             end = call.code.span(node)[1]
-            yield Cut(end - len(node.attr), end, slots[node.attr])
+            yield Cut(end - len(node.attr), end, names[node.attr])
 
 
 CLASSES = {

@@ -1,6 +1,7 @@
 """The command line: twinloop run, list, show, map, new, faithful, causes, explain, fix, repro, merge, compare."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -252,15 +253,28 @@ def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     sys.exit(2 if any(verdict.status == "ERROR" for verdict in found.verdicts) else 1 if failed else 0)
 
 
+def of_one_problem(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say on which problem a pair's difference is looked at."""
+    for option in (
+        click.option(
+            "--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`."
+        ),
+        click.option(
+            "--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs."
+        ),
+        click.option(
+            "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
 @click.argument("name", metavar="PAIR")
 @ROOT
 @click.option("--write", is_flag=True, help="Write the patch into the port's files and run the pair again.")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
-)
-@click.option("--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs.")
-@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
+@of_one_problem
 def fix(name: str, root: Path, write: bool, timeout: float, **asked: Any) -> None:
     """Find what makes a pair's two loops differ, cause by cause, and print the patch of the port that was run and proved.
 
@@ -279,11 +293,7 @@ def fix(name: str, root: Path, write: bool, timeout: float, **asked: Any) -> Non
 @click.argument("name", metavar="PAIR")
 @ROOT
 @click.option("--output", type=REPORT, help="Write the script into this file instead of standard output.")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
-)
-@click.option("--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs.")
-@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
+@of_one_problem
 def show_cause(name: str, root: Path, output: Path | None, timeout: float, **asked: Any) -> None:
     """Write a script without twinloop that shows the first cause of a difference: an optimizer, a loss or a plain layer.
 

@@ -59,6 +59,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "resampling": ("Upsample", "interpolate"),
     "scatter": ("scatter_reduce", "segment_reduce"),
     "transformer": ("TransformerEncoderLayer",),
+    "combined_schedules": ("ChainedScheduler", "SequentialLR"),
     "cyclic_schedules": ("CyclicLR", "OneCycleLR"),
     "ema": (
         "AveragedModel",
@@ -73,7 +74,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "swa": ("SWALR",),
     "weight_normalization": ("spectral_norm", "weight_norm"),
     "schedules": (
-        "ChainedScheduler",
         "ConstantLR",
         "CosineAnnealingLR",
         "CosineAnnealingWarmRestarts",
@@ -83,7 +83,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "MultiStepLR",
         "MultiplicativeLR",
         "PolynomialLR",
-        "SequentialLR",
         "StepLR",
     ),
 }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-from harness.faithful.schedules import LRScheduler, of_the_group
+from harness.faithful.scheduler import LRScheduler, of_the_group
 
 __all__ = ["CyclicLR", "OneCycleLR"]
 

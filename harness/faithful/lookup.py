@@ -15,6 +15,7 @@ TORCH = {
     "adam": "optim.",
     "clipping": "nn.utils.",
     "ctc": "F.",
+    "combined_schedules": "optim.lr_scheduler.",
     "cyclic_schedules": "optim.lr_scheduler.",
     "distance": "F.",
     "ema": "optim.swa_utils.",

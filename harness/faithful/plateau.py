@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from harness.faithful.schedules import of_the_group, rate_of
+from harness.faithful.scheduler import of_the_group, rate_of
 
 __all__ = ["ReduceLROnPlateau"]
 

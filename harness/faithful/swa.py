@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from harness.faithful.schedules import LRScheduler, of_the_group
+from harness.faithful.scheduler import LRScheduler, of_the_group
 
 __all__ = ["SWALR"]
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UsageError, counted
-from harness.headings import REPORT, Commands, Grouped, cause_ids, pair_names, report_options, taken, trace_options
+from harness.headings import (
+    REPORT,
+    Commands,
+    Grouped,
+    cause_ids,
+    device_options,
+    pair_names,
+    report_options,
+    taken,
+    trace_options,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,6 +106,7 @@ def main() -> None:
 @click.option(
     "--tensorflow-python", metavar="PATH", callback=of_project, help="The interpreter that runs TensorFlow's."
 )
+@device_options
 @report_options
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
@@ -270,6 +281,10 @@ def of_one_problem(command: Callable[..., None]) -> Callable[..., None]:
 )
 @trace_options
 @of_one_problem
+@click.option(
+    "--device", default="", metavar="DEVICE", help="Where it runs, such as cuda or GPU:0, instead of the CPU."
+)
+@click.option("--tf32", is_flag=True, help="Let products of float32 be made of TF32 there.")
 def record(names: tuple[str, ...], root: Path, out: Path, **asked: Any) -> None:
     """Run one side of a pair alone and write all that a verdict may ask of it: a trace, to be judged elsewhere or later.
 
@@ -284,6 +299,7 @@ def record(names: tuple[str, ...], root: Path, out: Path, **asked: Any) -> None:
 
     thinning = Thinning(asked.pop("every"), asked.pop("only"), asked.pop("sample"), asked.pop("sample_seed"))
     own = {name: asked.pop(name) for name in ("side", "nudged", "torch", "timeout")}
+    asked[f"{own['side']}_device"] = asked.pop("device")
     asked["precision"], asked["hyper"] = asked.pop("dtype"), dict(setting(text) for text in asked.pop("settings"))
     command(select(discover(root), list(names)), out, Wanted(thinning=thinning, **own), click.echo, **asked)
 

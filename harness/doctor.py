@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.errors import UsageError
 from harness.running.nurseries import Nursery
 from harness.running.other_python import words
-from harness.running.start import SIDES, Side
+from harness.running.start import SIDES, Place, Side
 
 PACKAGES = ("torch", "tensorflow", "keras", "tf_keras", "numpy", "greenlet", "xxhash")
 NEEDED: Mapping[Side, tuple[str, ...]] = {"torch": ("numpy", "torch"), "tensorflow": ("numpy", "tensorflow")}
@@ -93,7 +93,7 @@ def notes(packages: Mapping[str, str]) -> Iterator[str]:
 
 def loads(side: Side, path: str) -> str:
     """Why an interpreter cannot load its framework with what travels along; nothing if it can."""
-    nursery = Nursery(side, 1, warm=True, python=path)
+    nursery = Nursery(side, 1, warm=True, place=Place(path))
     try:
         nursery.greet()
     except RuntimeError as error:

@@ -84,6 +84,28 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+DEVICE = (
+    click.option(
+        "--torch-device", default="", metavar="DEVICE", help="Where torch runs, such as cuda, instead of the CPU."
+    ),
+    click.option(
+        "--tensorflow-device",
+        default="",
+        metavar="DEVICE",
+        help="Where TensorFlow runs, such as GPU:0, instead of the CPU.",
+    ),
+    click.option("--tf32", is_flag=True, help="Let products of float32 be made of TF32 on these devices."),
+)
+"""Where the two sides run."""
+
+
+def device_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say on which device a side runs."""
+    for option in reversed(DEVICE):
+        command = option(command)
+    return command
+
+
 TRACE = (
     click.option("--epochs", type=click.IntRange(min=1), help="As of `twinloop run`."),
     click.option("--batch-size", type=click.IntRange(min=1), help="As of `twinloop run`."),

@@ -144,10 +144,10 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
             judging.ended()
             engine.sweep()
             judging = None
-        if kind(request) != (engine.threads, engine.sides, engine.pythons):
+        if kind(request) != (engine.threads, engine.sides, engine.places):
             engine.close()
             mine = mothers if threads == request.threads else {}
-            engine = Engine(request.threads, silence, mothers=mine, sides=request.live, pythons=request.pythons)
+            engine = Engine(request.threads, silence, mothers=mine, sides=request.live, places=request.places)
         _ = engine.header  # waits for the frameworks
         judging = judging or Judging(request.pair, kind(request), engine, events)
         if died := judging.judge(line, requests):
@@ -161,8 +161,8 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
 
 
 def kind(request: Request) -> tuple[object, ...]:
-    """What requests have in common that one engine answers: threads, which sides are run, and by which interpreters."""
-    return request.threads, request.live, request.pythons
+    """What requests have in common that one engine answers: threads, which sides are run, and where."""
+    return request.threads, request.live, request.places
 
 
 def serve(end: socket.socket, engine: Engine, events: IO[bytes]) -> None:

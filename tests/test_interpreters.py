@@ -19,6 +19,7 @@ from harness.running.messages import Request
 from harness.running.other_python import environment, luggage, words
 from harness.running.pairs import Pair
 from harness.running.pool import Worker
+from harness.running.start import Place
 
 pytestmark = pytest.mark.xdist_group("interpreters")
 
@@ -112,6 +113,7 @@ def test_a_project_names_the_interpreters_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     request = Request("pairs/a")
     assert request.pythons == {"torch": str(tmp_path / "envs/a/bin/python")}
+    assert request.places == {"torch": Place(str(tmp_path / "envs/a/bin/python"))}
     assert "--torch-python" not in request.options
     assert "--tensorflow-python" in Request("pairs/a", tensorflow_python="/b").options
 

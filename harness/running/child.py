@@ -64,10 +64,10 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
         framework.observe()
         seed = asked["problem"]["seed"]
-        framework.begin(spec.precision, seed)
         random.seed(seed)
         np.random.seed(seed)  # the global state is what loops may use
         try:
+            framework.begin(spec.precision, seed)
             scenario = pair.scenario()
             said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)

@@ -15,7 +15,7 @@ from harness.running.nurseries import Mother, Nursery
 from harness.running.pairs import Pair
 from harness.running.printed import Printed
 from harness.running.runs import BEFORE, Runs
-from harness.running.start import SIDES, LoopError, Side, Start
+from harness.running.start import HERE, SIDES, LoopError, Place, Side, Start
 
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
@@ -36,7 +36,7 @@ class Engine:
     threads: how many each framework may use. silence: seconds without a step after which a loop is taken to hang. warm:
     fork runs from processes that have loaded the frameworks; otherwise each run's process loads its own. mothers: what
     forks such processes from its own, where it has as many threads. sides: those that run here; no other is loaded.
-    pythons: the paths of other interpreters that sides are run by.
+    places: where sides run, if not in this interpreter on the CPU.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class Engine:
         warm: bool = True,
         mothers: Mapping[Side, Mother] | None = None,
         sides: Sequence[Side] = SIDES,
-        pythons: Mapping[Side, str] | None = None,
+        places: Mapping[Side, Place] | None = None,
     ) -> None:
-        self.pythons = dict(pythons or {})
+        self.places = dict(places or {})
         self.sides = tuple(sides)
         self.threads, self.silence, self.warm, self.mothers = threads, silence, warm, mothers or {}
         self.nurseries: dict[Side, Nursery] = {}
@@ -75,8 +75,8 @@ class Engine:
                 self._leave()
                 self.nurseries.pop(side).close()
             if side not in self.nurseries:
-                mother, python = self.mothers.get(side), self.pythons.get(side, "")
-                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm, mother=mother, python=python)
+                mother, place = self.mothers.get(side), self.places.get(side, HERE)
+                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm, mother=mother, place=place)
 
     def nursery(self, side: Side) -> Nursery:
         """A side's nursery, which has loaded its framework."""
@@ -94,6 +94,8 @@ class Engine:
             nursery = self.nursery(side)
             for name, version in nursery.versions.items():
                 known[name if known.get(name, version) == version else f"{side}'s {name}"] = version
+            if (place := self.places.get(side, HERE)).device:
+                known[f"{side} device"] = " ".join([place.device, *(" ".join(item) for item in place.settings.items())])
             if nursery.how:
                 known[f"{side} runs"] = nursery.how
         return {name: known[name] for name in [*HEADER, *known] if name in known}

@@ -9,7 +9,7 @@ from harness.contract.scenario import Problem, Scenario, make_problem, read_valu
 from harness.errors import UsageError, instead
 from harness.running.pairs import Edit, Pair
 from harness.running.project import project
-from harness.running.start import SIDES, Side
+from harness.running.start import HERE, SIDES, Place, Side
 from harness.verdict import Verdict
 
 
@@ -19,7 +19,8 @@ class Request:
 
     torch, tensorflow: the folder of a trace that stands in for that side's runs. against: what ``side`` is judged beside in the
     place of the other framework: the pair's folder in another commit, of this name, or with ``recorded_past`` a trace.
-    torch_python, tensorflow_python: the interpreter that runs a side, where it is not this one.
+    torch_python, tensorflow_python: the interpreter that runs a side, where it is not this one. torch_device, tensorflow_device:
+    such as ``cuda`` and ``GPU:0``; tf32: products of float32 may be made of TF32 there.
     """
 
     folder: str
@@ -45,6 +46,9 @@ class Request:
     side: Side = "tensorflow"
     torch_python: str = field(default_factory=lambda: project().pythons.get("torch_python", ""))
     tensorflow_python: str = field(default_factory=lambda: project().pythons.get("tensorflow_python", ""))
+    torch_device: str = ""
+    tensorflow_device: str = ""
+    tf32: bool = False
 
     @property
     def pair(self) -> Pair:
@@ -68,6 +72,16 @@ class Request:
         return {side: python for side, python in named if python}
 
     @property
+    def places(self) -> dict[Side, Place]:
+        """Where every side runs that does not run in this interpreter on the CPU."""
+        devices = dict(zip(SIDES, (self.torch_device, self.tensorflow_device), strict=True))
+        found = {
+            side: Place(self.pythons.get(side, ""), device, self.tf32 and bool(device))
+            for side, device in devices.items()
+        }
+        return {side: place for side, place in found.items() if place != HERE}
+
+    @property
     def options(self) -> tuple[str, ...]:
         """What a command must be given besides the problem to ask for the same."""
         here, root = Path.cwd(), Path(self.folder).parent.resolve()
@@ -82,6 +96,9 @@ class Request:
             if python != project().pythons.get(f"{side}_python")
             for word in (f"--{side}-python", python)
         ]
+        asked += ["--torch-device", self.torch_device] if self.torch_device else []
+        asked += ["--tensorflow-device", self.tensorflow_device] if self.tensorflow_device else []
+        asked += ["--tf32"] if self.tf32 else []
         asked += ["--against", self.against_name, "--side", self.side] if self.against else []
         return (*asked, *(["--thorough"] if self.thorough else []))
 

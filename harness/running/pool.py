@@ -24,7 +24,7 @@ from harness.running.messages import Event, Request
 from harness.running.nurseries import LOADING, Nursery, how
 from harness.running.project import project
 from harness.running.runs import BEFORE
-from harness.running.start import SIDES, Side
+from harness.running.start import HERE, SIDES, Place, Side
 from harness.verdict import Verdict
 
 MARGIN = 15.0
@@ -189,11 +189,11 @@ def machine() -> str:
 class Mothers:
     """A nursery of each framework for all workers, which fork theirs from it: loaded once, and in memory once."""
 
-    def __init__(self, threads: int, sides: Sequence[Side] = SIDES, pythons: Mapping[Side, str] | None = None) -> None:
+    def __init__(self, threads: int, sides: Sequence[Side] = SIDES, places: Mapping[Side, Place] | None = None) -> None:
         self.threads, self.sides = threads, sides
-        others = pythons or {}
+        others = places or {}
         self.nurseries = [
-            Nursery(side, threads, warm=True, env=project().env, python=others.get(side, "")) for side in sides
+            Nursery(side, threads, warm=True, env=project().env, place=others.get(side, HERE)) for side in sides
         ]
 
     @property
@@ -236,9 +236,9 @@ class Pool:
                     news.put((request, error))
 
         busy = self.workers[: len(requests)]
-        alike = len({(request.threads, request.live, *request.pythons.items()) for request in requests}) == 1
+        alike = len({(request.threads, request.live, *request.places.items()) for request in requests}) == 1
         if len(busy) > 1 and self.mothers is None and alike:
-            self.mothers = Mothers(requests[0].threads, requests[0].live, requests[0].pythons)
+            self.mothers = Mothers(requests[0].threads, requests[0].live, requests[0].places)
             for worker in self.workers:
                 worker.mothers = self.mothers
         for worker in busy:

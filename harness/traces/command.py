@@ -1,6 +1,7 @@
 """`twinloop record`: one side of a pair run alone, and everything that a verdict may ask of it written into a folder."""
 
 import os
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from harness.running.messages import Request
 from harness.running.pairs import Pair
 from harness.running.pool import machine
 from harness.running.project import project
-from harness.running.start import SIDES, LoopError, Precision, RunSpec, Side
+from harness.running.start import HERE, SIDES, LoopError, Precision, RunSpec, Side
 from harness.traces.recording import header, needed, record
 from harness.traces.replay import replay
 from harness.traces.thinning import Thinning
@@ -52,6 +53,19 @@ def command(pairs: Sequence[Pair], out: Path, wanted: Wanted, say: Callable[[str
         say(f"{pair.name}: {said} in {folder}")
 
 
+def named(device: str) -> str:
+    """A device with the name of what it is, where NVIDIA's own tool says it."""
+    if not device:
+        return "cpu"
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return device
+    names = done.stdout.splitlines() if not done.returncode else []
+    return f"{device} ({names[0].strip()})" if names else device
+
+
 def recorded(request: Request, folder: Path, wanted: Wanted, say: Callable[[str], None]) -> str:
     """Record one pair; what there is of it, in words."""
     pair, side = request.pair, wanted.side
@@ -63,13 +77,17 @@ def recorded(request: Request, folder: Path, wanted: Wanted, say: Callable[[str]
     sides: tuple[Side, ...] = SIDES if both else (side,)
     drawn = False
     with (
-        closing(Engine(request.threads, wanted.timeout, sides=sides)) as engine,
+        closing(Engine(request.threads, wanted.timeout, sides=sides, places=request.places)) as engine,
         engine.pair(pair, posted=reference.posted) as start,
     ):
         problem = with_initial_state(start, problem, raising=True, zero=engine.map.zero if engine.map else ())
         precisions = PRECISIONS["float32" if problem.scenario.only_float32 else request.precision]
         groups = needed(side, problem, precisions, nudged=wanted.nudged)
-        head = header(pair, side, problem, engine.header, wanted.thinning, machine=machine())
+        place = request.places.get(side, HERE)
+        head = header(
+            pair, side, problem, engine.header, wanted.thinning,
+            machine=machine(), device=named(place.device), settings=place.settings,
+        )  # fmt: skip
 
         def posted() -> bytes:
             return engine.posted if side == "torch" else b""

@@ -113,6 +113,13 @@ class Replay:
         if self.cut is not None:
             said = f"{self._places} was cut while it was written; judged up to its last closed step, the {ordinal(self.cut)}"
             findings.append(Finding("trace", said))
+        coarse = [side for side, trace in self.traces.items() if trace.header.settings.get("TF32") == "on"]
+        if coarse and verdict.rule == "four runs":
+            said = f"{' and '.join(coarse)}'s float32 was run with TF32, so with products that are 2^13 times coarser"
+            findings.append(Finding("trace", f"{said}; the verdict rests on float64"))
+        elif coarse:
+            said = f"{' and '.join(coarse)}'s side was run with TF32, so with products that are 2^13 times coarser than float32's"
+            findings.append(Finding("trace", f"{said}; record both precisions for a verdict that rests on float64"))
         if verdict.status == "DIFFERENT" and "torch" in self.traces:
             said = "no cause was looked for: torch's side was recorded, and cannot be run with mistakes made in it"
             findings.append(Finding("trace", said))

@@ -281,6 +281,7 @@ def of_one_problem(command: Callable[..., None]) -> Callable[..., None]:
 )
 @trace_options
 @of_one_problem
+@click.option("--python", metavar="PATH", help="The interpreter that runs it, instead of this one.")
 @click.option(
     "--device", default="", metavar="DEVICE", help="Where it runs, such as cuda or GPU:0, instead of the CPU."
 )
@@ -300,6 +301,8 @@ def record(names: tuple[str, ...], root: Path, out: Path, **asked: Any) -> None:
     thinning = Thinning(asked.pop("every"), asked.pop("only"), asked.pop("sample"), asked.pop("sample_seed"))
     own = {name: asked.pop(name) for name in ("side", "nudged", "torch", "timeout")}
     asked[f"{own['side']}_device"] = asked.pop("device")
+    if python := asked.pop("python"):
+        asked[f"{own['side']}_python"] = python
     asked["precision"], asked["hyper"] = asked.pop("dtype"), dict(setting(text) for text in asked.pop("settings"))
     command(select(discover(root), list(names)), out, Wanted(thinning=thinning, **own), click.echo, **asked)
 

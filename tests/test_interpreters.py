@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import environments
 import plain_pair
@@ -116,6 +117,26 @@ def test_a_project_names_the_interpreters_once(tmp_path: Path, monkeypatch: pyte
     assert request.places == {"torch": Place(str(tmp_path / "envs/a/bin/python"))}
     assert "--torch-python" not in request.options
     assert "--tensorflow-python" in Request("pairs/a", tensorflow_python="/b").options
+
+
+def test_a_side_is_recorded_by_the_interpreter_that_has_its_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr("harness.traces.command.command", lambda *_, **given: asked.update(given))
+    words = [
+        "record",
+        "linear_regression",
+        "--side",
+        "tensorflow",
+        "--python",
+        "/its/python",
+        "-o",
+        "nowhere",
+        "--tf32",
+    ]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    place = Request("a", **asked).places["tensorflow"]
+    assert (place.python, place.device) == ("/its/python", "")
 
 
 HEADER = '# /// script\n# requires-python = ">=3.11"\n# dependencies = ["torch==2.12"]\n# ///\nimport numpy as np\n\n\ndef train('

@@ -213,7 +213,7 @@ def run(
         return
     console = wide(stderr=wanted.in_stdout)
     jobs = min(jobs or os.cpu_count() or 1, len(requests))
-    with beside_past(requests, side, against) as requests:
+    with beside_past(requests, side, against, console.print) as requests:
         verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived, show_output=show_output)
     wanted.write(verdicts, complete=not interrupted)
     if interrupted:

@@ -9,10 +9,13 @@ import pytest
 
 from harness import UsageError, make_problem
 from harness.judging.judge import judge
+from harness.past.requests import beside_past
 from harness.past.sides import beside, called
 from harness.past.worktree import in_worktree, worktree
+from harness.running.messages import Request
 from harness.running.pairs import Pair
 from harness.running.start import LoopError, RunSpec
+from harness.traces import manifest
 from harness.verdict import Finding, Verdict
 
 NAMES = {"torch": "tensorflow@abc1234", "tensorflow": "tensorflow"}
@@ -75,6 +78,36 @@ def test_what_is_not_there_is_told(repository: Path, tmp_path_factory: pytest.Te
             pass
     outside = tmp_path_factory.mktemp("outside")
     with pytest.raises(UsageError, match="not a git repository"), worktree(outside, "HEAD"):
+        pass
+
+
+def test_a_pair_that_is_newer_than_the_commit_is_left_out_and_said(repository: Path) -> None:
+    plain_pair.write(repository / "pairs", "later")
+    asked = [Request(str(repository / "pairs" / name)) for name in ("line", "later")]
+    said: list[str] = []
+    with beside_past(asked, "tensorflow", "before", said.append) as requests:
+        (request,) = requests
+        assert request.live == ("tensorflow",)
+        assert Path(request.against).name == "line"
+        assert request.against != asked[0].folder
+        assert ["--against", request.against_name, "--side", "tensorflow"] == list(request.options)[-4:]
+    assert len(said) == 1
+    assert said[0].startswith("left out: pair later: there was no tensorflow_loop.py at")
+    with pytest.raises(UsageError, match="there was no"), beside_past(asked[1:], "tensorflow", "before"):
+        pass
+    with beside_past(asked, "tensorflow", "") as same:
+        assert same == asked
+
+
+def test_a_trace_is_found_by_its_pairs_name(tmp_path: Path) -> None:
+    for place in (tmp_path / "line", tmp_path / "one"):
+        place.mkdir()
+        (place / manifest.NAME).touch()
+    for against, found in ((tmp_path, tmp_path / "line"), (tmp_path / "one", tmp_path / "one")):
+        with beside_past([Request("pairs/line")], "torch", str(against)) as (request,):
+            assert (request.against, request.recorded_past, request.side) == (str(found), True, "torch")
+    recorded = Request("pairs/line", torch="there")
+    with pytest.raises(UsageError, match="leave there out"), beside_past([recorded], "torch", str(tmp_path)):
         pass
 
 

@@ -1,6 +1,6 @@
 """Requests for one side beside its own past: which folders stand for what it was, for as long as they are judged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,13 @@ from harness.traces import manifest
 
 
 @contextmanager
-def beside_past(requests: Sequence[Request], side: Side, against: str) -> Iterator[list[Request]]:
+def beside_past(
+    requests: Sequence[Request], side: Side, against: str, say: Callable[[str], None] = lambda _: None
+) -> Iterator[list[Request]]:
     """The requests as they are if ``against`` is empty, else each of this side beside a trace or another commit.
 
-    Raises UsageError for a revision that Git does not know, or that a pair is not in.
+    Pairs that are newer than the commit are left out, and said. Raises UsageError for a revision that Git does not know, or
+    in which there is none of the pairs.
     """
     if not against:
         yield list(requests)
@@ -29,11 +32,19 @@ def beside_past(requests: Sequence[Request], side: Side, against: str) -> Iterat
         yield [recorded(request, side, Path(against)) for request in requests]
         return
     with worktree(Path(requests[0].folder).resolve(), against) as (root, commit):
-        made = [in_worktree(root, request.pair, side, commit) for request in requests]
-        yield [
-            replace(request, side=side, against=str(pair.folder), against_name=commit)
-            for request, pair in zip(requests, made, strict=True)
-        ]
+        made, newer = [], []
+        for request in requests:
+            try:
+                pair = in_worktree(root, request.pair, side, commit)
+            except UsageError as error:
+                newer.append(error)
+                continue
+            made.append(replace(request, side=side, against=str(pair.folder), against_name=commit))
+        if not made:
+            raise newer[0]
+        for why in newer:
+            say(f"left out: {why}")
+        yield made
 
 
 def recorded(request: Request, side: Side, folder: Path) -> Request:

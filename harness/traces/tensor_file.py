@@ -29,7 +29,7 @@ KNOWN = {name: dtype for dtype, name in TYPES.items()}
 PARTS = {"<c16": "<f8"}
 """A type that safetensors has no name for, written as real and imaginary parts along a last axis of two."""
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 """Bytes that are hashed and then written, while they are in the processor's cache."""
 
 

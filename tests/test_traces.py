@@ -374,6 +374,28 @@ def test_a_run_that_is_missing_is_asked_for_and_not_guessed(tmp_path: Path) -> N
     assert judged(RIGHT, torch=folder).status == "EQUIVALENT", "which needs none"
 
 
+def test_float32_that_could_not_be_looked_for_is_said(tmp_path: Path) -> None:
+    """A difference that only float64 shows may be float32 in it, for which a run is watched; a recorded one was not."""
+    start = plain.starting(plain.training, plain.changed(plain.training, below_float32))
+    folder = recorded(tmp_path / "torch", start)
+    read = judged(start, torch=folder)
+    assert read.status == judged(start).status == "DIFFERENT"
+    said = [finding.sentence for finding in read.findings if finding.kind == "trace"]
+    assert (
+        "whether float32 in the float64 run of torch explains it was not looked for: that run was recorded" in said[0]
+    )
+    gross = plain.starting(plain.training, plain.changed(plain.training, twice))
+    assert not any("float32" in finding.sentence for finding in judged(gross, torch=folder).findings), "the twin"
+
+
+def below_float32(record: dict[str, Any], _step: int, _dtype: Any) -> None:
+    record["params"] = {name: array * array.dtype.type(1 + 1e-10) for name, array in record["params"].items()}
+
+
+def twice(record: dict[str, Any], _step: int, _dtype: Any) -> None:
+    record["params"] = {name: array * 2 for name, array in record["params"].items()}
+
+
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     newer = manifest.Manifest(tmp_path)
     newer.add({"header": {"format": FORMAT + 1, "anything": "else"}})

@@ -51,4 +51,6 @@ def recorded(request: Request, side: Side, folder: Path) -> Request:
     """A request beside a trace in this folder, or in one of the pair's name in it."""
     own = folder / request.pair.name.replace(":", "-")
     place = own if (own / manifest.NAME).is_file() else folder
-    return replace(request, side=side, against=str(place.resolve()), against_name=str(folder), recorded_past=True)
+    return replace(
+        request, side=side, against=str(place.resolve()), against_name=folder.resolve().name, recorded_past=True
+    )

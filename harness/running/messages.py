@@ -99,7 +99,8 @@ class Request:
         asked += ["--torch-device", self.torch_device] if self.torch_device else []
         asked += ["--tensorflow-device", self.tensorflow_device] if self.tensorflow_device else []
         asked += ["--tf32"] if self.tf32 else []
-        asked += ["--against", self.against_name, "--side", self.side] if self.against else []
+        past = self.against if self.recorded_past else self.against_name
+        asked += ["--against", past, "--side", self.side] if self.against else []
         return (*asked, *(["--thorough"] if self.thorough else []))
 
     def problem(self, scenario: Scenario) -> Problem:

@@ -1,7 +1,7 @@
 """Sides that are read from traces in the place of live runs: what is asked of them, and what a verdict says of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.contract.scenario import Problem
@@ -18,12 +18,14 @@ from harness.verdict import Finding, Verdict
 class Replay:
     """The traces of one pair by the side that they stand for; none for a side that runs.
 
-    cut: records up to which a trace can be judged that was not written to its end.
+    cut: records up to which a trace can be judged that was not written to its end. unwatched: sides whose float64 run was to be
+    watched for float32, and was recorded.
     """
 
     traces: Mapping[Side, Trace]
     thinning: Thinning = WHOLE
     cut: int | None = None
+    unwatched: set[Side] = field(default_factory=set)
 
     @property
     def posted(self) -> bytes:
@@ -99,6 +101,8 @@ class Replay:
                     f"the verdict needs {'another' if spec.nudge else 'a'} run of {spec}, which {trace.folder} does not have; "
                     "record it anew without --no-nudged"
                 )
+            if spec.watch:
+                self.unwatched.add(spec.side)
             return TracedRun(trace, run, problem)
 
         return started
@@ -120,6 +124,12 @@ class Replay:
         elif coarse:
             said = f"{' and '.join(coarse)}'s side was run with TF32, so with products that are 2^13 times coarser than float32's"
             findings.append(Finding("trace", f"{said}; record both precisions for a verdict that rests on float64"))
+        if self.unwatched and verdict.status == "DIFFERENT":
+            sides = " and ".join(side for side in SIDES if side in self.unwatched)
+            said = (
+                f"whether float32 in the float64 run of {sides} explains it was not looked for: that run was recorded"
+            )
+            findings.append(Finding("trace", f"{said}; only where it is run can it be watched"))
         if verdict.status == "DIFFERENT" and "torch" in self.traces:
             said = "no cause was looked for: torch's side was recorded, and cannot be run with mistakes made in it"
             findings.append(Finding("trace", said))

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import environments
+import four_runs
 import plain_pair
 import pytest
 from click.testing import CliRunner
 
-from harness import UsageError, doctor
+from harness import Problem, UsageError, doctor, make_problem
 from harness.__main__ import main
 from harness.running import requirements
 from harness.running.messages import Request
 from harness.running.other_python import environment, luggage, words
 from harness.running.pairs import Pair
 from harness.running.pool import Worker
-from harness.running.start import Place
+from harness.running.start import Place, RunSpec
+from harness.traces.recording import header, needed, record
+from harness.traces.thinning import WHOLE
 
 pytestmark = pytest.mark.xdist_group("interpreters")
 
@@ -137,6 +140,52 @@ def test_a_side_is_recorded_by_the_interpreter_that_has_its_framework(monkeypatc
     assert result.exit_code == 0, result.output
     place = Request("a", **asked).places["tensorflow"]
     assert (place.python, place.device) == ("/its/python", "")
+
+
+def test_from_the_command_line_to_a_verdict_with_no_framework_there(
+    tmp_path: Path, apart: dict[str, str], worker: Worker
+) -> None:
+    """torch's side is recorded live, the port's in this process; both are then judged by what loads neither."""
+    folder, traces = plain_pair.write(tmp_path / "pairs", "line"), tmp_path / "traces"
+    words = [
+        "record",
+        "line",
+        "--pairs",
+        str(folder.parent),
+        "--python",
+        apart["torch_python"],
+        "-o",
+        str(traces / "torch"),
+    ]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"line: 6 steps of 9 runs in {traces / 'torch'}"
+    again = CliRunner().invoke(main, words)
+    assert again.exit_code == 2
+    assert "holds a trace already" in " ".join(again.output.split())
+    problem = make_problem(Pair(folder).scenario())
+    head = header(Pair(folder), "tensorflow", problem, {"tensorflow": "2.0"}, WHOLE)
+    groups = needed("tensorflow", problem, ("float32", "float64"), nudged=False)
+    record(traces / "tensorflow", head, in_this_process, problem, groups, lambda: b"")
+    verdict = worker.ask(Request(str(folder), **{side: str(traces / side) for side in ("torch", "tensorflow")}))
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    assert verdict.steps == 6
+    assert verdict.header["tensorflow"] == "2.0"
+    assert verdict.header["torch side"].startswith("recorded 20")
+    refused = worker.ask(
+        Request(str(folder), seed=1, torch=str(traces / "torch"), tensorflow=str(traces / "tensorflow"))
+    )
+    assert refused.usage
+    assert "was recorded with seed 0, and 1 is asked for; give --seed 0, or record it anew" in refused.sentence
+
+
+def in_this_process(spec: RunSpec, problem: Problem) -> Any:
+    """A plain pair's loop, which needs NumPy alone."""
+    names: dict[str, Any] = {}
+    exec(plain_pair.LOOP, names)  # noqa: S102  # our own
+    arrays = {name: array.astype(spec.precision) for name, array in problem.weights.items()}
+    batches = ([array.astype(spec.precision) for array in batch.values()] for _, batch in problem.batches())
+    return four_runs.PlainRun(names["train"](arrays, batches, lr=problem.hyper["lr"]), problem)
 
 
 HEADER = '# /// script\n# requires-python = ">=3.11"\n# dependencies = ["torch==2.12"]\n# ///\nimport numpy as np\n\n\ndef train('

@@ -75,7 +75,6 @@ def recorded(request: Request, folder: Path, wanted: Wanted, say: Callable[[str]
     # A map, and weights that the reference's own initialisers give, take the reference too.
     both = side == "tensorflow" and not reference.traces and (pair.matches or not problem.weights)
     sides: tuple[Side, ...] = SIDES if both else (side,)
-    drawn = False
     with (
         closing(Engine(request.threads, wanted.timeout, sides=sides, places=request.places)) as engine,
         engine.pair(pair, posted=reference.posted) as start,
@@ -92,15 +91,21 @@ def recorded(request: Request, folder: Path, wanted: Wanted, say: Callable[[str]
         def posted() -> bytes:
             return engine.posted if side == "torch" else b""
 
+        begun = []
+
         def seen(spec: RunSpec, steps: int) -> None:
             if steps == 1:
-                say(f"{pair.name}: {spec} makes its steps")
+                begun.append(spec)
+                precision = "" if not spec.nudge else f", {spec.precision}"
+                say(f"{pair.name}: run {len(begun)} of {runs}: {spec}{precision}")
 
-        made, drawn = record(folder, head, start, problem, groups, posted, seen)
-    runs = counted(sum(map(len, groups)), "run")
-    if drawn and side == "tensorflow" and not reference.traces:
+        runs = sum(map(len, groups))
+        made = record(folder, head, start, problem, groups, posted, seen)
+    if made.raised is not None:
+        say(f"{pair.name}: {made.raised}; recorded as it is")
+    if made.drawn and side == "tensorflow" and not reference.traces:
         say(
             f"{pair.name}: the port draws random numbers of its own; record torch's side first and give it with --torch, so "
             "that both draw the same"
         )
-    return f"{counted(made, 'step')} of {runs}"
+    return f"{counted(made.steps, 'step')} of {counted(runs, 'run')}"

@@ -85,28 +85,35 @@ def record(
     groups: list[list[Asked]],
     posted: Callable[[], bytes],
     report: Report = lambda *_: None,
-) -> tuple[int, bool]:
-    """Write a trace of these runs; how many records the first of them have made, and whether they drew random numbers.
+) -> "Made":
+    """Write a trace of these runs; what the first of them have made.
 
     posted: what the reference's draws were for, once its runs have ended. Raises UsageError where nothing can be written; a loop
     that raises is recorded as one that does.
     """
     start = thinned(start, head.thinning)
-    made, drawn = 0, False
+    made = []
     with Writing(folder, head, problem) as trace:
         for number, group in enumerate(groups):
-            steps, drew = together(trace, start, head.thinning, group, report)
-            if number == 0:
-                made, drawn = steps, drew
-                if said := posted():
-                    trace.draws(said)
-    return made, drawn
+            made.append(together(trace, start, head.thinning, group, report))
+            if number == 0 and (said := posted()):
+                trace.draws(said)
+    return made[0]
 
 
-def together(trace: Writing, start: Start, thinning: Thinning, group: list[Asked], report: Report) -> tuple[int, bool]:
-    """Record runs at the same time, each to its own end; the records of the one that made most, and whether any drew."""
+@dataclass
+class Made:
+    """What a group of runs came to: records of the one that made most, whether any drew random numbers, and what ended one."""
+
+    steps: int = 0
+    drawn: bool = False
+    raised: LoopError | None = None
+
+
+def together(trace: Writing, start: Start, thinning: Thinning, group: list[Asked], report: Report) -> Made:
+    """Record runs at the same time, each to its own end."""
     runs: dict[RunSpec, tuple[Running, RunWriting]] = {}
-    made, drawn = 0, False
+    made = Made()
     try:
         for asked in group:
             steps = asked.problem.steps
@@ -123,17 +130,18 @@ def together(trace: Writing, start: Start, thinning: Thinning, group: list[Asked
                 except LoopError as error:
                     # Whoever is waited for, the one that failed is told of; two in one group differ in precision.
                     end(runs, failed(runs, error, spec), error)
+                    made.raised = made.raised or error
                     break
                 else:
                     if not written.begun:
                         written.begin(run.parameters, captured=getattr(run, "captured", False))
                     written.take(step, run.watched)
                     report(spec, written.made)
-                    made, drawn = max(made, written.made), drawn or bool(run.watched.drawn)
+                    made.steps, made.drawn = max(made.steps, written.made), made.drawn or bool(run.watched.drawn)
     finally:
         for run, _ in runs.values():
             run.close()
-    return made, drawn
+    return made
 
 
 def failed(runs: Mapping[RunSpec, object], error: LoopError, waited: RunSpec) -> RunSpec:

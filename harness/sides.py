@@ -72,6 +72,6 @@ def of_past(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]
         mother = {side: Mother(nursery.end.fileno(), nursery.log)}
         with (
             closing(Engine(engine.threads, engine.silence, mothers=mother, sides=(side,))) as other,
-            other.pair(Pair(Path(request.against), pair.variant)) as was,
+            other.pair(Pair(Path(request.against), pair.variant, rows=engine.map.rows if engine.map else ())) as was,
         ):
             yield Sides(beside(was, now, side), asked, engine.header, lambda made: called(made, names))

@@ -99,6 +99,19 @@ def test_a_pair_that_is_newer_than_the_commit_is_left_out_and_said(repository: P
         assert same == asked
 
 
+def test_a_port_whose_map_both_sides_find_has_the_reference_beside_it(tmp_path: Path) -> None:
+    """And no other: a framework that is not needed is not loaded."""
+    asks = (
+        "tensorflow_loop.py",
+        "import numpy as np\n",
+        "import numpy as np\nfrom harness import Port\nMAP = Port.match\n",
+    )
+    places = [plain_pair.write(tmp_path, "plain"), plain_pair.write(tmp_path, "asking", asks)]
+    live = [Request(str(place), against="there").live for place in places]
+    assert live == [("tensorflow",), ("torch", "tensorflow")]
+    assert Request(str(places[1]), against="there", side="torch").live == ("torch",)
+
+
 def test_a_trace_is_found_by_its_pairs_name(tmp_path: Path) -> None:
     for place in (tmp_path / "line", tmp_path / "one"):
         place.mkdir()

@@ -62,8 +62,10 @@ class Request:
 
     @property
     def live(self) -> tuple[Side, ...]:
-        """The sides that are run."""
-        return (self.side,) if self.against else tuple(side for side in SIDES if side not in self.recorded)
+        """The sides that are run; beside a port's own past the reference only where the port's map is found by both."""
+        if self.against:
+            return SIDES if self.side == SIDES[1] and self.pair.matches else (self.side,)
+        return tuple(side for side in SIDES if side not in self.recorded)
 
     @property
     def pythons(self) -> dict[Side, str]:

@@ -20,7 +20,9 @@ from harness.running.start import HERE, SIDES, LoopError, Place, Side, Start
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
 
-MATCHED = "pair {0}: Port.match takes both sides to find its rows; write those that `twinloop map {0}` prints, or run both sides here"
+MATCHED = (
+    "pair {0}: Port.match takes both sides to find its rows; write those of `twinloop map {0}`, or run both sides here"
+)
 """What is said where a map cannot be found."""
 
 HEADER = ("python", "torch", "tensorflow", "keras", "numpy", "threads", "onednn")

@@ -1,4 +1,4 @@
-"""The command line: twinloop run, list, show, map, new, faithful, causes, explain, fix, repro, merge, compare."""
+"""The command line: twinloop run, record, doctor, list, show, map, new, faithful, causes, explain, fix, repro, merge, compare."""
 
 import sys
 from collections.abc import Callable
@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UsageError, counted
-from harness.headings import REPORT, Commands, Grouped, cause_ids, pair_names, report_options, taken
+from harness.headings import (
+    REPORT,
+    Commands,
+    Grouped,
+    cause_ids,
+    device_options,
+    pair_names,
+    report_options,
+    taken,
+    trace_options,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.running.pairs import Pair
+    from harness.running.start import Side
 
 
 def of_project(_context: click.Context, param: click.Parameter, given: Any) -> Any:
@@ -25,9 +36,14 @@ def of_project(_context: click.Context, param: click.Parameter, given: Any) -> A
     said = project()
     if param.name == "threads":
         return said.threads
+    if param.name in PYTHONS:
+        return said.pythons.get(param.name, "")
     here = Path.cwd()
     return said.pairs.relative_to(here) if said.pairs.is_relative_to(here) else said.pairs
 
+
+PYTHONS = {"torch_python": "torch", "tensorflow_python": "TensorFlow"}
+"""Options that name an interpreter, and whose."""
 
 ROOT = click.option(
     "--pairs",
@@ -84,6 +100,13 @@ def main() -> None:
     "--quick", is_flag=True, help="Do not look whether a slip in each hyperparameter would show in the first few steps."
 )
 @click.option("--no-cause", is_flag=True, help="Do not look for the cause of a difference.")
+@click.option("--torch", default="", metavar="DIR", help="Take torch's runs from what `twinloop record` wrote there.")
+@click.option("--tensorflow", default="", metavar="DIR", help="Take TensorFlow's runs from what was recorded there.")
+@click.option("--torch-python", metavar="PATH", callback=of_project, help="The interpreter that runs torch's side.")
+@click.option(
+    "--tensorflow-python", metavar="PATH", callback=of_project, help="The interpreter that runs TensorFlow's."
+)
+@device_options
 @report_options
 @click.option(
     "--jobs", "-j", type=click.IntRange(min=1), help="Processes that run pairs at the same time.  [default: one a core]"
@@ -103,7 +126,13 @@ def main() -> None:
     type=click.Choice(["torch", "tensorflow"]),
     default="tensorflow",
     show_default=True,
-    help="The side that --debug runs.",
+    help="The side that --debug runs, or that --against is about.",
+)
+@click.option(
+    "--against",
+    default="",
+    metavar="REV|DIR",
+    help="Judge one side beside itself: as it was in another commit, or as it was recorded.",
 )
 @click.option(
     "--timeout",
@@ -123,7 +152,8 @@ def run(
     changed_since: str | None,
     show_output: bool,
     debug: bool,
-    side: str,
+    side: "Side",
+    against: str,
     **rest: Any,
 ) -> None:
     """Run pairs step by step and judge them; all of them if none is named. A name may be a pattern, such as 'resnet*'.
@@ -134,10 +164,12 @@ def run(
     import math
     import os
 
+    from harness.past.requests import beside_past
     from harness.report.files import Wanted
     from harness.running.messages import Request
     from harness.running.pairs import discover, select
     from harness.running.project import in_repository
+    from harness.running.requirements import in_own_environments
     from harness.watching import watch
 
     paths = taken(rest)
@@ -171,7 +203,7 @@ def run(
         rest[name] = whole(name, hyper.pop(name))
     wanted = Wanted(**paths, asked=asked, shard=shard or "", folder=in_repository(root))
     wanted.check()
-    requests = [Request(str(pair.folder), pair.variant, hyper=hyper, **rest) for pair in pairs]
+    requests = [in_own_environments(Request(str(pair.folder), pair.variant, hyper=hyper, **rest)) for pair in pairs]
     if debug:
         from harness.running.debugging import debug as run_here
 
@@ -181,7 +213,8 @@ def run(
         return
     console = wide(stderr=wanted.in_stdout)
     jobs = min(jobs or os.cpu_count() or 1, len(requests))
-    verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived, show_output=show_output)
+    with beside_past(requests, side, against, console.print) as requests:
+        verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived, show_output=show_output)
     wanted.write(verdicts, complete=not interrupted)
     if interrupted:
         sys.exit(130)
@@ -220,6 +253,60 @@ def whole(name: str, text: str) -> int:
     return number
 
 
+def of_one_problem(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say on which problem a pair's difference is looked at."""
+    for option in (
+        click.option(
+            "--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`."
+        ),
+        click.option(
+            "--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs."
+        ),
+        click.option(
+            "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command("record")
+@click.argument("names", nargs=-1, required=True, metavar="PAIR...", shell_complete=pair_names)
+@ROOT
+@click.option(
+    "--side", type=click.Choice(["torch", "tensorflow"]), default="torch", show_default=True, help="Which side."
+)
+@click.option(
+    "-o", "out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write into."
+)
+@trace_options
+@of_one_problem
+@click.option("--python", metavar="PATH", help="The interpreter that runs it, instead of this one.")
+@click.option(
+    "--device", default="", metavar="DEVICE", help="Where it runs, such as cuda or GPU:0, instead of the CPU."
+)
+@click.option("--tf32", is_flag=True, help="Let products of float32 be made of TF32 there.")
+def record(names: tuple[str, ...], root: Path, out: Path, **asked: Any) -> None:
+    """Run one side of a pair alone and write all that a verdict may ask of it: a trace, to be judged elsewhere or later.
+
+    `twinloop run PAIR --torch DIR` (or --tensorflow DIR) judges the other side against it, and needs no framework but that
+    side's. Several pairs are written into folders of their names in DIR.
+
+    Exit code: 0 if all of it was written, 2 for bad input, a disk that takes no more, or a loop that never began.
+    """
+    from harness.running.pairs import discover, select
+    from harness.traces.command import Wanted, command
+    from harness.traces.thinning import Thinning
+
+    thinning = Thinning(asked.pop("every"), asked.pop("only"), asked.pop("sample"), asked.pop("sample_seed"))
+    own = {name: asked.pop(name) for name in ("side", "nudged", "torch", "timeout")}
+    asked[f"{own['side']}_device"] = asked.pop("device")
+    if python := asked.pop("python"):
+        asked[f"{own['side']}_python"] = python
+    asked["precision"], asked["hyper"] = asked.pop("dtype"), dict(setting(text) for text in asked.pop("settings"))
+    command(select(discover(root), list(names)), out, Wanted(thinning=thinning, **own), click.echo, **asked)
+
+
 @main.command(cls=Grouped)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @ROOT
@@ -251,23 +338,6 @@ def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     wanted.write(found.verdicts, complete=not missing)
     failed = missing or not all(verdict.passed for verdict in found.verdicts)
     sys.exit(2 if any(verdict.status == "ERROR" for verdict in found.verdicts) else 1 if failed else 0)
-
-
-def of_one_problem(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say on which problem a pair's difference is looked at."""
-    for option in (
-        click.option(
-            "--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`."
-        ),
-        click.option(
-            "--steps", type=click.IntRange(min=1), help="Judge so many steps instead of the scenario's epochs."
-        ),
-        click.option(
-            "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of weights, data and noise."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @main.command()
@@ -512,6 +582,26 @@ def map_tensors(name: str, root: Path, json_file: Path | None, seed: int) -> Non
         for line in tensor_map.told(pair.name, found, port.rows, captured=port.captured):
             click.echo(line)
     sys.exit(0 if tensor_map.holds(found) else 1)
+
+
+@main.command()
+@click.option("--torch-python", metavar="PATH", callback=of_project, help="The interpreter that runs torch's side.")
+@click.option(
+    "--tensorflow-python", metavar="PATH", callback=of_project, help="The interpreter that runs TensorFlow's."
+)
+def doctor(torch_python: str, tensorflow_python: str) -> None:
+    """What each side's interpreter has, whether it will do, and if not what to install there.
+
+    Exit code: 0 if both will do, 1 if not.
+    """
+    from harness.doctor import doctor as checked
+
+    sound = True
+    for made in checked({"torch": torch_python, "tensorflow": tensorflow_python}):
+        for line in made.lines():
+            click.echo(line)
+        sound = sound and not made.lacks
+    sys.exit(0 if sound else 1)
 
 
 @main.command()

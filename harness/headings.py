@@ -9,7 +9,7 @@ import click
 from harness.errors import UsageError, instead
 
 COMMANDS = {
-    "Judge": ("run", "merge", "compare"),
+    "Judge": ("run", "record", "merge", "compare", "doctor"),
     "Find out why": ("show", "explain", "causes", "map", "fix", "repro"),
     "Write a port": ("new", "list", "faithful"),
 }
@@ -81,6 +81,61 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that name a report, for every command that writes them."""
     for name, (kind, what) in reversed(REPORTS.items()):
         command = click.option(f"--{name}", f"report_{name}", type=kind, help=what)(command)
+    return command
+
+
+DEVICE = (
+    click.option(
+        "--torch-device", default="", metavar="DEVICE", help="Where torch runs, such as cuda, instead of the CPU."
+    ),
+    click.option(
+        "--tensorflow-device",
+        default="",
+        metavar="DEVICE",
+        help="Where TensorFlow runs, such as GPU:0, instead of the CPU.",
+    ),
+    click.option("--tf32", is_flag=True, help="Let products of float32 be made of TF32 on these devices."),
+)
+"""Where the two sides run."""
+
+
+def device_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say on which device a side runs."""
+    for option in reversed(DEVICE):
+        command = option(command)
+    return command
+
+
+TRACE = (
+    click.option("--epochs", type=click.IntRange(min=1), help="As of `twinloop run`."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="As of `twinloop run`."),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As of `twinloop run`."),
+    click.option(
+        "--dtype", type=click.Choice(["both", "float32", "float64"]), default="both", show_default=True,
+        help="Precisions to record.",
+    ),
+    click.option(
+        "--no-nudged", "nudged", flag_value=False, default=True,
+        help="Leave out the runs from weights one unit off: cheaper, but a verdict that needs one is not given.",
+    ),
+    click.option("--every", default=1, metavar="N", type=click.IntRange(min=1), help="Record one step of N."),
+    click.option(
+        "--only", multiple=True, metavar="PATTERN",
+        help="Record what fits, such as 'params/*' or '*/encoder.*', and the loss; may be given several times.",
+    ),
+    click.option(
+        "--sample", default=0, metavar="N", type=click.IntRange(min=0), help="Record N elements of each larger tensor."
+    ),
+    click.option("--sample-seed", default=0, show_default=True, type=click.IntRange(min=0), help="Which elements."),
+    click.option("--torch", default="", metavar="DIR", help="The reference's trace, for a port that draws at random."),
+)  # fmt: skip
+"""What `twinloop record` is asked beside the pair."""
+
+
+def trace_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what is recorded."""
+    for option in reversed(TRACE):
+        command = option(command)
     return command
 
 

@@ -1,6 +1,7 @@
 """What a comparison comes to: plain data, the same in the terminal, in JSON and in a test."""
 
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,9 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 RuleName = Literal["four runs", "nudged float32", "nudged float64"]
 SideName = Literal["torch", "tensorflow"]
+SIDE_NAMES = ("torch", "tensorflow")
+SIDE = re.compile(r"(?<![\w./])(?:torch|tensorflow)(?![\w/]|\.\w)")
+"""A side's name in a sentence, and not in code, a line's place or a file's."""
 
 Kind = Literal[
     "values", "exact", "not finite", "shape", "dtype", "missing", "extra", "precision", "none", "length", "error"
@@ -170,6 +174,7 @@ class Finding:
         "printed",
         "law",
         "map",
+        "trace",
     ]
     sentence: str
     tensor: str = ""
@@ -293,7 +298,8 @@ class Verdict:
     the first one first. moment: where its step stands. ended: where the comparison ended before
     its time, if that is not the first disagreement. options: what else the command was given that decides the verdict.
     printed: what the loops printed, cut off after some thousand characters. listings: the two loops by file name, torch's
-    first. machine: system, processor and cores.
+    first. machine: system, processor and cores. sides: what the two are called in sentences; where a side stands beside its own
+    past, what it was is in the fields called torch, and what it is in those called tensorflow.
     """
 
     pair: str
@@ -330,6 +336,12 @@ class Verdict:
     machine: str = ""
     printed: str = ""
     listings: Mapping[str, str] = field(default_factory=dict)
+    sides: tuple[str, str] = SIDE_NAMES
+
+    def said(self, sentence: str) -> str:
+        """A sentence about torch and tensorflow with the two sides called what they are; code and files keep their names."""
+        names = dict(zip(SIDE_NAMES, self.sides, strict=True))
+        return sentence if self.sides == SIDE_NAMES else SIDE.sub(lambda found: names[found[0]], sentence)
 
     @property
     def slim(self) -> "Verdict":

@@ -16,6 +16,8 @@ from harness.verdict import Verdict
 
 BAR, COUNTS = 8, 20
 """Columns of a terminal for the bar of progress, and for what is counted behind it: steps and time."""
+LOADED = {"torch": "torch", "tensorflow": "TensorFlow"}
+"""What is loaded for a side that is run here."""
 
 
 def watch(
@@ -34,8 +36,9 @@ def watch(
     verdicts: dict[str, Verdict] = {}
     interrupted = False
     signs = SignsOfLife(console)
-    if not console.is_terminal:
-        console.print("loading torch and TensorFlow …")  # a log shows no progress, and this takes a while
+    loaded = [LOADED[side] for side in LOADED if any(side in request.live for request in requests)]
+    if loaded and not console.is_terminal:
+        console.print(f"loading {' and '.join(loaded)} …")  # a log shows no progress, and this takes a while
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=BAR),

@@ -31,6 +31,7 @@ from harness.running.messages import Event, Request
 from harness.running.nurseries import Mother, how
 from harness.running.pairs import Pair
 from harness.running.start import SIDES
+from harness.sides import sides
 from harness.verdict import Finding, Verdict, finite
 
 
@@ -82,8 +83,8 @@ class Speaker:
 class Judging:
     """The process that judges one pair, from the side of the one that has forked it."""
 
-    def __init__(self, pair: Pair, engine: Engine, events: IO[bytes]) -> None:
-        self.pair = pair
+    def __init__(self, pair: Pair, kind: tuple[object, ...], engine: Engine, events: IO[bytes]) -> None:
+        self.pair, self.kind = pair, kind
         self.end, theirs = socket.socketpair()
         self.pid = os.fork()
         if not self.pid:
@@ -128,7 +129,7 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
     log of each.
     """
     pairs = zip(descriptors[::2], descriptors[1::2], strict=True)
-    mothers = {side: Mother(*pair) for side, pair in zip(SIDES, pairs, strict=False)}
+    mothers = {side: Mother(*pair) for side, pair in zip(SIDES, pairs, strict=False) if min(pair) >= 0}
     events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a scenario prints joins what it warns, away from the events
     requests = os.fdopen(os.dup(0), "rb")
@@ -139,15 +140,16 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
     judging: Judging | None = None
     for line in requests:
         request = msgspec.json.decode(line, type=Request)
-        if judging is not None and (judging.pair, engine.threads) != (request.pair, request.threads):
+        if judging is not None and (judging.pair, judging.kind) != (request.pair, kind(request)):
             judging.ended()
             engine.sweep()
             judging = None
-        if request.threads != engine.threads:
+        if kind(request) != (engine.threads, engine.sides, engine.places):
             engine.close()
-            engine = Engine(request.threads, silence, mothers=mothers if threads == request.threads else {})
+            mine = mothers if threads == request.threads else {}
+            engine = Engine(request.threads, silence, mothers=mine, sides=request.live, places=request.places)
         _ = engine.header  # waits for the frameworks
-        judging = judging or Judging(request.pair, engine, events)
+        judging = judging or Judging(request.pair, kind(request), engine, events)
         if died := judging.judge(line, requests):
             judging = None
             engine.sweep()
@@ -156,6 +158,11 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
     if judging is not None:
         judging.ended()
     engine.close()
+
+
+def kind(request: Request) -> tuple[object, ...]:
+    """What requests have in common that one engine answers: threads, which sides are run, and where."""
+    return request.threads, request.live, request.places
 
 
 def serve(end: socket.socket, engine: Engine, events: IO[bytes]) -> None:
@@ -184,23 +191,22 @@ def serve(end: socket.socket, engine: Engine, events: IO[bytes]) -> None:
 def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
     """The verdict for a request; raises UsageError for a pair that cannot be started."""
     pair = request.pair
-    problem = request.problem(pair.scenario())
-    with engine.pair(pair, resync=request.resync) as start:
-        problem = with_initial_state(start, problem, zero=engine.map.zero if engine.map else ())
+    with sides(request, engine, request.problem(pair.scenario())) as made:
+        problem = with_initial_state(made.start, made.problem, zero=engine.map.zero if engine.map else ())
         verdict = judge(
             pair.name,
-            start,
+            made.start,
             problem,
-            header=engine.header,
+            header=made.header,
             precision=request.precision,
             resync=request.resync,
             thorough=request.thorough,
-            briefly=request.briefly,
-            explain=request.explain,
+            briefly=request.briefly and not request.recorded and not request.against,
+            explain=request.explain and "torch" in request.live and not request.against,
             digests=request.digests,
             report=speaker.note,
         )
-    verdict = placed(verdict, pair)
+    verdict = made.told(placed(verdict, pair))
     if engine.map is not None:
         unsure = [Finding("map", said) for said in doubts(pair.name, engine.map)]
         verdict = replace(verdict, findings=(*verdict.findings, *unsure))

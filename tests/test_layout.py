@@ -73,11 +73,15 @@ PACKAGES = {
     "judging": {"contract", "diagnosis", "errors", "oracle", "report", "running", "verdict"},
     "report": {"contract", "diagnosis", "errors", "verdict"},
     "fixing": {"contract", "diagnosis", "errors", "faithful", "report", "running", "verdict"},
-    "worker": {"contract", "errors", "fixing", "judging", "report", "running", "verdict"},
+    "worker": {"contract", "errors", "fixing", "judging", "report", "running", "sides", "verdict"},
+    "past": {"contract", "errors", "running", "traces", "verdict"},
+    "sides": {"contract", "errors", "past", "running", "traces", "verdict"},
+    "traces": {"contract", "errors", "oracle", "running", "verdict"},
     "watching": {"errors", "report", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
     "headings": {"errors"},
+    "doctor": {"errors", "running"},
     "__main__": {"errors", "headings", "report", "running", "verdict"},
 }
 """What each part of harness may import: parts lower down only."""

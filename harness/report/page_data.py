@@ -52,6 +52,7 @@ def shown(verdict: Verdict) -> dict[str, Any]:
         "look": look[0],
         "mark": look[1],
         "sentence": verdict.sentence,
+        "sides": list(verdict.sides),
         "notes": [] if verdict.passed else list(remarks(verdict)),
         "causes": causes(verdict),
         "facts": facts(verdict),

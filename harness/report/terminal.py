@@ -158,6 +158,11 @@ def notes(verdict: Verdict) -> Iterable[str]:
 
 def remarks(verdict: Verdict) -> Iterable[str]:
     """What is told beside the cause: that a loss rises, how much differs, what else differs there, what agreed."""
+    yield from map(verdict.said, unnamed(verdict))
+
+
+def unnamed(verdict: Verdict) -> Iterable[str]:
+    """The same, about torch and tensorflow whatever the sides are called."""
     if rises(verdict):
         yield rise(verdict)
     if verdict.first is not None and verdict.first.kind == "values":

@@ -68,3 +68,16 @@ class Board:
             self.posts.setdefault((kind, call), []).append(look)
         self.read = max(self.read, end)
         return int(done)
+
+
+def posts(file: int) -> bytes:
+    """All that was posted on a board, as lines."""
+    header = os.pread(file, HEADER.size, 0)
+    return os.pread(file, HEADER.unpack(header)[1] - HEADER.size, HEADER.size) if len(header) == HEADER.size else b""
+
+
+def board_of(posted: bytes) -> int:
+    """The descriptor of a new board that holds what was posted on another, by a reference that has ended."""
+    file = os.memfd_create("twinloop draws", os.MFD_CLOEXEC)
+    os.pwrite(file, HEADER.pack(OVER, HEADER.size + len(posted)) + posted, 0)
+    return file

@@ -13,7 +13,6 @@ import socket
 import struct
 import sys
 import threading
-from dataclasses import astuple
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +27,7 @@ from harness.running.blind import give_ports, layers, listed
 from harness.running.board import OVER, Board
 from harness.running.draws import Draws
 from harness.running.frameworks import Framework, load
+from harness.running.noted import noted
 from harness.running.pairs import SCENARIO, Edit, Pair
 from harness.running.reuse import leaves_nothing
 from harness.running.ring import Ring, Told
@@ -64,10 +64,10 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
         framework.observe()
         seed = asked["problem"]["seed"]
-        framework.begin(spec.precision, seed)
         random.seed(seed)
         np.random.seed(seed)  # the global state is what loops may use
         try:
+            framework.begin(spec.precision, seed)
             scenario = pair.scenario()
             said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
@@ -106,7 +106,7 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
     told = Told(end)
     told.write = run.write
     ring = Ring(end, told, max(0, ahead))
-    noted = run.watched
+    known = run.watched
     sound = True
     for number in count():
         if ahead < 0:
@@ -117,7 +117,7 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
         try:
             step = next(run)
         except StopIteration:
-            if run.watched != noted:
+            if run.watched != known:
                 note(end, run.watched)  # how often in all
             wire.send(end, wire.END, struct.pack("<q", written(log)))
             break
@@ -125,9 +125,9 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
             sound = False
             wire.tell(end, wire.RAISED, [error.step, error.message, error.trace, written(log)])
             break
-        if places(run.watched) != places(noted):
-            noted = run.watched
-            note(end, noted)
+        if places(run.watched) != places(known):
+            known = run.watched
+            note(end, known)
         if HELD.blind:
             step.arrays |= layers(run.live, run.framework.lend)
             if number == 0:
@@ -150,13 +150,7 @@ def places(seen: Watched) -> object:
 
 def note(end: socket.socket, seen: Watched) -> None:
     """Tell what was seen of float32 in a float64 run, and what was drawn."""
-    leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
-    kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
-    drawn = [[made.step, [astuple(draw) for draw in made.draws]] for made in seen.drawn]
-    ordered = [astuple(draw) for draw in seen.ordered]
-    mutants = [mutant.plain for mutant in seen.mutants]
-    told = [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared, seen.lacks, mutants]
-    wire.tell(end, wire.NOTED, told)
+    wire.tell(end, wire.NOTED, noted(seen))
 
 
 def written(log: int) -> int:

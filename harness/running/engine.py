@@ -3,21 +3,27 @@
 Nothing here loads a framework. Two nurseries do, one each, and fork a process for every run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from harness.contract.rows import TensorMap
 from harness.contract.scenario import make_problem
+from harness.errors import UsageError
 from harness.running.mapping import sought
 from harness.running.nurseries import Mother, Nursery
 from harness.running.pairs import Pair
 from harness.running.printed import Printed
 from harness.running.runs import BEFORE, Runs
-from harness.running.start import SIDES, LoopError, Side, Start
+from harness.running.start import HERE, SIDES, LoopError, Place, Side, Start
 
 SILENCE = 120.0
 """Seconds without a step after which a loop is taken to hang. Compiling a large graph may take a minute."""
+
+MATCHED = (
+    "pair {0}: Port.match takes both sides to find its rows; write those of `twinloop map {0}`, or run both sides here"
+)
+"""What is said where a map cannot be found."""
 
 HEADER = ("python", "torch", "tensorflow", "keras", "numpy", "threads", "onednn")
 """What a verdict's header says, in this order."""
@@ -28,7 +34,8 @@ class Engine:
 
     threads: how many each framework may use. silence: seconds without a step after which a loop is taken to hang. warm:
     fork runs from processes that have loaded the frameworks; otherwise each run's process loads its own. mothers: what
-    forks such processes from its own, where it has as many threads.
+    forks such processes from its own, where it has as many threads. sides: those that run here; no other is loaded.
+    places: where sides run, if not in this interpreter on the CPU.
     """
 
     def __init__(
@@ -38,7 +45,11 @@ class Engine:
         *,
         warm: bool = True,
         mothers: Mapping[Side, Mother] | None = None,
+        sides: Sequence[Side] = SIDES,
+        places: Mapping[Side, Place] | None = None,
     ) -> None:
+        self.places = dict(places or {})
+        self.sides = tuple(sides)
         self.threads, self.silence, self.warm, self.mothers = threads, silence, warm, mothers or {}
         self.nurseries: dict[Side, Nursery] = {}
         self.runs: Runs | None = None
@@ -51,18 +62,26 @@ class Engine:
         """Which loop is waited for, in words."""
         return self.runs.at if self.runs is not None else BEFORE
 
+    @property
+    def posted(self) -> bytes:
+        """What the draws of the reference that was run last are for."""
+        return self.runs.posted if self.runs is not None else b""
+
     def begin(self) -> None:
         """Start the nurseries that are not there, both at once."""
-        for side in SIDES:
+        for side in self.sides:
             if side in self.nurseries and not self.nurseries[side].alive:
                 self._leave()
                 self.nurseries.pop(side).close()
             if side not in self.nurseries:
-                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm, mother=self.mothers.get(side))
+                mother, place = self.mothers.get(side), self.places.get(side, HERE)
+                self.nurseries[side] = Nursery(side, self.threads, warm=self.warm, mother=mother, place=place)
 
     def nursery(self, side: Side) -> Nursery:
         """A side's nursery, which has loaded its framework."""
         self.begin()
+        if side not in self.nurseries:
+            raise UsageError(f"{side}'s side was recorded, and is not run here")
         self.nurseries[side].greet()
         return self.nurseries[side]
 
@@ -70,28 +89,34 @@ class Engine:
     def header(self) -> dict[str, str]:
         """What a verdict's header says: versions, threads, and how processes are started if not as usual."""
         known: dict[str, str] = {"threads": str(self.threads)}
-        for side in SIDES:
+        for side in self.sides:
             nursery = self.nursery(side)
-            known |= nursery.versions
+            for name, version in nursery.versions.items():
+                known[name if known.get(name, version) == version else f"{side}'s {name}"] = version
+            if (place := self.places.get(side, HERE)).device:
+                known[f"{side} device"] = " ".join([place.device, *(" ".join(item) for item in place.settings.items())])
             if nursery.how:
                 known[f"{side} runs"] = nursery.how
         return {name: known[name] for name in [*HEADER, *known] if name in known}
 
     @contextmanager
-    def pair(self, pair: Pair, *, resync: bool = False) -> Iterator[Start]:
+    def pair(self, pair: Pair, *, resync: bool = False, posted: bytes = b"") -> Iterator[Start]:
         """What starts the pair's runs; at the end, all their loops have ended. What the loops printed is in ``printed``.
 
         A process in which nothing is left of its loops waits for the same pair's next one; another pair ends it.
         resync: values may be written into a loop's tensors after each of its steps, so that none is begun before.
-        Where the loop asks for ``Port.match``, its rows are found before, and are then in ``map``.
+        Where the loop asks for ``Port.match``, its rows are found before, and are then in ``map``. posted: what the draws of
+        a reference are for that does not run here.
         """
         self.map = None
-        if pair.matches and not pair.blind and not pair.rows:
+        if pair.matches and not pair.blind and not pair.rows and "tensorflow" in self.sides:
+            if len(self.sides) < len(SIDES):
+                raise UsageError(MATCHED.format(pair.name))
             with suppress(LoopError):  # its runs raise as well, and are told of
                 self.map = self.mapped(pair)
                 pair = replace(pair, rows=self.map.rows)
         self.begin()
-        for side in SIDES:
+        for side in self.sides:
             self.nursery(side)  # no run's time is spent on what another's framework takes to load
         self.printed = Printed()
         if self.runs is None or self.runs.pair != pair:
@@ -99,6 +124,8 @@ class Engine:
             self.runs = Runs(pair, self.nursery, self.silence)
         runs = self.runs
         runs.resync = resync
+        if posted:
+            runs.hang_up(posted)
         try:
             yield runs.start
         finally:

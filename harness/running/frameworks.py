@@ -25,6 +25,20 @@ SETTINGS = {
 """Environment that must be set before a framework is loaded, unless somebody has set it otherwise."""
 
 
+DEVICE, TF32 = "TWINLOOP_DEVICE", "TWINLOOP_TF32"
+"""Environment that says on which device a process makes its tensors, and whether products of float32 may be TF32's."""
+
+
+def device() -> str:
+    """The device that this process was told to use; empty for the CPU."""
+    return os.environ.get(DEVICE, "")
+
+
+def tf32() -> bool:
+    """Whether products of float32 may be made of TF32 on this process's device."""
+    return os.environ.get(TF32) == "1"
+
+
 def threading(threads: int) -> dict[str, str]:
     """Environment that says how many threads a framework may use.
 

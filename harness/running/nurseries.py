@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.running import wire
-from harness.running.frameworks import SETTINGS, threading
-from harness.running.start import Side
+from harness.running import other_python, wire
+from harness.running.frameworks import DEVICE, SETTINGS, TF32, threading
+from harness.running.start import HERE, Place, Side
 
 LOADING = 180.0
 """Seconds that a framework may take to load, however short the limit on a step."""
@@ -45,7 +45,10 @@ class Mother:
 
 
 class Nursery:
-    """The warm parent of one side's runs, from the judging process's side."""
+    """The warm parent of one side's runs, from the judging process's side.
+
+    place: where it runs; another interpreter needs NumPy and the side's framework, and nothing of ours.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Nursery:
         warm: bool,
         mother: Mother | None = None,
         env: Mapping[str, str] = MappingProxyType({}),
+        place: Place = HERE,
     ) -> None:
         self.side, self.how, self.mother = side, "", mother
         self.versions: dict[str, str] = {}
@@ -65,14 +69,20 @@ class Nursery:
         with given:
             if mother is None or not mother.bear(given.fileno(), self.log):
                 words = [side, str(given.fileno()), str(threads), *([] if warm else ["plain, as asked"])]
-                self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and numbers
-                    [sys.executable, "-m", "harness.running.nursery", *words],
+                python = place.python
+                interpreter = other_python.words(python) if python else [sys.executable]
+                around = {**SETTINGS, **env, **(other_python.environment(os.environ) if python else os.environ)}
+                if place.device and "CUDA_VISIBLE_DEVICES" not in {**env, **os.environ}:
+                    del around["CUDA_VISIBLE_DEVICES"]
+                around |= {DEVICE: place.device, TF32: "1" if place.tf32 else "0"}
+                self.process = subprocess.Popen(  # noqa: S603  # an interpreter that was asked for, and numbers
+                    [*interpreter, "-m", "harness.running.nursery", *words],
                     pass_fds=[given.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=self.log,
                     stderr=self.log,
                     start_new_session=True,  # Ctrl-C is for whoever reads the table
-                    env={**SETTINGS, **env, **os.environ, "PYTHONUNBUFFERED": "1"} | threading(threads),
+                    env={**around, "PYTHONUNBUFFERED": "1"} | threading(threads),
                 )
 
     @property

@@ -15,8 +15,9 @@ from tensorflow.python.framework.ops import EagerTensor
 from harness.contract.port import dense
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
+from harness.errors import UsageError
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
-from harness.running.frameworks import in_precision
+from harness.running.frameworks import device, in_precision, tf32
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import LegacyKeras
 from harness.running.start import Precision
@@ -50,6 +51,8 @@ class TensorFlow:
     def begin(self, precision: Precision, seed: int) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
         self.precision, self.seed = precision, seed
+        if device():
+            settle(device(), tf32=tf32())
         keras.config.set_floatx(precision)
         keras.config.set_dtype_policy(precision)
         self.legacy.begin(precision)
@@ -127,6 +130,22 @@ class TensorFlow:
         keras.utils.clear_session()
         gc.collect()
         return settings() == self.settings
+
+
+def settle(device: str, *, tf32: bool) -> None:
+    """Have this device alone seen, with products of float32 as asked for; raises UsageError if it is not there.
+
+    TensorFlow puts on a GPU that it sees whatever has a kernel there.
+    """
+    kind, _, number = device.rpartition(":") if ":" in device else (device, "", "0")
+    there = tf.config.list_physical_devices(kind)
+    if not number.isdigit() or int(number) >= len(there):
+        known = ", ".join(item.name.removeprefix("/physical_device:") for item in tf.config.list_physical_devices())
+        raise UsageError(f"TensorFlow sees no {device} here, but {known}; leave --tensorflow-device out, or mend it")
+    if kind != "CPU":
+        tf.config.set_visible_devices(there[int(number)], kind)
+        tf.config.experimental.set_memory_growth(there[int(number)], True)
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
 
 
 def settings() -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import random_torch  # noqa: F401  # before the fork, once for all runs
-from harness.running.frameworks import in_precision
+from harness.running.frameworks import device, in_precision, tf32
 from harness.running.leaks import Watch
 from harness.running.start import Precision
 from harness.running.wide import SWITCHES
@@ -37,6 +37,8 @@ class Torch:
         """See Framework."""
         self.precision = precision
         torch.set_default_dtype(getattr(torch, precision))
+        if device():
+            settle(device(), tf32=tf32())
         if torch.cuda.is_available():
             torch.manual_seed(seed)
         else:
@@ -45,7 +47,8 @@ class Torch:
 
     def tensor(self, array: Array) -> Any:
         """See Framework."""
-        return torch.from_numpy(in_precision(array, self.precision).copy())
+        made = torch.from_numpy(in_precision(array, self.precision).copy())
+        return made.to(device()) if device() else made
 
     def lend(self, value: Any) -> Array:
         """See Framework."""
@@ -108,6 +111,25 @@ class Torch:
     def fresh(self) -> bool:
         """See Framework."""
         return False
+
+
+def settle(device: str, *, tf32: bool) -> None:
+    """Make whatever the loop makes on a device, with products of float32 as asked for; raises UsageError if it is not there.
+
+    In a run's own process: one that has touched CUDA cannot be forked. Kernels need not be the same each time: many have no
+    such variant, and those that have may cost several times the run.
+    """
+    try:
+        torch.set_default_device(device)
+        torch.zeros(1)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        said = str(error).splitlines()[0]
+        raise UsageError(
+            f"torch cannot make tensors on {device} here ({said}); leave --torch-device out, or mend it"
+        ) from error
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
 
 
 def held() -> Iterator[torch.Tensor]:

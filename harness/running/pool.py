@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -24,7 +24,7 @@ from harness.running.messages import Event, Request
 from harness.running.nurseries import LOADING, Nursery, how
 from harness.running.project import project
 from harness.running.runs import BEFORE
-from harness.running.start import SIDES
+from harness.running.start import HERE, SIDES, Place, Side
 from harness.verdict import Verdict
 
 MARGIN = 15.0
@@ -111,7 +111,7 @@ class Worker:
             warm = self.mothers.words if self.mothers else []
             self.process = subprocess.Popen(  # noqa: S603  # this very interpreter, and numbers
                 [sys.executable, "-m", "harness.worker", str(self.silence), *map(str, warm)],
-                pass_fds=warm[1:],
+                pass_fds=[number for number in warm[1:] if number >= 0],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.log,
@@ -189,14 +189,18 @@ def machine() -> str:
 class Mothers:
     """A nursery of each framework for all workers, which fork theirs from it: loaded once, and in memory once."""
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.nurseries = [Nursery(side, threads, warm=True, env=project().env) for side in SIDES]
+    def __init__(self, threads: int, sides: Sequence[Side] = SIDES, places: Mapping[Side, Place] | None = None) -> None:
+        self.threads, self.sides = threads, sides
+        others = places or {}
+        self.nurseries = [
+            Nursery(side, threads, warm=True, env=project().env, place=others.get(side, HERE)) for side in sides
+        ]
 
     @property
     def words(self) -> list[int]:
-        """What a worker is told of them: their threads, and the descriptors of the socket and the log of each."""
-        return [self.threads, *(number for made in self.nurseries for number in (made.end.fileno(), made.log))]
+        """What a worker is told of them: their threads, and the descriptors of the socket and the log of each, or -1."""
+        known = {made.side: (made.end.fileno(), made.log) for made in self.nurseries}
+        return [self.threads, *(number for side in SIDES for number in known.get(side, (-1, -1)))]
 
     def close(self) -> None:
         """End them."""
@@ -232,8 +236,9 @@ class Pool:
                     news.put((request, error))
 
         busy = self.workers[: len(requests)]
-        if len(busy) > 1 and self.mothers is None:
-            self.mothers = Mothers(requests[0].threads)
+        alike = len({(request.threads, request.live, *request.places.items()) for request in requests}) == 1
+        if len(busy) > 1 and self.mothers is None and alike:
+            self.mothers = Mothers(requests[0].threads, requests[0].live, requests[0].places)
             for worker in self.workers:
                 worker.mothers = self.mothers
         for worker in busy:

@@ -21,6 +21,8 @@ KEYS: Mapping[str, tuple[type, str]] = {
     "pythonpath": (list, "a list of folders that hold your modules"),
     "env": (dict, "a table of environment variables and their texts"),
     "threads": (int, "how many threads each framework may use, 1 or more"),
+    "torch-python": (str, "the path of the interpreter that runs torch's side"),
+    "tensorflow-python": (str, "the path of the interpreter that runs TensorFlow's side"),
 }
 """What may stand in the table: its type, and what it is."""
 
@@ -28,13 +30,14 @@ KEYS: Mapping[str, tuple[type, str]] = {
 @dataclass(frozen=True)
 class Project:
     """root: the folder of the pyproject.toml; paths are relative to it. env: set for the processes that load a framework,
-    unless the environment says otherwise."""
+    unless the environment says otherwise. pythons: the interpreters of sides, by their parameters' names."""
 
     root: Path
     pairs: Path
     pythonpath: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
+    pythons: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def folders(self) -> tuple[Path, ...]:
@@ -77,6 +80,11 @@ def read(root: Path) -> Project:
         tuple(dict.fromkeys((root / folder).resolve() for folder in folders)),
         table.get("env", {}),
         table.get("threads", 1),
+        {
+            f"{side}_python": str(root / table[key])
+            for side in ("torch", "tensorflow")
+            if (key := f"{side}-python") in table
+        },
     )
 
 

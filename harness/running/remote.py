@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
-from harness.running.start import Draw, Drawn, Kept, Leak, LoopError, Mutant, Precision, RunSpec, Side, Step, Watched
+from harness.running.noted import watched
+from harness.running.start import LoopError, Precision, RunSpec, Side, Step, Watched
 
 if TYPE_CHECKING:
     from harness.running.nurseries import Nursery
@@ -225,23 +226,3 @@ class Remote:
             self.events.clear()
             self.memory = None
             self.runs.closed(self)
-
-
-def watched(told: Any) -> Watched:
-    """What a run has told of float32, and of what it has drawn."""
-    leaks, returned, fixed, kept, drawn, ordered, unshared, lacks, mutants = told
-
-    def draw(name: str, kind: str, shape: list[int], rate: float | None, line: str, layer: str) -> Draw:
-        return Draw(name, kind, tuple(shape), rate, line, layer)
-
-    return Watched(
-        tuple(Leak(*leak) for leak in leaks),
-        returned,
-        fixed,
-        tuple(Kept(*place) for place in kept),
-        tuple(Drawn(step, tuple(draw(*made) for made in draws)) for step, draws in drawn),
-        tuple(draw(*made) for made in ordered),
-        tuple((name, line) for name, line in unshared),
-        tuple((stage, why) for stage, why in lacks),
-        tuple(map(Mutant.read, mutants)),
-    )

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.contract.scenario import Problem
 from harness.running import wire
+from harness.running.board import board_of, posts
 from harness.running.hanging import hung
 from harness.running.nurseries import Nursery, how
 from harness.running.pairs import Pair
@@ -102,6 +103,16 @@ class Runs:
         if self.board is not None:
             os.close(self.board)
             self.board = None
+
+    @property
+    def posted(self) -> bytes:
+        """What the reference's draws of this problem are for, as far as it has come."""
+        return b"" if self.board is None else posts(self.board)
+
+    def hang_up(self, posted: bytes) -> None:
+        """Have the port read what a reference that does not run here had posted."""
+        self._wiped()
+        self.board = board_of(posted)
 
     def _idle(self, side: Side, precision: Precision) -> Process | None:
         """A process that has run its loop and can take another; one that is just ending its loop is waited for a little."""

@@ -17,6 +17,26 @@ SIDES: tuple[Side, Side] = get_args(Side)
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a side runs. python: another interpreter than this one. device: such as ``cuda`` or ``GPU:0``, the CPU if empty.
+
+    tf32: whether products of float32 may be made of TF32 there.
+    """
+
+    python: str = ""
+    device: str = ""
+    tf32: bool = False
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What else changes numbers there, for a header."""
+        return {"TF32": "on" if self.tf32 else "off"} if self.device else {}
+
+
+HERE = Place()
+
+
+@dataclass(frozen=True)
 class Watching:
     """float32 leaks are looked for in a run; see harness.running.leaks.Watch.
 

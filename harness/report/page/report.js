@@ -194,7 +194,7 @@
         const apart = here.filter((tensor) => tensor.excess[now] > limit).sort((a, b) => b.excess[now] - a.excess[now]);
         const names = apart.slice(0, 3).map((tensor) => `${tensor.name} (${excessText(tensor.excess[now])})`).join(", ");
         const loss = data.losses.length && data.losses[0].torch[now] != null
-          ? `; ${data.losses[0].name} ${numberText(data.losses[0].torch[now])} in torch, ${numberText(data.losses[0].tensorflow[now])} in tensorflow` : "";
+          ? `; ${data.losses[0].name} ${numberText(data.losses[0].torch[now])} in ${data.sides[0]}, ${numberText(data.losses[0].tensorflow[now])} in ${data.sides[1]}` : "";
         const past = data.horizon != null && stepOf(now) >= data.horizon ? "; past the horizon: rounding alone moves it, nothing is said" : "";
         const text = `${stepText(now)} of ${data.steps}: ${counted(here.length - apart.length, "tensor")} ${here.length - apart.length === 1 ? "agrees" : "agree"}, ${apart.length} ${apart.length === 1 ? "differs" : "differ"}${names ? `: ${names}${apart.length > 3 ? ", ..." : ""}` : ""}${loss}${past}`;
         said.textContent = text;
@@ -259,15 +259,15 @@
           [xs, gap, limits], below);
         charts = [chartTop, chartBelow];
         const largest = Math.max(0, ...loss.gap.filter((value) => value != null));
-        top.setAttribute("aria-label", `${loss.name} by step: from ${numberText(loss.torch[0])} to ${numberText(loss.torch.at(-1))} in torch, from ${numberText(loss.tensorflow[0])} to ${numberText(loss.tensorflow.at(-1))} in tensorflow`);
+        top.setAttribute("aria-label", `${loss.name} by step: from ${numberText(loss.torch[0])} to ${numberText(loss.torch.at(-1))} in ${data.sides[0]}, from ${numberText(loss.tensorflow[0])} to ${numberText(loss.tensorflow.at(-1))} in ${data.sides[1]}`);
         below.setAttribute("aria-label", `difference of the two by step, at most ${numberText(largest, 3)}; rounding explains up to ${numberText(Math.max(...loss.rounding.filter((value) => value != null)), 3)}`);
-        values.replaceChildren(table("Losses by step", ["step", "torch", "tensorflow", "difference", "rounding explains"],
+        values.replaceChildren(table("Losses by step", ["step", ...data.sides, "difference", "rounding explains"],
           xs.map((x, i) => [x, numberText(loss.torch[i], 9), numberText(loss.tensorflow[i], 9), numberText(loss.gap[i], 3), numberText(loss.rounding[i], 3)]), [0, 1, 2, 3, 4]));
         cursor();
       };
       const top = h("div", { class: "plot", role: "img" }), below = h("div", { class: "plot", role: "img" }), values = h("div", {});
       box.append(data.losses.length > 1 ? choice : "",
-        key([["color:var(--torch)", "torch", "line"], ["color:var(--tensorflow)", "tensorflow", "line dashed"]]), top,
+        key([["color:var(--torch)", data.sides[0], "line"], ["color:var(--tensorflow)", data.sides[1], "line dashed"]]), top,
         key([["color:var(--bad)", "difference", "line"], ["background:var(--band)", "what rounding explains"], ["color:var(--dim)", "from here on they differ", "line dashed"]]), below,
         h("p", { class: "dim" }, "The runs that are judged. A step at which both are equal to the last bit has no point in the lower chart."),
         h("details", {}, h("summary", {}, "As a table"), values));
@@ -346,14 +346,14 @@
       const lines = differing.map((tensor) => tensor.first).sort((a, b) => a.step - b.step);
       const shown = lines.length ? lines : [first];
       const rowOf = (item) => [item.step, h("span", { class: "mono" }, item.tensor), item.kind + (item.only_in ? ` (${item.only_in})` : ""), place(item), value(item.torch), value(item.tensorflow), size(item.gap), size(item.relative), item.kind === "values" ? (item.endless ? "∞" : numberText(item.excess, 2)) : ""];
-      const names = ["step", "tensor", "what", "element", "torch", "tensorflow", "difference", "relative", "excess"], few = 12;
+      const names = ["step", "tensor", "what", "element", ...data.sides, "difference", "relative", "excess"], few = 12;
       const out = [h("p", { class: "dim" }, "Of every tensor its first disagreement, at the element furthest apart; the first of them may be the cause of all others."),
         table("First disagreements", names, shown.slice(0, few).map(rowOf), [0, 6, 7, 8])];
       if (shown.length > few) out.push(h("details", {}, h("summary", {}, `${shown.length - few} more`), table("Further disagreements", names, shown.slice(few).map(rowOf), [0, 6, 7, 8])));
       data.tensors.filter((tensor) => tensor.worst.length > 1).sort((a, b) => a.first.step - b.first.step).forEach((tensor) => out.push(
         h("details", { open: first && tensor.first.tensor === first.tensor },
           h("summary", {}, `Elements of ${tensor.name} furthest apart at step ${tensor.first.step}`),
-          table(`Elements of ${tensor.name}`, ["element", "torch", "tensorflow", "difference"], tensor.worst.map((item) => [place(item), value(item.torch), value(item.tensorflow), numberText(item.gap, 3)]), [3]))));
+          table(`Elements of ${tensor.name}`, ["element", ...data.sides, "difference"], tensor.worst.map((item) => [place(item), value(item.torch), value(item.tensorflow), numberText(item.gap, 3)]), [3]))));
       return out;
     }
 

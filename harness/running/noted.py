@@ -1,0 +1,36 @@
+"""What a run has seen of float32 and of random numbers, as plain data that JSON can hold, and back."""
+
+from dataclasses import astuple
+from typing import Any
+
+from harness.running.start import Draw, Drawn, Kept, Leak, Mutant, Watched
+
+
+def noted(seen: Watched) -> list[Any]:
+    """What was seen as plain data."""
+    leaks = [[leak.what, leak.line, leak.through] for leak in seen.leaks]
+    kept = [[place.wide, place.what, place.line, place.through, place.times] for place in seen.kept]
+    drawn = [[made.step, [astuple(draw) for draw in made.draws]] for made in seen.drawn]
+    ordered = [astuple(draw) for draw in seen.ordered]
+    mutants = [mutant.plain for mutant in seen.mutants]
+    return [leaks, seen.returned, seen.fixed, kept, drawn, ordered, seen.unshared, seen.lacks, mutants]
+
+
+def watched(told: Any) -> Watched:
+    """What ``noted`` was given."""
+    leaks, returned, fixed, kept, drawn, ordered, unshared, lacks, mutants = told
+
+    def draw(name: str, kind: str, shape: list[int], rate: float | None, line: str, layer: str) -> Draw:
+        return Draw(name, kind, tuple(shape), rate, line, layer)
+
+    return Watched(
+        tuple(Leak(*leak) for leak in leaks),
+        returned,
+        fixed,
+        tuple(Kept(*place) for place in kept),
+        tuple(Drawn(step, tuple(draw(*made) for made in draws)) for step, draws in drawn),
+        tuple(draw(*made) for made in ordered),
+        tuple((name, line) for name, line in unshared),
+        tuple((stage, why) for stage, why in lacks),
+        tuple(map(Mutant.read, mutants)),
+    )

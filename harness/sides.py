@@ -1,0 +1,77 @@
+"""What stands for the two sides of a request: live runs, traces, or one side and its own past."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.contract.scenario import Problem
+from harness.errors import UsageError
+from harness.past.sides import beside, called
+from harness.running.engine import Engine
+from harness.running.messages import Request
+from harness.running.nurseries import Mother
+from harness.running.pairs import Pair
+from harness.running.start import Side, Start
+from harness.traces.reading import Trace
+from harness.traces.replay import Replay, replay
+from harness.traces.thinning import thinned
+from harness.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What starts the runs, the problem that they are given, the verdict's header, and what the verdict must say besides."""
+
+    start: Start
+    problem: Problem
+    header: Mapping[str, str]
+    told: Callable[[Verdict], Verdict]
+
+
+@contextmanager
+def sides(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]:
+    """The sides of a request for as long as it is judged; raises UsageError for what does not fit it."""
+    for option, wanted in (("--resync", request.resync), ("--thorough", request.thorough)):
+        if wanted and (request.recorded or request.against):
+            raise UsageError(
+                f"{option} changes what both loops are given at every step; it needs both sides as they are now"
+            )
+    with (of_past if request.against else of_now)(request, engine, asked) as made:
+        yield made
+
+
+@contextmanager
+def of_now(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]:
+    """Both frameworks, each live or recorded."""
+    pair = request.pair
+    traces, problem = replay(pair.name, request.recorded).of(asked, pair.name, request.precision)
+    with engine.pair(pair, resync=request.resync, posted=traces.posted) as live:
+        yield Sides(traces.start(live), problem, traces.header(engine.header), lambda made: traces.told(made, asked))
+
+
+@contextmanager
+def of_past(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]:
+    """One framework, as it is and as it was."""
+    pair, side = request.pair, request.side
+    if not asked.weights:
+        raise UsageError(f"pair {pair.name}: --against needs the scenario's weights=; both must begin with the same")
+    names: dict[Side, str] = {"torch": f"{side}@{request.against_name}", "tensorflow": side}
+    with engine.pair(pair) as now:
+        if request.recorded_past:
+            traces, problem = Replay({side: Trace(Path(request.against))}).of(asked, pair.name, request.precision)
+            header = traces.header(engine.header)
+
+            def told(made: Verdict) -> Verdict:
+                return called(traces.told(made, asked), names)
+
+            seen = thinned(now, traces.thinning)
+            yield Sides(beside(traces.start(now), seen, side), problem, header, told)
+            return
+        nursery = engine.nursery(side)
+        mother = {side: Mother(nursery.end.fileno(), nursery.log)}
+        with (
+            closing(Engine(engine.threads, engine.silence, mothers=mother, sides=(side,))) as other,
+            other.pair(Pair(Path(request.against), pair.variant, rows=engine.map.rows if engine.map else ())) as was,
+        ):
+            yield Sides(beside(was, now, side), asked, engine.header, lambda made: called(made, names))

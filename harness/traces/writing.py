@@ -1,0 +1,149 @@
+"""A trace that is written: each run's records in files of a few steps, and in the manifest what was closed."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from harness.contract.recipes import Array
+from harness.contract.record import Record
+from harness.contract.scenario import Problem
+from harness.errors import UsageError
+from harness.running.noted import noted
+from harness.running.start import LoopError, RunSpec, Step, Watched
+from harness.traces import digests, tensor_file
+from harness.traces.header import Header
+from harness.traces.manifest import Manifest
+
+TOGETHER, STEPS = 1 << 20, 16
+"""Bytes of records, and how many of them, that wait to be written into one file."""
+
+PROBLEM = "problem.safetensors"
+DRAWS = "draws.jsonl"
+
+
+class Writing(AbstractContextManager["Writing"]):
+    """A folder that a trace is written into by this process alone; raises UsageError if another has begun one there."""
+
+    def __init__(self, folder: Path, header: Header, problem: Problem) -> None:
+        digests.new()  # before anything is begun
+        self.folder = folder
+        self.manifest = Manifest(folder)
+        self.runs, self.layouts = 0, dict[str, int]()
+        arrays = {f"weights/{name}": array for name, array in problem.weights.items()}
+        arrays |= {f"data/{name}": array for name, array in problem.data.items()}
+        self.say({"header": header.plain})
+        self.say({"problem": self.file(PROBLEM, arrays)})
+
+    def run(self, spec: RunSpec, problem: Problem) -> "RunWriting":
+        """One more run, which is written step by step."""
+        self.runs += 1
+        return RunWriting(self, self.runs - 1, spec, problem)
+
+    def draws(self, posted: bytes) -> None:
+        """What the reference's draws are for, for a port that draws the same."""
+        try:
+            (self.folder / DRAWS).write_bytes(posted)
+        except OSError as error:
+            raise self.stopped(error) from error
+        self.say({"draws": {"file": DRAWS, "bytes": len(posted), "xxh3": digests.of(posted)}})
+
+    def file(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """Write a file, and what closes it."""
+        try:
+            made = tensor_file.write(self.folder, name, arrays)
+        except OSError as error:
+            raise self.stopped(error) from error
+        return {"file": made.file, "bytes": made.bytes, "xxh3": made.xxh3, "parts": made.parts}
+
+    def say(self, said: dict[str, Any]) -> None:
+        """Add a line to the manifest."""
+        try:
+            self.manifest.add(said)
+        except OSError as error:
+            raise self.stopped(error) from error
+
+    def stopped(self, error: OSError) -> UsageError:
+        """What is said where the disk will take no more: all that was closed is there."""
+        return UsageError(
+            f"{self.folder} takes no more ({error.strerror}); what was closed before can be judged as it is. Make room, "
+            "or record less: --steps, --every, --only, --sample"
+        )
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.say({"closed": self.runs})
+        finally:
+            self.manifest.close()
+
+
+class RunWriting:
+    """One run that is written. Small records wait for others; a large one is written from where it lies."""
+
+    def __init__(self, trace: Writing, number: int, spec: RunSpec, problem: Problem) -> None:
+        self.trace, self.number, self.spec = trace, number, spec
+        self.problem, self.begun = digests.of_problem(problem), False
+        self.waiting: list[tuple[Record, dict[str, Any]]] = []
+        self.steps, self.size = 0, 0
+        self.known = Watched()
+
+    def begin(self, parameters: tuple[str, ...], *, captured: bool) -> None:
+        """Say which run it is."""
+        spec = [self.spec.side, self.spec.precision, self.spec.nudge]
+        said = {"spec": spec, "problem": self.problem, "parameters": parameters, "captured": captured}
+        self.trace.say({"run": self.number, **said})
+        self.begun = True
+
+    def take(self, step: Step, seen: Watched) -> None:
+        """One record; its arrays may change once this returns."""
+        size = sum(array.nbytes for array in step.arrays.values() if array is not None)
+        about: dict[str, Any] = {"epoch": step.epoch, "examples": step.examples, "layout": self.layout(step.arrays)}
+        if seen != self.known:
+            about["seen"], self.known = noted(seen), seen
+        full = self.size + size > TOGETHER or len(self.waiting) + 1 >= STEPS
+        own = step.arrays if full else {n: None if a is None else np.array(a) for n, a in step.arrays.items()}
+        self.waiting.append((own, about))
+        self.size += size
+        if full:
+            self.flush()
+
+    @property
+    def made(self) -> int:
+        """Steps that were taken."""
+        return self.steps + len(self.waiting)
+
+    def layout(self, record: Record) -> int:
+        """The number of a record's names in their order, and of those that hold nothing."""
+        key = "\n".join(f"{name}{' -' if array is None else ''}" for name, array in record.items())
+        if key not in self.trace.layouts:
+            self.trace.layouts[key] = len(self.trace.layouts)
+            none = [name for name, array in record.items() if array is None]
+            self.trace.say({"layout": self.trace.layouts[key], "names": list(record), "none": none})
+        return self.trace.layouts[key]
+
+    def flush(self) -> None:
+        """Write what waits, and close it."""
+        if not self.waiting:
+            return
+        arrays: dict[str, Array] = {}
+        for at, (record, _) in enumerate(self.waiting):
+            arrays |= {f"{self.steps + at}/{name}": array for name, array in record.items() if array is not None}
+        name = f"{self.number:02d}-{str(self.spec).replace(' ', '-')}/{self.steps:06d}.safetensors"
+        closed = self.trace.file(name, arrays)
+        self.trace.say(
+            {"run": self.number, **closed, "first": self.steps, "steps": [about for _, about in self.waiting]}
+        )
+        self.steps += len(self.waiting)
+        self.waiting, self.size = [], 0
+
+    def end(self, seen: Watched, error: LoopError | None = None) -> None:
+        """The loop has ended, or raised."""
+        self.flush()
+        raised = None if error is None else [error.step, error.message, error.trace]
+        self.trace.say({"run": self.number, "end": self.steps, "raised": raised, "seen": noted(seen)})

@@ -1,0 +1,219 @@
+"""Each side in an interpreter of its own, where nothing of ours is installed; and what each of them has."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import environments
+import four_runs
+import plain_pair
+import pytest
+from click.testing import CliRunner
+
+from harness import Problem, UsageError, doctor, make_problem
+from harness.__main__ import main
+from harness.running import requirements
+from harness.running.messages import Request
+from harness.running.other_python import environment, luggage, words
+from harness.running.pairs import Pair
+from harness.running.pool import Worker
+from harness.running.start import Place, RunSpec
+from harness.traces.recording import header, needed, record
+from harness.traces.thinning import WHOLE
+
+pytestmark = pytest.mark.xdist_group("interpreters")
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Two environments, each with one framework only, and neither with anything of ours."""
+    folder = tmp_path_factory.mktemp("environments")
+    return {
+        "torch_python": str(environments.environment(folder / "torch", *environments.TENSORFLOW)),
+        "tensorflow_python": str(environments.environment(folder / "tensorflow", *environments.TORCH)),
+    }
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with closing(Worker(30.0)) as made:
+        yield made
+
+
+LOOK = """\
+import importlib.util, sys
+HERE = sys.prefix + " " + str([n for n in ("torch", "tensorflow", "msgspec", "click") if importlib.util.find_spec(n)])
+
+
+def train("""
+
+
+def test_each_side_runs_where_it_was_told_to_and_nothing_of_ours_is_there(
+    tmp_path: Path, apart: dict[str, str], worker: Worker
+) -> None:
+    """Both sides say where they are; and the verdict is that of one environment, but for its header."""
+    folder = plain_pair.write(tmp_path, "line")
+    verdict = worker.ask(Request(str(folder), **apart))
+    assert verdict.status == "EQUIVALENT", verdict.sentence + verdict.trace
+    for side in ("torch", "tensorflow"):
+        file = f"{side}_loop.py"
+        edits = ((file, "def train(", LOOK), (file, "        yield ", "        raise ValueError(HERE)\n        yield "))
+        said = worker.ask(Request(str(plain_pair.write(tmp_path, f"of_{side}", *edits)), **apart))
+        assert said.status == "ERROR"
+        prefix = Path(apart[f"{side}_python"]).parent.parent
+        assert f"ValueError: {prefix} ['{side}']" in said.sentence
+
+
+def test_a_killed_side_is_named_with_its_step(tmp_path: Path, apart: dict[str, str], worker: Worker) -> None:
+    dies = (
+        "torch_loop.py",
+        "        error =",
+        "        if step == 2:\n            __import__('os').abort()\n        error =",
+    )
+    verdict = worker.ask(Request(str(plain_pair.write(tmp_path, "dies", dies)), **apart))
+    assert "torch loop, float32, step 2: the process died (signal SIGABRT)" in verdict.sentence
+
+
+def test_an_interpreter_that_will_not_do_is_told_what_it_lacks(apart: dict[str, str]) -> None:
+    checked = doctor.check("torch", apart["tensorflow_python"], load=False)
+    assert checked.lacks == f"torch is not there; {apart['tensorflow_python']} -m pip install torch"
+    assert "tensorflow" in checked.packages
+    assert "greenlet" in checked.notes[0]
+    assert doctor.check("torch", "/no/python").lacks.startswith("/no/python is no interpreter that can be started")
+    assert "does not answer as Python does" in doctor.check("torch", "/bin/true").lacks
+    assert not doctor.check("torch", apart["torch_python"], load=False).lacks
+    old = doctor.Checked("torch", "p", (3, 9, 1), {"torch": "1", "numpy": "1"})
+    assert doctor.lacking("torch", old) == "Python 3.11 or later is needed; make its environment anew with one"
+
+
+def test_the_command_says_it_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        doctor.Checked("torch", "p", (3, 12, 1), {"torch": "2.13"}),
+        doctor.Checked("tensorflow", "q", lacks="why"),
+    ]
+    monkeypatch.setattr(doctor, "doctor", lambda _: iter(found))
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 1
+    assert result.output == (
+        "torch: p\n  has Python 3.12.1, torch 2.13\n  will do\ntensorflow: q\n  will not do: why\n"
+    )
+
+
+def test_what_travels_is_ours_and_nothing_else() -> None:
+    assert {path.name for path in luggage().iterdir()} == {"harness", "einops"}
+    assert stat.S_IMODE(luggage().parent.stat().st_mode) == 0o700
+    given = environment({"PYTHONPATH": "/ours", "VIRTUAL_ENV": "/ours", "HOME": "/home/a"})
+    assert given == {"HOME": "/home/a", "PYTHONPATH": str(luggage())}
+    with pytest.raises(UsageError, match="no interpreter that can be started"):
+        words(str(luggage()))
+
+
+def test_a_project_names_the_interpreters_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.twinloop]\ntorch-python = "envs/a/bin/python"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    request = Request("pairs/a")
+    assert request.pythons == {"torch": str(tmp_path / "envs/a/bin/python")}
+    assert request.places == {"torch": Place(str(tmp_path / "envs/a/bin/python"))}
+    assert "--torch-python" not in request.options
+    assert "--tensorflow-python" in Request("pairs/a", tensorflow_python="/b").options
+
+
+def test_a_side_is_recorded_by_the_interpreter_that_has_its_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr("harness.traces.command.command", lambda *_, **given: asked.update(given))
+    words = [
+        "record",
+        "linear_regression",
+        "--side",
+        "tensorflow",
+        "--python",
+        "/its/python",
+        "-o",
+        "nowhere",
+        "--tf32",
+    ]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    place = Request("a", **asked).places["tensorflow"]
+    assert (place.python, place.device) == ("/its/python", "")
+
+
+def test_from_the_command_line_to_a_verdict_with_no_framework_there(
+    tmp_path: Path, apart: dict[str, str], worker: Worker
+) -> None:
+    """torch's side is recorded live, the port's in this process; both are then judged by what loads neither."""
+    folder, traces = plain_pair.write(tmp_path / "pairs", "line"), tmp_path / "traces"
+    words = [
+        "record",
+        "line",
+        "--pairs",
+        str(folder.parent),
+        "--python",
+        apart["torch_python"],
+        "-o",
+        str(traces / "torch"),
+    ]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"line: 6 steps of 9 runs in {traces / 'torch'}"
+    again = CliRunner().invoke(main, words)
+    assert again.exit_code == 2
+    assert "holds a trace already" in " ".join(again.output.split())
+    problem = make_problem(Pair(folder).scenario())
+    head = header(Pair(folder), "tensorflow", problem, {"tensorflow": "2.0"}, WHOLE)
+    groups = needed("tensorflow", problem, ("float32", "float64"), nudged=False)
+    record(traces / "tensorflow", head, in_this_process, problem, groups, lambda: b"")
+    verdict = worker.ask(Request(str(folder), **{side: str(traces / side) for side in ("torch", "tensorflow")}))
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    assert verdict.steps == 6
+    assert verdict.header["tensorflow"] == "2.0"
+    assert verdict.header["torch side"].startswith("recorded 20")
+    refused = worker.ask(
+        Request(str(folder), seed=1, torch=str(traces / "torch"), tensorflow=str(traces / "tensorflow"))
+    )
+    assert refused.usage
+    assert "was recorded with seed 0, and 1 is asked for; give --seed 0, or record it anew" in refused.sentence
+
+
+def in_this_process(spec: RunSpec, problem: Problem) -> Any:
+    """A plain pair's loop, which needs NumPy alone."""
+    names: dict[str, Any] = {}
+    exec(plain_pair.LOOP, names)  # noqa: S102  # our own
+    arrays = {name: array.astype(spec.precision) for name, array in problem.weights.items()}
+    batches = ([array.astype(spec.precision) for array in batch.values()] for _, batch in problem.batches())
+    return four_runs.PlainRun(names["train"](arrays, batches, lr=problem.hyper["lr"]), problem)
+
+
+HEADER = '# /// script\n# requires-python = ">=3.11"\n# dependencies = ["torch==2.12"]\n# ///\nimport numpy as np\n\n\ndef train('
+
+
+def test_a_header_is_what_uv_makes_an_environment_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uv that only notes what it is asked for stands in for the real one."""
+    folder = plain_pair.write(
+        tmp_path / "pairs", "line", ("torch_loop.py", "import numpy as np\n\n\ndef train(", HEADER)
+    )
+    fake = tmp_path / "bin" / "uv"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho {sys.executable}\n', encoding="utf-8")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    request = requirements.in_own_environments(Request(str(folder)))
+    assert request.pythons == {"torch": sys.executable}
+    loop = Pair(folder).file("torch")
+    assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines() == [
+        f"sync --quiet --script {loop}", f"python find --script {loop}",
+    ]  # fmt: skip
+    asked = Request(str(folder), torch_python="/mine")
+    assert requirements.in_own_environments(asked) == asked, "what was asked for is not made"
+    fake.write_text("#!/bin/sh\necho no such version >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"uv could not make the environment of torch_loop.py: no such version"):
+        requirements.in_own_environments(Request(str(folder)))
+    fake.unlink()
+    with pytest.raises(
+        UsageError, match="and uv, which would install that, is not there; install uv, or name an interp"
+    ):
+        requirements.in_own_environments(Request(str(folder)))

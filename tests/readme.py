@@ -44,7 +44,7 @@ GROUPS = {
 
 ORDER = (
     "__main__", "headings", "watching", "plugin", "laws", "profiles", "template", "template_captured", "worker", "fixing",
-    "contract", "running", "mutations", "oracle", "diagnosis", "judging", "verdict", "report",
+    "contract", "running", "mutations", "oracle", "diagnosis", "judging", "verdict", "report", "fleet",
     "faithful", "errors", "words",
 )  # fmt: skip
 """The packages of harness and the modules beside them: how a run begins, then in the order of the data, then the rest."""
@@ -318,6 +318,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "harness" / "oracle" / "README.md": {},
     ROOT / "harness" / "diagnosis" / "README.md": {"causes": causes},
     ROOT / "harness" / "report" / "README.md": {},
+    ROOT / "harness" / "fleet" / "README.md": {},
     ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
 }
 """The pages, each with the parts of it that are generated."""

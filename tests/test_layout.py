@@ -77,6 +77,7 @@ PACKAGES = {
     "watching": {"errors", "report", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
+    "fleet": {"contract", "errors", "laws", "report", "running", "verdict"},
     "headings": {"errors"},
     "__main__": {"errors", "headings", "report", "running", "verdict"},
 }

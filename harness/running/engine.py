@@ -51,6 +51,11 @@ class Engine:
         """Which loop is waited for, in words."""
         return self.runs.at if self.runs is not None else BEFORE
 
+    @property
+    def tail(self) -> str:
+        """The last lines that the loops have printed."""
+        return self.runs.tail if self.runs is not None else ""
+
     def begin(self) -> None:
         """Start the nurseries that are not there, both at once."""
         for side in SIDES:

@@ -1,0 +1,165 @@
+"""How long 500 pairs take on 50 nodes, with slow nodes and nodes that die: the real dispatcher over an engine in made-up time.
+
+    python tests/evidence/fleet.py [--pairs 500] [--nodes 50] [--measure FILE]
+
+A node judges one problem at a time. A problem takes what its pair of the collection took where it was measured; --measure
+runs the collection for that, one pair after the other. The engine, its nodes and its clock are simulated, so that this takes
+seconds; who submits, retries and gathers is harness.fleet.dispatch.
+"""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import click
+from machine import machine, told
+from results import read, write
+
+from harness.contract.resources import Needs
+from harness.fleet.dispatch import Fleet
+from harness.fleet.messages import line, task
+from harness.running.messages import Request
+from harness.running.pairs import discover
+from harness.running.pool import Pool
+from harness.verdict import Verdict
+from harness.watching import longest_first
+
+PAIRS = Path(__file__).parent.parent.parent / "pairs"
+SLOW, HOW_SLOW = 0.1, 4.0
+"""Which part of the nodes is slow, and how many times as long everything takes there."""
+AGAIN = 120.0
+"""Seconds after which a node that died is there again."""
+
+
+class DiedError(Exception):
+    """A node has died."""
+
+
+class Simulated(Executor):
+    """Nodes in made-up time. dies: how many of them die, each once, at a time that is drawn."""
+
+    lost = (DiedError,)
+    at = ""
+
+    def __init__(
+        self, seconds: dict[str, float], loading: float, nodes: int, *, slow: bool, dies: int, span: float
+    ) -> None:
+        draw = random.Random(0)  # noqa: S311  # nothing is secret
+        self.seconds, self.loading, self.now, self.begun = seconds, loading, 0.0, 0
+        self.speed = [HOW_SLOW if slow and draw.random() < SLOW else 1.0 for _ in range(nodes)]
+        self.free, self.cold, self.waiting = list(range(nodes)), set(range(nodes)), list[tuple[Future[Any], str]]()
+        self.busy: dict[int, tuple[Future[Any], str]] = {}
+        self.numbers, self.events = itertools.count(), list[tuple[float, int, str, int, Any]]()
+        self.call: Callable[..., str] = str
+        for node in draw.sample(range(nodes), dies):
+            self._later(draw.uniform(0, span), "dies", node)
+
+    def _later(self, seconds: float, what: str, node: int, of: Any = None) -> None:
+        heapq.heappush(self.events, (self.now + seconds, next(self.numbers), what, node, of))
+
+    def executor(self, _needs: Needs) -> "Simulated":
+        return self
+
+    def slots(self) -> int:
+        return len(self.speed)
+
+    def close(self) -> None:
+        self.waiting.clear()
+
+    def submit(self, _fn: Any, /, *args: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, args[0]))
+        return future
+
+    def place(self) -> None:
+        """Give every free node what is next."""
+        while self.free and self.waiting:
+            node, (future, text) = self.free.pop(0), self.waiting.pop(0)
+            self.begun += 1
+            pair = Path(task(text).request.folder).name
+            took = self.speed[node] * (self.seconds[pair] + (self.loading if node in self.cold else 0.0))
+            self.cold.discard(node)
+            self.busy[node] = future, text
+            self._later(took, "done", node, future)
+
+    def step(self) -> None:
+        """The next thing that happens."""
+        self.now, _, what, node, of = heapq.heappop(self.events)
+        if what == "done" and node in self.busy and self.busy[node][0] is of:
+            _, text = self.busy.pop(node)
+            self.free.append(node)
+            name = Path(task(text).request.folder).name
+            of.set_result(line(Verdict(name, "EQUIVALENT", f"seed {task(text).request.seed}")))
+        elif what == "dies":
+            self.cold.add(node)
+            self._later(AGAIN, "back", node)
+            if node in self.busy:
+                self.busy.pop(node)[0].set_exception(DiedError("the node died"))
+            elif node in self.free:
+                self.free.remove(node)
+        elif what == "back":
+            self.free.append(node)
+
+
+def simulate(
+    seconds: dict[str, float], loading: float, count: int, nodes: int, *, slow: bool, dies: int
+) -> tuple[Any, ...]:
+    """A row: what happens, verdicts that came, errors, tasks begun, minutes until the last one, and efficiency."""
+    names = sorted(seconds)
+    asked = [Request(str(PAIRS / names[number % len(names)]), seed=number) for number in range(count)]
+    work = sum(seconds[request.pair.name] for request in asked)
+    engine = Simulated(seconds, loading, nodes, slow=slow, dies=dies, span=1.2 * work / nodes)
+    fleet = Fleet(lambda _: engine, PAIRS, clock=lambda: engine.now)
+    waiting = [fleet.submit(request) for request in longest_first(asked)]
+    last = 0.0
+    while not all(future.done() for future in waiting):
+        engine.place()
+        engine.step()
+        fleet.news.join()  # what has happened is seen before anything else does
+        last = engine.now
+    found = [future.result() for future in waiting]
+    errors = sum(verdict.status == "ERROR" for verdict in found)
+    power = sum(1 / speed for speed in engine.speed)
+    return len(found), errors, engine.begun, last / 60, (work + nodes * loading) / power / last
+
+
+def measure(file: Path) -> None:
+    """Run the collection, one pair after the other, and write down what each took."""
+    pairs = discover(PAIRS)
+    seconds: dict[str, float] = {}
+    pool = Pool(1)
+    asked = [Request(str(pair.folder), briefly=True, explain=True) for pair in pairs]
+    pool.run(asked, lambda *_: None, lambda of, verdict: seconds.update({of.pair.name: verdict.seconds}))
+    rows = [{"pair": name, "seconds": round(seconds[name], 1)} for name in sorted(seconds)]
+    write(file, {"machine": machine(), "pairs": rows})
+
+
+@click.command()
+@click.option("--pairs", default=500, show_default=True)
+@click.option("--nodes", default=50, show_default=True)
+@click.option("--loading", default=20.0, show_default=True, help="Seconds until a node has loaded the frameworks.")
+@click.option("--measure", "file", type=click.Path(path_type=Path), help="Measure the collection into this file first.")
+def main(pairs: int, nodes: int, loading: float, file: Path | None) -> None:
+    """Print the table."""
+    if file is not None:
+        measure(file)
+    found = read("fleet")
+    seconds = {row["pair"]: row["seconds"] for row in found["pairs"]}
+    click.echo(f"{'':<44}{'verdicts':>9}{'errors':>8}{'begun':>7}{'minutes':>9}{'efficiency':>12}")
+    for what, of, slow, dies in (
+        ("1 node", 1, False, 0),
+        (f"{nodes} nodes", nodes, False, 0),
+        (f"{nodes} nodes, a tenth {HOW_SLOW:g} times as slow", nodes, True, 0),
+        (f"the same, and {nodes // 5} of them die", nodes, True, nodes // 5),
+    ):
+        verdicts, errors, begun, minutes, efficiency = simulate(seconds, loading, pairs, of, slow=slow, dies=dies)
+        click.echo(f"{what:<44}{verdicts:>9}{errors:>8}{begun:>7}{minutes:>9.1f}{efficiency:>12.2f}")
+    click.echo(told(found["machine"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,13 @@
 """Problems that sleep instead of training: imported on a node, this stands in for its worker, and all else is as it is.
 
 A problem takes ``steps`` hundredths of a second, and what it answers follows from the problem alone. Where ``hyper`` names a
-file under "kills" that is there, the process takes it away and kills itself.
+file under "kills" that is there, the process takes it away and kills itself; a folder stays, so that it does so each time.
+A file under "pulse" is written to as long as the problem sleeps.
 """
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,15 +25,22 @@ FALLING = Curve("loss", (2.0, 1.0), (2.0, 1.0))
 class Sleeper:
     """Stands in for harness.running.pool.Worker."""
 
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
     def ask(self, request: Request, on_event: Callable[[Request, Event], None]) -> Verdict:
         """Sleep and answer."""
         steps = request.steps or 1
-        on_event(request, Event(doing="sleeping", step=0, total=steps, at="asleep", tail="zzz"))
-        if (file := request.hyper.get("kills")) and Path(file).exists():
-            Path(file).unlink()
-            time.sleep(0.3)  # the sign is to arrive
+        on_event(request, Event(doing="sleeping", step=3, total=steps, at="asleep", tail="zzz"))
+        if (named := request.hyper.get("kills")) and (killing := Path(named)).exists():
+            if killing.is_file():
+                killing.unlink()
+            time.sleep(1)  # the sign is to arrive
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(steps / 100)
+        until = time.monotonic() + steps / 100
+        while (left := until - time.monotonic()) > 0 and not self.over.wait(min(left, 0.2)):
+            if pulse := request.hyper.get("pulse"):
+                Path(pulse).write_text(str(time.time()), encoding="utf-8")
         problem = {"seed": str(request.seed), "steps": str(steps)}
         sentence = f"slept {steps} steps in {request.folder}"
         return Verdict(
@@ -39,7 +48,8 @@ class Sleeper:
         )
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Wake up."""
+        self.over.set()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Many machines: the seam, what is lost and found again, what is told; on an engine of threads, without a cluster."""
 
 import ast
+import subprocess
 import sys
 import threading
 import time
@@ -63,6 +64,9 @@ class Threads:
     def executor(self, needs: Needs) -> Executor:
         self.placed.append(needs)
         return self.threads
+
+    def holds(self, needs: Needs) -> bool:
+        return not needs.gpus
 
     def slots(self) -> int:
         return 2
@@ -203,6 +207,7 @@ def test_the_engine_is_told_what_a_pair_needs(pairs: Path) -> None:
     assert isinstance(fleet.engine, Threads)
     run(fleet, requests(pairs))
     assert fleet.engine.placed == [Needs(), Needs(1, 1, 8 * 10**9)]
+    assert fleet.state.endswith("; no node has cpus=1, gpus=1, memory=8GB"), "or it would wait and nobody knew why"
 
 
 # Nothing is lost
@@ -235,7 +240,7 @@ def test_what_dies_twice_is_an_error_that_says_where_and_how_far(pairs: Path) ->
     assert [verdict.status for verdict in found] == ["EQUIVALENT", "ERROR", "EQUIVALENT"]
     node = found[0].header["node"]
     assert found[1].sentence == (
-        f"lost twice, the last time on {node}, at asleep: the node is gone; run this pair alone to see why"
+        f"lost twice, the last time on {node}, at asleep, step 3: the node is gone; run this pair alone to see why"
     )
     assert (found[1].trace, found[1].header) == ("zzz", {"node": node})
     assert len(tried) == 4
@@ -389,6 +394,17 @@ def test_the_extras_are_imported_by_their_own_engines_only() -> None:
         assert not found & libraries or path.name.startswith("on_"), path
 
 
+def test_looking_and_asking_locally_loads_no_engine() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from harness.__main__ import main\n"
+        "for words in (['list'], ['run', 'nope'], ['run', '--help'], ['fuzz', 'nope']): CliRunner().invoke(main, words)\n"
+        "import harness.fleet.command, harness.fleet.on_local, harness.plugin\n"
+        "print(*sorted({'ray', 'dask', 'distributed', 'submitit', 'torch', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert not done.stdout.strip()
+
+
 def test_each_engine_is_well_under_a_hundred_lines() -> None:
     for path in (ROOT / "harness" / "fleet").glob("on_*.py"):
         lines = [text for text in path.read_text(encoding="utf-8").splitlines() if text.strip()]
@@ -474,9 +490,10 @@ def test_a_failing_problem_is_found_made_small_and_remembered(pairs: Path, tmp_p
     assert found is not None
     assert search.shrunk
     assert found.problem["seed"] == "1000", "Hypothesis has made it smaller"
-    again = searching(pairs, tmp_path / "examples", lambda request: request.seed >= 1000)
+    asked: list[int] = []
+    again = searching(pairs, tmp_path / "examples", lambda request: asked.append(request.seed) or request.seed >= 1000)
     assert again.run(1, 7) is not None
-    assert again.judged < search.judged, "the next search begins with it"
+    assert asked[0] == 1000, "the next search begins with it"
 
 
 def test_a_search_that_finds_nothing_ends_with_its_time(pairs: Path, tmp_path: Path) -> None:

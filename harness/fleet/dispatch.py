@@ -45,6 +45,9 @@ class Engine(Protocol):
     def executor(self, needs: Needs) -> Executor:
         """What places tasks where this much is free."""
 
+    def holds(self, needs: Needs) -> bool:
+        """Whether some node has as much in all; a cluster may still grow."""
+
     def slots(self) -> int:
         """How many tasks it may run at the same time."""
 
@@ -88,6 +91,7 @@ class Fleet:
         self.jobs: dict[str, Job] = {}
         self.needs: dict[Pair, Needs] = {}
         self.executors: dict[Needs, Executor] = {}
+        self.unmet: list[Needs] = []
         self.numbers, self.lock = itertools.count(), threading.Lock()
         self.pace = Pace(0, clock())
         self.engine = make(self.news.put)
@@ -136,8 +140,8 @@ class Fleet:
 
     @property
     def state(self) -> str:
-        """How far all of it is: nodes, queue, rate and time left."""
-        return self.pace.said(self.clock())
+        """How far all of it is: nodes, queue, rate and time left; and what no node had when it was first asked for."""
+        return "; no node has ".join([self.pace.said(self.clock()), *map(str, self.unmet)])
 
     def close(self) -> None:
         """End all tasks that are not done; whoever waits for one gets CancelledError."""
@@ -174,6 +178,7 @@ class Fleet:
             with self.lock:
                 if job.needs not in self.executors:
                     self.executors[job.needs] = self.engine.executor(job.needs)
+                    self.unmet += [] if self.engine.holds(job.needs) else [job.needs]
             job.future = self.executors[job.needs].submit(self.engine.call, job.text)
         except Exception as error:  # noqa: BLE001  # as if it had been raised there
             job.future = Future()

@@ -79,7 +79,7 @@ def connecting(
             from harness.fleet.on_slurm import OnSlurm
 
             shared = folder(root)
-            place = there or str(brought(root, Path(tempfile.mkdtemp(prefix="tree-", dir=shared))))
+            place = there or str(brought(root, temporary(shared)))
             return OnSlurm(address or "slurm", shared / "slurm", place, hear)
         except ModuleNotFoundError as error:
             extra = f"pip install 'twinloop[{ENGINES[name]}]'"
@@ -91,9 +91,9 @@ def connecting(
     return connect
 
 
-def temporary() -> Path:
+def temporary(place: Path | None = None) -> Path:
     """A folder that is gone when this process ends."""
-    made = Path(tempfile.mkdtemp(prefix="twinloop-"))
+    made = Path(tempfile.mkdtemp(prefix="twinloop-", dir=place))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
@@ -38,6 +38,17 @@ class FailsError(Exception):
     """A problem on which the two loops are not the same training."""
 
 
+class Memory(DirectoryBasedExampleDatabase):
+    """Keeps what fails, and not what a search was at when it was over, which Hypothesis would keep too."""
+
+    over = False
+
+    def save(self, key: bytes, value: bytes) -> None:
+        """See the class."""
+        if not self.over:
+            super().save(key, value)
+
+
 @dataclass
 class Search:
     """A search by several threads. submit: asks for a verdict. examples: the folder that outlasts it. until: when it ends.
@@ -59,6 +70,7 @@ class Search:
     broken: BaseException | None = None
     asked: dict[str, "Future[Verdict]"] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    memories: dict[int, Memory] = field(default_factory=dict)
 
     def run(self, slots: int, seed: int, told: Callable[["Search"], None] = lambda _: None) -> Verdict | None:
         """The smallest failing problem's verdict, or None. told: called now and then. Raises what broke a search."""
@@ -74,10 +86,12 @@ class Search:
         return self.failing
 
     def _hunt(self, number: int, seed: int) -> None:
-        @seeded(seed)
+        memory = self.memories[number] = Memory(self.examples)
+
         @settings(
             max_examples=ENDLESS,
-            database=DirectoryBasedExampleDatabase(self.examples),
+            database=memory,
+            derandomize=False,  # which the profile of a CI server would ask for
             phases=(Phase.reuse, Phase.generate, Phase.shrink),
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -85,6 +99,7 @@ class Search:
             print_blob=False,
             verbosity=Verbosity.quiet,
         )
+        @seeded(seed)  # below the settings: by itself it would also have nothing remembered
         @given(data=st.data())
         def trains_the_same(data: st.DataObject) -> None:
             self._judge(number, data)
@@ -107,7 +122,7 @@ class Search:
             return
         with self.lock:
             if self.finder not in (None, number):
-                raise Over
+                self._leave(number)
             self.finder, self.failing = number, verdict
         raise FailsError
 
@@ -124,14 +139,18 @@ class Search:
         try:
             return future.result()
         except CancelledError:
-            raise Over from None
+            self._leave(number)
 
     def _count(self, _: "Future[Verdict]") -> None:
         self.judged += 1
 
     def _go_on(self, number: int) -> None:
         if self.clock() > self.until or self.finder not in (None, number) or self.broken is not None:
-            raise Over
+            self._leave(number)
+
+    def _leave(self, number: int) -> NoReturn:
+        self.memories[number].over = True
+        raise Over
 
 
 def passes(verdict: Verdict) -> bool:

@@ -43,6 +43,12 @@ def judge(text: str, run: str) -> str:
     return answer(text, lambda line: worker.log_event(run, line), wanted, Path(worker.local_directory) / run)
 
 
+def asked(needs: Needs) -> dict[str, float]:
+    """What Dask's workers call it; a task that asks for nothing takes a thread."""
+    every = {"GPU": needs.gpus, "MEMORY": needs.memory, "CPU": needs.cpus if needs.cpus != 1 else 0}
+    return {name: much for name, much in every.items() if much}
+
+
 class OnDask:
     """A connection to a cluster. tree: what is brought to its workers; None if the project is there, ``at`` its folder."""
 
@@ -58,8 +64,12 @@ class OnDask:
 
     def executor(self, needs: Needs) -> Executor:
         """What places tasks where this much is free; Dask itself tries a task again whose worker died."""
-        asked = {"GPU": needs.gpus, "MEMORY": needs.memory, "CPU": needs.cpus if needs.cpus != 1 else 0}
-        return self.client.get_executor(pure=False, resources={name: much for name, much in asked.items() if much})
+        return self.client.get_executor(pure=False, resources=asked(needs))
+
+    def holds(self, needs: Needs) -> bool:
+        """Whether some worker has as much."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return any(all(one["resources"].get(name, 0) >= much for name, much in asked(needs).items()) for one in workers)
 
     def slots(self) -> int:
         """Its workers' threads."""

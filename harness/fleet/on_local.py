@@ -24,6 +24,10 @@ class OnLocal:
         """The pool."""
         return self.pool
 
+    def holds(self, _needs: Needs) -> bool:
+        """See the class."""
+        return True
+
     def slots(self) -> int:
         """Its workers."""
         return self.jobs

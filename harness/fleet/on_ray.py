@@ -63,6 +63,12 @@ class OnRay:
         """What places tasks where this much is free; a task whose process dies is not tried again by Ray."""
         return Placing(self, {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": needs.memory or None})
 
+    def holds(self, needs: Needs) -> bool:
+        """Whether some node has as much."""
+        asked = {"CPU": needs.cpus, "GPU": needs.gpus, "memory": needs.memory}
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return any(all(node.get(name, 0) >= much for name, much in asked.items()) for node in alive)
+
     def slots(self) -> int:
         """Its processors."""
         return int(ray.cluster_resources().get("CPU", 1))

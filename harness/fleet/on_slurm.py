@@ -55,6 +55,10 @@ class OnSlurm:
         )
         return Submitting(self, made)
 
+    def holds(self, _needs: Needs) -> bool:
+        """Slurm refuses a job that asks for more than it has, and that is told of the problem."""
+        return True
+
     def slots(self) -> int:
         """As many jobs as a search keeps waiting, since Slurm does not say what it has for us."""
         return os.cpu_count() or 1 if self.cluster == "local" else QUEUED

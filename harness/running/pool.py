@@ -183,12 +183,20 @@ def attributed(request: Request, verdict: Verdict) -> Verdict:
 
 @cache
 def machine() -> str:
-    """System, processor and cores: what a result may hang on beyond versions."""
+    """System, processor, cores and GPUs: what a result may hang on beyond versions."""
     model = platform.processor() or platform.machine()
     with suppress(OSError):
         known = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         model = next((line.partition(":")[2].strip() for line in known if line.startswith("model name")), model)
-    return f"{platform.system()}, {model}, {counted(os.cpu_count() or 1, 'core')}"
+    return ", ".join([platform.system(), model, counted(os.cpu_count() or 1, "core"), *gpus()])
+
+
+def gpus(driver: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
+    """The models of NVIDIA's GPUs, as the driver names them, each kind once."""
+    said = [file.read_text(encoding="utf-8", errors="replace") for file in sorted(driver.glob("*/information"))]
+    lines = [line.partition(":") for text in said for line in text.splitlines()]
+    models = [value.strip() for name, _, value in lines if name.strip() == "Model"]
+    return [f"{models.count(model)} x {model}" for model in dict.fromkeys(models)]
 
 
 class Mothers:

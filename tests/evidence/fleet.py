@@ -64,6 +64,9 @@ class Simulated(Executor):
     def executor(self, _needs: Needs) -> "Simulated":
         return self
 
+    def holds(self, _needs: Needs) -> bool:
+        return True
+
     def slots(self) -> int:
         return len(self.speed)
 

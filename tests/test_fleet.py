@@ -1,6 +1,7 @@
 """Many machines: the seam, what is lost and found again, what is told; on an engine of threads, without a cluster."""
 
 import ast
+import importlib
 import subprocess
 import sys
 import threading
@@ -465,6 +466,19 @@ def test_four_workers_take_a_quarter_of_the_time(pairs: Path) -> None:
         if one / four / 4 >= 0.9:
             return
     pytest.fail(f"{one:.2f} s and {four:.2f} s")
+
+
+def test_in_made_up_time_every_problem_has_a_verdict_whatever_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "evidence"))
+    simulate = importlib.import_module("fleet").simulate
+    asked = [Request(str(ROOT / "pairs" / "gan"), seed=seed) for seed in range(60)]
+    for dies in (0, 3):
+        verdicts, errors, begun, minutes, efficiency = simulate(
+            {"gan": 10.0}, asked, 5, loading=5.0, slow=False, dies=dies
+        )
+        assert (verdicts, errors, begun) == (60, 0, 60 + dies)
+        assert efficiency == pytest.approx(1.0) if not dies else 0.3 < efficiency < 1
+        assert minutes == pytest.approx((60 / 5 * 10 + 5) / 60) if not dies else minutes > (60 / 5 * 10 + 5) / 60
 
 
 # The search

@@ -1,30 +1,33 @@
-"""How long 500 pairs take on 50 nodes, with slow nodes and nodes that die: the real dispatcher over an engine in made-up time.
+"""How long 500 pairs of 24 draws take on 50 nodes, some slow and some dying: the real dispatcher, and an engine in made-up time.
 
-    python tests/evidence/fleet.py [--pairs 500] [--nodes 50] [--measure FILE]
+    twinloop run --jobs 1 --json times.json
+    python tests/evidence/fleet.py [--pairs 500] [--draws 24] [--nodes 50] [--times times.json]
 
-A node judges one problem at a time. A problem takes what its pair of the collection took where it was measured; --measure
-runs the collection for that, one pair after the other. The engine, its nodes and its clock are simulated, so that this takes
-seconds; who submits, retries and gathers is harness.fleet.dispatch.
+A node judges one problem at a time. A problem takes what its pair of the collection took where it was measured, which --times
+takes from a report. The engine, its nodes and its clock are simulated, so that this takes seconds; who submits, retries and
+gathers is harness.fleet.dispatch.
 """
 
 import heapq
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from machine import machine, told
-from results import read, write
+from results import FOLDER, read, write
 
 from harness.contract.resources import Needs
 from harness.fleet.dispatch import Fleet
 from harness.fleet.messages import line, task
+from harness.report.json import read as report_of
 from harness.running.messages import Request
 from harness.running.pairs import discover
-from harness.running.pool import Pool
 from harness.verdict import Verdict
 from harness.watching import longest_first
 
@@ -51,7 +54,7 @@ class Simulated(Executor):
         draw = random.Random(0)  # noqa: S311  # nothing is secret
         self.seconds, self.loading, self.now, self.begun = seconds, loading, 0.0, 0
         self.speed = [HOW_SLOW if slow and draw.random() < SLOW else 1.0 for _ in range(nodes)]
-        self.free, self.cold, self.waiting = list(range(nodes)), set(range(nodes)), list[tuple[Future[Any], str]]()
+        self.free, self.cold, self.waiting = list(range(nodes)), set(range(nodes)), deque[tuple[Future[Any], str]]()
         self.busy: dict[int, tuple[Future[Any], str]] = {}
         self.numbers, self.events = itertools.count(), list[tuple[float, int, str, int, Any]]()
         self.call: Callable[..., str] = str
@@ -81,7 +84,7 @@ class Simulated(Executor):
     def place(self) -> None:
         """Give every free node what is next."""
         while self.free and self.waiting:
-            node, (future, text) = self.free.pop(0), self.waiting.pop(0)
+            node, (future, text) = self.free.pop(0), self.waiting.popleft()
             self.begun += 1
             pair = Path(task(text).request.folder).name
             took = self.speed[node] * (self.seconds[pair] + (self.loading if node in self.cold else 0.0))
@@ -109,58 +112,62 @@ class Simulated(Executor):
 
 
 def simulate(
-    seconds: dict[str, float], loading: float, count: int, nodes: int, *, slow: bool, dies: int
+    seconds: dict[str, float], asked: list[Request], nodes: int, *, loading: float, slow: bool, dies: int
 ) -> tuple[Any, ...]:
-    """A row: what happens, verdicts that came, errors, tasks begun, minutes until the last one, and efficiency."""
-    names = sorted(seconds)
-    asked = [Request(str(PAIRS / names[number % len(names)]), seed=number) for number in range(count)]
+    """A row: verdicts that came, errors among them, tasks begun, minutes until the last one, and efficiency."""
     work = sum(seconds[request.pair.name] for request in asked)
-    engine = Simulated(seconds, loading, nodes, slow=slow, dies=dies, span=1.2 * work / nodes)
+    engine = Simulated(seconds, loading, nodes, slow=slow, dies=dies, span=work / nodes)
     fleet = Fleet(lambda _: engine, PAIRS, clock=lambda: engine.now)
-    waiting = [fleet.submit(request) for request in longest_first(asked)]
-    last = 0.0
-    while not all(future.done() for future in waiting):
+    waiting = [fleet.submit(request) for request in asked]
+    while fleet.pace.finished < len(asked):
         engine.place()
         engine.step()
         fleet.news.join()  # what has happened is seen before anything else does
-        last = engine.now
     found = [future.result() for future in waiting]
     errors = sum(verdict.status == "ERROR" for verdict in found)
     power = sum(1 / speed for speed in engine.speed)
-    return len(found), errors, engine.begun, last / 60, (work + nodes * loading) / power / last
+    return len(found), errors, engine.begun, engine.now / 60, (work + nodes * loading) / power / engine.now
 
 
-def measure(file: Path) -> None:
-    """Run the collection, one pair after the other, and write down what each took."""
-    pairs = discover(PAIRS)
-    seconds: dict[str, float] = {}
-    pool = Pool(1)
-    asked = [Request(str(pair.folder), briefly=True, explain=True) for pair in pairs]
-    pool.run(asked, lambda *_: None, lambda of, verdict: seconds.update({of.pair.name: verdict.seconds}))
-    rows = [{"pair": name, "seconds": round(seconds[name], 1)} for name in sorted(seconds)]
-    write(file, {"machine": machine(), "pairs": rows})
+def keep(report: Path) -> None:
+    """Write down what each pair of the collection that is in a report took."""
+    seconds = {verdict.pair: verdict.seconds for verdict in report_of(report).verdicts}
+    rows = [
+        {"pair": pair.name, "seconds": round(seconds[pair.name], 1)} for pair in discover(PAIRS) if pair.name in seconds
+    ]
+    write(FOLDER / "fleet.json", {"machine": machine(), "pairs": rows})
 
 
 @click.command()
 @click.option("--pairs", default=500, show_default=True)
+@click.option("--draws", default=24, show_default=True, help="Problems of each pair.")
 @click.option("--nodes", default=50, show_default=True)
 @click.option("--loading", default=20.0, show_default=True, help="Seconds until a node has loaded the frameworks.")
-@click.option("--measure", "file", type=click.Path(path_type=Path), help="Measure the collection into this file first.")
-def main(pairs: int, nodes: int, loading: float, file: Path | None) -> None:
+@click.option(
+    "--times", type=click.Path(path_type=Path), help="Take the times anew from this report of the collection."
+)
+def main(pairs: int, draws: int, nodes: int, loading: float, times: Path | None) -> None:
     """Print the table."""
-    if file is not None:
-        measure(file)
+    if times is not None:
+        keep(times)
     found = read("fleet")
     seconds = {row["pair"]: row["seconds"] for row in found["pairs"]}
-    click.echo(f"{'':<44}{'verdicts':>9}{'errors':>8}{'begun':>7}{'minutes':>9}{'efficiency':>12}")
+    known = longest_first([Request(str(PAIRS / name)) for name in seconds])
+    of_each = [pairs // len(known) + (number < pairs % len(known)) for number in range(len(known))]
+    asked = [
+        replace(request, seed=seed)
+        for request, often in zip(known, of_each, strict=True)
+        for seed in range(often * draws)
+    ]
+    click.echo(f"{'':<44}{'verdicts':>9}{'errors':>8}{'begun':>8}{'minutes':>9}{'efficiency':>12}")
     for what, of, slow, dies in (
         ("1 node", 1, False, 0),
         (f"{nodes} nodes", nodes, False, 0),
-        (f"{nodes} nodes, a tenth {HOW_SLOW:g} times as slow", nodes, True, 0),
+        (f"{nodes} nodes, about a tenth {HOW_SLOW:g} times as slow", nodes, True, 0),
         (f"the same, and {nodes // 5} of them die", nodes, True, nodes // 5),
     ):
-        verdicts, errors, begun, minutes, efficiency = simulate(seconds, loading, pairs, of, slow=slow, dies=dies)
-        click.echo(f"{what:<44}{verdicts:>9}{errors:>8}{begun:>7}{minutes:>9.1f}{efficiency:>12.2f}")
+        row = simulate(seconds, asked, of, loading=loading, slow=slow, dies=dies)
+        click.echo("{:<44}{:>9}{:>8}{:>8}{:>9.1f}{:>12.2f}".format(what, *row))
     click.echo(told(found["machine"]))
 
 

@@ -1,4 +1,4 @@
-"""The command line: twinloop run, record, doctor, list, show, map, new, faithful, causes, explain, fix, repro, merge, compare."""
+"""The command line: twinloop run, fuzz, record, doctor, list, show, map, new, causes, explain, fix, repro, merge and others."""
 
 import sys
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from harness.headings import (
     Grouped,
     cause_ids,
     device_options,
+    fleet_options,
     pair_names,
     report_options,
     taken,
@@ -117,6 +118,8 @@ def main() -> None:
     callback=of_project,
     help="Threads of each framework.  [default: those of [tool.twinloop], or 1]",
 )
+@fleet_options
+@click.option("--resume", is_flag=True, help="Go on from where the last run with --on or --resume has ended.")
 @click.option("--shard", metavar="N/TOTAL", help="Only a part of the pairs, such as 2/8 for the second of eight.")
 @click.option("--changed-since", metavar="REV", help="Only pairs whose files, or modules they import, differ from REV.")
 @click.option("--show-output", is_flag=True, help="Show what the loops print.")
@@ -148,6 +151,9 @@ def run(
     lr: float | None,
     jobs: int | None,
     timeout: float,
+    on: str,
+    there: str,
+    resume: bool,
     shard: str | None,
     changed_since: str | None,
     show_output: bool,
@@ -213,8 +219,15 @@ def run(
         return
     console = wide(stderr=wanted.in_stdout)
     jobs = min(jobs or os.cpu_count() or 1, len(requests))
+    made = None
+    if on != "local" or resume:
+        from harness.fleet.engines import fleet
+
+        made = fleet(on, root, jobs=jobs, silence=timeout, there=there, resume=resume)
     with beside_past(requests, side, against, console.print) as requests:
-        verdicts, interrupted = watch(requests, jobs, timeout, console, wanted.arrived, show_output=show_output)
+        verdicts, interrupted = watch(
+            requests, jobs, timeout, console, wanted.arrived, show_output=show_output, fleet=made
+        )
     wanted.write(verdicts, complete=not interrupted)
     if interrupted:
         sys.exit(130)
@@ -338,6 +351,24 @@ def merge(files: tuple[Path, ...], root: Path, **rest: Path | None) -> None:
     wanted.write(found.verdicts, complete=not missing)
     failed = missing or not all(verdict.passed for verdict in found.verdicts)
     sys.exit(2 if any(verdict.status == "ERROR" for verdict in found.verdicts) else 1 if failed else 0)
+
+
+@main.command()
+@click.argument("name", metavar="PAIR", shell_complete=pair_names)
+@ROOT
+@click.option("--minutes", default=5.0, show_default=True, type=click.FloatRange(min=0.05), help="How long to look.")
+@fleet_options
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Problems at the same time.  [default: all that fit]")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of what is drawn.")
+@click.option("--timeout", default=120.0, show_default=True, type=click.FloatRange(min=1), help="As of `twinloop run`.")
+def fuzz(name: str, root: Path, **asked: Any) -> None:
+    """Draw problems from a pair's ranges until one fails, and make it as small as it gets; the next night begins with it.
+
+    Exit code: 0 if no problem was found on which the two loops differ, 1 if one was, 2 for bad input, 130 if interrupted.
+    """
+    from harness.fleet.command import command
+
+    sys.exit(command(root, name, wide(), **asked))
 
 
 @main.command()

@@ -9,7 +9,7 @@ import click
 from harness.errors import UsageError, instead
 
 COMMANDS = {
-    "Judge": ("run", "record", "merge", "compare", "doctor"),
+    "Judge": ("run", "record", "fuzz", "merge", "compare", "doctor"),
     "Find out why": ("show", "explain", "causes", "map", "fix", "repro"),
     "Write a port": ("new", "list", "faithful"),
 }
@@ -137,6 +137,14 @@ def trace_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(TRACE):
         command = option(command)
     return command
+
+
+def fleet_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where problems are judged."""
+    where = "Where to run: local, ray, ray://HOST:10001, dask://HOST:8786, slurm."
+    there = "The project's folder on the nodes, if it is there already.  [default: the working tree is brought]"
+    command = click.option("--there", default="", metavar="DIR", help=there)(command)
+    return click.option("--on", default="local", show_default=True, metavar="ENGINE", help=where)(command)
 
 
 def taken(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N/TOTAL",
         help="run the laws for a part of the pairs, such as 2/8 for the second of eight",
     )
+    group.addoption(
+        "--twinloop-on",
+        default="local",
+        metavar="ENGINE",
+        help="where problems are judged: local, ray, ray://HOST:10001, dask://HOST:8786, slurm (default: local); "
+        "-n says how many at the same time",
+    )
+    group.addoption(
+        "--twinloop-there", default="", metavar="DIR", help="the project's folder on the nodes, if it is there already"
+    )
     for name, what in REPORTS.items():
         group.addoption(f"--twinloop-{name}", metavar="PATH", help=what)
     parser.addini("twinloop_pairs", "folder that holds the pairs, if not that of [tool.twinloop]", default="")
@@ -265,10 +275,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def twinloop_worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
-    """A process that runs loops, for the whole session; with --record, what it says goes to a file as well."""
+    """A process that runs loops, for the whole session, or a cluster's; with --record, what it says goes to a file as well."""
     from harness.running.pool import Worker
 
-    made, file = Worker(request.config.getoption("twinloop_timeout")), request.config.getoption("twinloop_record")
+    made: Any
+    option = request.config.getoption
+    if (on := option("twinloop_on")) == "local":
+        made = Worker(option("twinloop_timeout"))
+    else:
+        from harness.fleet.engines import fleet
+
+        try:
+            made = fleet(
+                on, folder_of(request.config), silence=option("twinloop_timeout"), there=option("twinloop_there")
+            )
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+    file = option("twinloop_record")
     yield made if file is None else Recorder(made, Path(file))
     made.close()
 

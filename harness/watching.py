@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from harness.errors import UsageError, counted
-from harness.report import terminal
+from harness.report import nodes, terminal
 from harness.report.text import readable
 from harness.running import pool
 from harness.verdict import Verdict
@@ -28,10 +28,12 @@ def watch(
     arrived: Callable[[Sequence[Verdict]], None],
     *,
     show_output: bool = False,
+    fleet: Any = None,
 ) -> tuple[list[Verdict], bool]:
     """Run all requests with live progress, then print the table; verdicts, and whether somebody pressed Ctrl-C.
 
-    arrived: called with all verdicts so far whenever there is one more. show_output: print what the loops printed.
+    arrived: called with all verdicts so far whenever there is one more. show_output: print what the loops printed. fleet: what
+    is asked for the verdicts instead of this machine's processes; of thousands of problems it says how far they are in all.
     """
     verdicts: dict[str, Verdict] = {}
     interrupted = False
@@ -52,6 +54,10 @@ def watch(
 
         def on_event(request: Any, event: Any) -> None:
             name = request.pair.name
+            if fleet is not None:
+                progress.update(whole_task, doing=fleet.state)
+                signs.see(name, event, len(verdicts), len(requests), fleet.state)
+                return
             if name not in tasks:
                 tasks[name] = progress.add_task(readable(name), total=None, doing="")
             room = max(
@@ -78,7 +84,7 @@ def watch(
             return [verdicts[request.pair.name] for request in requests if request.pair.name in verdicts]
 
         try:
-            pool.Pool(jobs, timeout).run(longest_first(requests), on_event, on_verdict)
+            (fleet or pool.Pool(jobs, timeout)).run(longest_first(requests), on_event, on_verdict)
         except KeyboardInterrupt:
             interrupted = True
     ordered = in_order()
@@ -88,11 +94,13 @@ def watch(
     asked, one = counted(len(requests), "pair"), len(requests) == 1
     if interrupted:
         console.print(f"interrupted: {len(ordered)} of {asked} {'was' if one else 'were'} finished", style="yellow")
+        if fleet is not None:
+            console.print("the same command with --resume goes on from there", style="yellow")
     passed = sum(verdict.passed for verdict in ordered)
     said = "is equivalent and falls where it must" if one else "are equivalent and fall where they must"
     console.print(f"\n{passed} of {asked} {said}", style="bold")
-    if ordered and (known := next((v for v in ordered if v.header), None)):
-        console.print(terminal.header(known), style="dim", markup=False, soft_wrap=True)
+    for said in nodes.told(ordered):
+        console.print(said, style="dim", markup=False, soft_wrap=True)
     return ordered, interrupted
 
 
@@ -105,13 +113,13 @@ class SignsOfLife:
     def __init__(self, console: Console) -> None:
         self.console, self.last = console, time.monotonic()
 
-    def see(self, name: str, event: Any, finished: int, asked: int) -> None:
-        """Say where the work is, if nothing was said for a while."""
+    def see(self, name: str, event: Any, finished: int, asked: int, state: str = "") -> None:
+        """Say where the work is, if nothing was said for a while: one pair, or all of it in the words of ``state``."""
         if self.console.is_terminal or time.monotonic() < self.last + self.EVERY:
             return
         self.last = time.monotonic()
         at = f"{event.doing}, {event.step} of {event.total}" if event.total else event.doing or event.at
-        said = f"… {finished} of {asked} finished; {readable(name)}: {readable(at)}"
+        said = f"… {finished} of {asked} finished; {state or f'{readable(name)}: {readable(at)}'}"
         self.console.print(said, style="dim", markup=False, soft_wrap=True)
 
 

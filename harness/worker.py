@@ -42,6 +42,7 @@ class Speaker:
         self.stream, self.engine, self.lock = stream, engine, threading.Lock()
         self.progress: Event | None = None
         self.said: tuple[str, int, str] = ("", 0, "")
+        self.tail = ""
         threading.Thread(target=self._beat, daemon=True).start()
 
     def begin(self) -> None:
@@ -72,11 +73,13 @@ class Speaker:
         pause = threading.Event()
         while not pause.wait(0.1):
             with self.lock:
-                progress, at = self.progress, self.engine.at
-                if progress is None or (now := (progress.doing, progress.step, at)) == self.said:
+                progress, at, tail = self.progress, self.engine.at, self.engine.tail
+                if progress is None:
                     continue
-                self.said = now
-                progress.at = at
+                if (now := (progress.doing, progress.step, at)) == self.said and tail == self.tail:
+                    continue
+                progress.at, progress.tail = at, tail if tail != self.tail else ""
+                self.said, self.tail = now, tail
                 self._put(msgspec.json.encode(progress) + b"\n")
 
 

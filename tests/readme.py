@@ -44,8 +44,8 @@ GROUPS = {
 
 ORDER = (
     "__main__", "headings", "watching", "doctor", "plugin", "laws", "profiles", "template", "template_captured", "worker",
-    "sides", "fixing",
-    "contract", "running", "traces", "past", "mutations", "oracle", "diagnosis", "judging", "verdict", "report",
+    "sides", "fixing", "contract", "running", "traces", "past", "mutations", "oracle", "diagnosis", "judging", "verdict",
+    "report", "fleet",
     "faithful", "errors", "words",
 )  # fmt: skip
 """The packages of harness and the modules beside them: how a run begins, then in the order of the data, then the rest."""
@@ -320,6 +320,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "harness" / "diagnosis" / "README.md": {"causes": causes},
     ROOT / "harness" / "report" / "README.md": {},
     ROOT / "harness" / "traces" / "README.md": {},
+    ROOT / "harness" / "fleet" / "README.md": {},
     ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
 }
 """The pages, each with the parts of it that are generated."""

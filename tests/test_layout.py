@@ -80,6 +80,7 @@ PACKAGES = {
     "watching": {"errors", "report", "running", "verdict"},
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
+    "fleet": {"contract", "errors", "laws", "report", "running", "verdict"},
     "headings": {"errors"},
     "doctor": {"errors", "running"},
     "__main__": {"errors", "headings", "report", "running", "verdict"},

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.recipes import Array, Recipe
+from harness.contract.resources import needs
 from harness.errors import UsageError, instead
 from harness.verdict import CAUSES, Cause
 
@@ -110,6 +111,7 @@ class Scenario:
     accept: differences that are known and lived with.
     only_float32: why this scenario cannot run in float64; the verdict then rests on float32 alone, and says so.
     traps: ids of the known differences between the frameworks that the port had to avoid.
+    resources: "cpus", "gpus" and "memory" -> how many, or a size such as "8GB", that a node of a cluster must have free.
     """
 
     about: str
@@ -129,6 +131,7 @@ class Scenario:
     accept: Sequence[Accepted] = ()
     only_float32: str = ""
     traps: Sequence[str] = ()
+    resources: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.about.strip() or not self.data:
@@ -158,6 +161,7 @@ class Scenario:
                 raise UsageError(f"unnoticed=: {instead(name, (*self.hyper, *RESERVED[:2], *MISTAKES), 'mistake')}")
             if not why.strip():
                 raise UsageError(f"unnoticed={{{name!r}: ...}} needs a reason")
+        needs(self.resources)
         reserved = sorted(set(self.hyper) & set(RESERVED))
         if reserved:
             raise UsageError(f"hyper=: {', '.join(reserved)} is an argument of Scenario itself, write it there")

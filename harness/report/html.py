@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from harness.report import nodes
 from harness.report.page_data import LOOKS, RULES, data
 from harness.report.terminal import excess_text, rises
 from harness.report.text import put, readable
@@ -83,8 +84,7 @@ def page(verdicts: Sequence[Verdict], *, complete: bool = True) -> str:
     rows = [row(number, verdict) for number, verdict in enumerate(ordered)]
     passed = sum(verdict.passed for verdict in ordered)
     title = f"{passed} of {len(ordered)} pairs passed" + ("" if complete else "; interrupted, some are missing")
-    known = next((verdict for verdict in ordered if verdict.header), None)
-    settings = ", ".join(f"{name} {value}" for name, value in known.header.items()) if known else ""
+    settings = "; ".join(nodes.told(ordered))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,

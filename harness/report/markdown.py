@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report import wording
+from harness.report import nodes, wording
 from harness.report.suspects import lines
 from harness.report.terminal import excess_text, remarks
 from harness.report.text import put, readable
@@ -61,10 +61,7 @@ def render(verdicts: Sequence[Verdict], limit: int, *, complete: bool = True) ->
     details = [
         Block(1 if not verdict.passed else 3, text, verdict.pair) for verdict in ordered if (text := detail(verdict))
     ]
-    known = next((verdict.header for verdict in ordered if verdict.header), {})
-    tail = [Block(1, "\n" + escaped(", ".join(f"{name} {value}" for name, value in known.items())) + "\n")] * bool(
-        known
-    )
+    tail = [Block(1, f"\n{escaped(line)}\n") for line in nodes.told(ordered)]
     blocks = [*rows, *details, *tail]
     kept = within(blocks, limit - len((title + head).encode()) - RESERVED)
     left_out = len({block.about for block in rows if block not in kept})

@@ -247,11 +247,6 @@ def rise(verdict: Verdict) -> str:
     )
 
 
-def header(verdict: Verdict) -> str:
-    """Versions and settings on one line."""
-    return ", ".join(f"{name} {value}" for name, value in verdict.header.items())
-
-
 def text(verdict: Verdict) -> str:
     """A verdict as plain text, for an assertion's message."""
     console = Console(width=120, no_color=True, highlight=False)

@@ -67,6 +67,11 @@ class Engine:
         """What the draws of the reference that was run last are for."""
         return self.runs.posted if self.runs is not None else b""
 
+    @property
+    def tail(self) -> str:
+        """The last lines that the loops have printed."""
+        return self.runs.tail if self.runs is not None else ""
+
     def begin(self) -> None:
         """Start the nurseries that are not there, both at once."""
         for side in self.sides:

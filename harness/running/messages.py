@@ -120,7 +120,8 @@ class Request:
 class Event(msgspec.Struct, omit_defaults=True):
     """What the worker says: that it is ready, how far it is, or the outcome.
 
-    died: how the process ended that was to judge the request.
+    tail: the last lines that the loops have printed, where there are new ones. died: how the process ended that was to judge
+    the request.
     """
 
     ready: bool = False
@@ -130,4 +131,5 @@ class Event(msgspec.Struct, omit_defaults=True):
     total: int = 0
     verdict: Verdict | None = None
     usage: str = ""
+    tail: str = ""
     died: str = ""

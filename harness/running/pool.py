@@ -10,11 +10,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -35,10 +36,13 @@ OnEvent = Callable[[Request, Event], None]
 
 
 class Worker:
-    """One process that runs loops, started when first asked and again after it was lost."""
+    """One process that runs loops, started when first asked and again after it was lost.
 
-    def __init__(self, silence: float = SILENCE, mothers: "Mothers | None" = None) -> None:
-        self.silence, self.mothers = silence, mothers
+    place: the folder that it runs in, the present one by default.
+    """
+
+    def __init__(self, silence: float = SILENCE, mothers: "Mothers | None" = None, place: Path | None = None) -> None:
+        self.silence, self.mothers, self.place = silence, mothers, place
         self.process: subprocess.Popen[bytes] | None = None
         self.events: queue.Queue[Event | None] = queue.Queue()
         self.lock, self.closed = threading.Lock(), False
@@ -116,7 +120,8 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=self.log,
                 start_new_session=True,  # Ctrl-C is for whoever reads the table
-                env={**project().env, **os.environ, "PYTHONUNBUFFERED": "1"},
+                cwd=self.place,
+                env={**project(self.place).env, **os.environ, "PYTHONUNBUFFERED": "1"},
             )
             threading.Thread(target=self._listen, args=(self.process, self.events), daemon=True).start()
         return self.process
@@ -178,12 +183,20 @@ def attributed(request: Request, verdict: Verdict) -> Verdict:
 
 @cache
 def machine() -> str:
-    """System, processor and cores: what a result may hang on beyond versions."""
+    """System, processor, cores and GPUs: what a result may hang on beyond versions."""
     model = platform.processor() or platform.machine()
     with suppress(OSError):
         known = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         model = next((line.partition(":")[2].strip() for line in known if line.startswith("model name")), model)
-    return f"{platform.system()}, {model}, {counted(os.cpu_count() or 1, 'core')}"
+    return ", ".join([platform.system(), model, counted(os.cpu_count() or 1, "core"), *gpus()])
+
+
+def gpus(driver: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
+    """The models of NVIDIA's GPUs, as the driver names them, each kind once."""
+    said = [file.read_text(encoding="utf-8", errors="replace") for file in sorted(driver.glob("*/information"))]
+    lines = [line.partition(":") for text in said for line in text.splitlines()]
+    models = [value.strip() for name, _, value in lines if name.strip() == "Model"]
+    return [f"{models.count(model)} x {model}" for model in dict.fromkeys(models)]
 
 
 class Mothers:
@@ -208,59 +221,74 @@ class Mothers:
             made.close()
 
 
-class Pool:
-    """Several workers on one list of requests; verdicts are handed over as they come."""
+OWN = threading.local()
+"""The worker of a pool's thread."""
+
+
+class Pool(Executor):
+    """Several workers as an executor: what is submitted is called in a thread that has one of them, see ``mine``."""
 
     def __init__(self, jobs: int, silence: float = SILENCE) -> None:
         self.workers = [Worker(silence) for _ in range(jobs)]
         self.mothers: Mothers | None = None
+        free = iter(self.workers)
+        self.threads = ThreadPoolExecutor(jobs, initializer=lambda: setattr(OWN, "worker", next(free)))
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function in the next thread that is free."""
+        return self.threads.submit(fn, *args, **kwargs)
 
     def run(
         self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]
     ) -> None:
         """Ask for every request. Callbacks come in this thread. A KeyboardInterrupt ends the workers and goes on up."""
-        waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        for request in requests:
-            waiting.put(request)
-        news: queue.Queue[tuple[Request, Event | Verdict | BaseException]] = queue.Queue()
+        news: queue.Queue[tuple[Request, Event | Future[Verdict]]] = queue.Queue()
 
-        def serve(worker: Worker) -> None:
-            while True:
-                try:
-                    request = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    news.put((request, worker.ask(request, lambda asked, event: news.put((asked, event)))))
-                except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
-                    news.put((request, error))
+        def ask(request: Request) -> Verdict:
+            return mine().ask(request, lambda asked, event: news.put((asked, event)))
 
-        busy = self.workers[: len(requests)]
-        alike = len({(request.threads, request.live, *request.places.items()) for request in requests}) == 1
-        if len(busy) > 1 and self.mothers is None and alike:
-            self.mothers = Mothers(requests[0].threads, requests[0].live, requests[0].places)
-            for worker in self.workers:
-                worker.mothers = self.mothers
-        for worker in busy:
-            threading.Thread(target=serve, args=(worker,), daemon=True).start()
-        left = len(requests)
+        if min(len(requests), len(self.workers)) > 1:
+            self.share(requests)
         try:
+            for request in requests:
+                asked = self.submit(ask, request)
+                asked.add_done_callback(lambda done, request=request: news.put((request, done)))  # type: ignore[misc]
+            left = len(requests)
             while left:
                 request, what = news.get()
                 if isinstance(what, Event):
                     on_event(request, what)
                     continue
                 left -= 1
-                if isinstance(what, BaseException):
-                    raise what
-                on_verdict(request, what)
+                on_verdict(request, what.result())
         finally:
             self.close()
 
+    def share(self, requests: Sequence[Request]) -> None:
+        """Have all workers fork from one nursery of each framework, if all requests want the same of them."""
+        first = requests[0]
+        alike = len({(request.threads, request.live, *request.places.items()) for request in requests}) == 1
+        if self.mothers is None and alike:
+            self.mothers = Mothers(first.threads, first.live, first.places)
+            for worker in self.workers:
+                worker.mothers = self.mothers
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End all workers, once what was submitted is done if it is to be waited for."""
+        self.threads.shutdown(wait, cancel_futures=cancel_futures)
+        self.close()
+
     def close(self) -> None:
-        """End all workers."""
+        """End all workers at once, and begin nothing that was submitted."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
         for worker in self.workers:
             worker.close()
         if self.mothers is not None:
             self.mothers.close()
             self.mothers = None
+
+
+def mine() -> Worker:
+    """The worker of the pool's thread that asks for it."""
+    worker: Worker = OWN.worker
+    return worker

@@ -38,6 +38,9 @@ AHEAD = 3
 
 BEFORE = "before the first step"
 
+TAIL, READ = 15, 4096
+"""Lines and bytes of what a loop has printed that tell where it was."""
+
 
 class Runs:
     """See the module. ``nursery`` gives a side's nursery; silence: seconds without a step after which a loop hangs.
@@ -58,6 +61,16 @@ class Runs:
         self.given: tuple[Problem, int, Any] | None = None
         self.started = 0
         self.board: int | None = None
+
+    @property
+    def tail(self) -> str:
+        """The last lines that the loops have printed; may be asked for by another thread."""
+        lines: list[str] = []
+        for process in list(self.processes.values()):
+            with suppress(OSError):  # it was let go of meanwhile
+                size = os.fstat(process.log).st_size
+                lines += printed(process.log, max(0, size - READ), size).text.splitlines()
+        return "\n".join(lines[-TAIL:])
 
     # Starting and ending
 

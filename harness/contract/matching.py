@@ -25,11 +25,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.contract.at_once import at_once
 from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
 from harness.contract.layers import alike, first_apart, paired, told_apart
-from harness.contract.likeness import Links
-from harness.contract.proving import by_structure, prove, support
+from harness.contract.proving import by_roles, by_structure, prove, support, unique
 from harness.contract.recipes import Array
 from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Fit, Found, Search
@@ -81,10 +81,17 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
     search, point = tried[-1] if exact or len(tried) == 1 else min(tried, key=lambda each: each[0].off(each[1]))
     search.steps = steps
     if exact:
-        prove(search, point)
+        pending = unique(search, point)
+        guessed = at_once(search, point, pending)
         exact = through(search)
-    if not exact:
-        search.found, search.links = {}, Links()
+        if guessed and not exact:
+            search.forget(index for group in pending for index in group.ours)
+            prove(search, point, pending)
+            exact = through(search)
+    if exact:
+        by_roles(search, point)
+    else:
+        search.forget(list(search.found))
         support(search, point)
     rows = list(assembled(search))
     apart_at: tuple[str, ...] = ()
@@ -256,6 +263,6 @@ def row(
     least = max(found, key=lambda part: SURETIES.index(part.surety))
     first = units[0]
     shape = first.shape if split else first.tensor.shape
-    made = written(shape, first.groups, least.order, ours.shape, stacked=stacked, split=split)
+    made = written(shape, first.groups, least.order, ours.shape, stacked=stacked, split=split, packed=ours.axis)
     variables = tuple(unit.tensor.name for unit in units)
     return Row(tuple(names), variables, made.pattern, tuple(made.sizes.items()), least.surety, least.why)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from harness.contract.axis_orders import USUAL, Order
 from harness.contract.fingerprints import Point
 from harness.contract.layers import paired
-from harness.contract.likeness import likeness
+from harness.contract.likeness import layer, likeness, role
 from harness.contract.rows import Surety
-from harness.contract.search import Fit, Search
+from harness.contract.search import Fit, Group, Search
 from harness.contract.units import Unit
 
 NEARER = 1 / 3
@@ -18,16 +18,29 @@ POKED = "multiplying it does on both sides what it does for no other"
 EXCHANGED = "exchanging it with another one changes no loss and no gradient"
 ALONE = "nothing else of its sizes is left for it"
 SILENT = "no loss and no gradient depends on it"
+CHANGED = "the two sides change it in different ways, and no gradient depends on it"
 
 
-def prove(search: Search, point: Point) -> None:
-    """Find every unit that fingerprints and pokes tell from all others; then choose among what nothing tells apart."""
+def unique(search: Search, point: Point) -> list[Group]:
+    """Find every unit whose fingerprint is like no other's; the groups of those that are left."""
     pending = []
     for group in search.groups(search.fits(point, *search.rest())):
+        if search.loose & set(group.ours):
+            continue
         if len(group.fits) == 1 and search.moved(point, group.fits[0].ours):
             search.keep(group.fits[0], "proven", UNIQUE)
         else:
             pending.append(group)
+    return pending
+
+
+def prove(search: Search, point: Point, pending: Sequence[Group]) -> None:
+    """Find every unit of these groups that pokes tell from all others, then choose among what nothing tells apart."""
+    by_structure(search, by_pokes(search, point, pending))
+
+
+def by_pokes(search: Search, point: Point, pending: Sequence[Group]) -> list[Fit]:
+    """Find every unit of these groups by pokes, one after the other on both sides; the fits of those that have no effect."""
     silent: list[Fit] = []
     tied: list[int] = []
     for group in pending:
@@ -41,7 +54,7 @@ def prove(search: Search, point: Point) -> None:
         else:
             silent += group.fits
     choose(search, point, tied)
-    by_structure(search, silent)
+    return silent
 
 
 def choose(search: Search, point: Point, wanted: Iterable[int]) -> None:
@@ -76,9 +89,25 @@ def by_structure(search: Search, fits: Sequence[Fit], otherwise: Surety = "undet
             search.keep(fit, "layer" if rivals == [fit] else otherwise, why)
 
 
+def by_roles(search: Search, point: Point) -> None:
+    """Rows of what the two sides change in different ways without a gradient, by their layers and what they are called there."""
+    ours, theirs = search.rest()
+    fits = search.fits(point, [index for index in ours if index in search.loose], theirs, near=True)
+    suited = [fit for fit in fits if search.links.joins(*search.names(fit)) and same_role(*search.names(fit))]
+    for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
+        if search.free(fit) and (fit in suited or not search.ours[fit.ours].tensor.whole):
+            rivals = [other for other in suited if fit.ours == other.ours or fit.theirs == other.theirs]
+            search.keep(fit, "layer" if rivals == [fit] else "ambiguous", CHANGED)
+
+
+def same_role(tensor: str, variable: str) -> bool:
+    """Whether both names say that they are the same buffer of a layer."""
+    return role(tensor) == role(variable) and role(tensor) in ("mean", "variance", "count")
+
+
 def support(search: Search, point: Point) -> None:
     """Rows where the two sides do not compute the same: by the nearest fingerprint, by layers, and by names."""
-    fits = within_layers(search, search.fits(point.scaled, *search.rest()), point)
+    fits = within_layers(search, search.fits(point.scaled, *search.rest(), near=True), point)
     by_distance = sorted(fits, key=lambda fit: fit.distance)
     nearest: dict[tuple[str, int], list[Fit]] = {}
     for fit in by_distance:
@@ -91,6 +120,7 @@ def support(search: Search, point: Point) -> None:
             why = f"its gradient is off by {fit.distance:.1e}, the next one by {next_one:.1e}"
             search.keep(fit, "supported", why)
     alone(search, fits)
+    search.align()
     for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
         if search.free(fit):
             search.keep(fit, "ambiguous", f"its gradient is off by {fit.distance:.1e}")
@@ -130,7 +160,9 @@ def liking(search: Search, fit: Fit) -> tuple[float, ...]:
     ours, theirs = search.ours[fit.ours], search.theirs[fit.theirs]
     apart = abs(search.places[ours.tensor] - search.places[theirs.tensor])
     block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
-    return (*likeness(ours.name, theirs.name, search.links), -apart, -block, usual(fit.order, theirs))
+    joined, role, words = likeness(ours.name, theirs.name, search.leads)
+    along = float(search.along.get(layer(ours.name)) == layer(theirs.name))
+    return (joined, role, along, words, -apart, -block, usual(fit.order, theirs))
 
 
 def usual(order: Order, unit: Unit) -> float:

@@ -1,6 +1,7 @@
 """Maps of deep nets: many choices in a few steps, each of them proven or said to be open, and a likely guess where none is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -220,3 +221,34 @@ def test_layers_are_aligned_by_what_they_hold_and_by_names_that_say_the_same() -
     ours = units(("at.k_proj.weight", (3, 3)), ("at.v_proj.weight", (3, 3)), ("at.q_proj.weight", (3, 3)))
     theirs = units(("at/k_proj/kernel", (3, 3)), ("at/q_proj/kernel", (3, 3)), ("at/v_proj/kernel", (3, 3)))
     assert aligned(ours, theirs, Links()) == {f"at.{part}_proj": f"at/{part}_proj" for part in "kvq"}
+
+
+def test_a_layer_that_holds_less_than_the_ports_leaves_the_rest_of_it_to_others() -> None:
+    """An encoder's layer that has its norm's tensors itself: before the mistake both norms put out the same, and so do they."""
+
+    def outputs(w: Numbers, wrong: bool = False) -> dict[tuple[str, ...], Any]:
+        h = np.tanh(data(5, 3) @ w["linear.weight"].T) * w["norm.weight"]
+        return {
+            ("linear.weight",): data(5, 3) @ w["linear.weight"].T,
+            ("norm.weight",): h,
+            ("head.weight",): (np.sin if wrong else np.tanh)(h) @ w["head.weight"].T,
+        }
+
+    shapes = {"linear.weight": (3, 3), "norm.weight": (3,), "head.weight": (3, 3)}
+    torch = side(shapes, lambda w: (outputs(w)["head.weight",] @ data(3)).sum(), layers=outputs)
+    names = {"linear.weight": "block/linear/kernel", "norm.weight": "block/norm.weight", "head.weight": "head/kernel"}
+    port, rows = port_of(torch, names, loss=lambda w: (outputs(w, wrong=True)["head.weight",] @ data(3)).sum())
+
+    class Joined(Planted):
+        """One layer of the port's holds the norm's tensor and the linear kernel."""
+
+        def step(self, values: Numbers) -> Any:
+            made = super().step(values)
+            layers = {("block/linear/kernel", "block/norm.weight"): np.real(outputs(self.here(values))["norm.weight",])}
+            return replace(made, layers=layers)
+
+    joined = Joined(port.torch, port.variables, port.rows, port.loss)
+    made = match(torch, joined)
+    assert not made.exact
+    assert made.left == ((), ())
+    assert all(right(made, rows).values()), made.rows

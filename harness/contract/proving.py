@@ -1,5 +1,6 @@
 """From fingerprints to rows: what is unique, what pokes tell apart, what nothing does, and what is nearest in a faulty port."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -143,10 +144,19 @@ def whole(search: Search, fit: Fit) -> bool:
 
 
 def within_layers(search: Search, fits: Iterable[Fit], point: Point) -> list[Fit]:
-    """The fits that layers allow which put out the same at a tied point, and nothing else does."""
-    pairs = list(paired(point))
-    together = {name: set(theirs) for ours, theirs in pairs for name in ours}
-    taken = {name for _, theirs in pairs for name in theirs}
+    """The fits that layers allow which put out the same at a tied point, and nothing else does.
+
+    One side's layer may hold more than the other's, as an encoder's layer that has its norms' tensors itself: then the rest of it
+    is somewhere else on the other side. It may hold less, as an attention of torch's, which puts out what Keras' last part does.
+    """
+    tensors = [*search.torch.tensors, *search.tensorflow.tensors]
+    sizes = {tensor.name: tensor.size for tensor in tensors if not tensor.whole}
+    together: dict[str, set[str]] = {}
+    taken: set[str] = set()
+    for mine, other in paired(point):
+        more = sum(sizes.get(name, 0) for name in other) - sum(sizes.get(name, 0) for name in mine)
+        together |= {name: set(other) for name in mine if more >= 0}
+        taken |= set(other) if more == 0 else set()
     kept = []
     for fit in fits:
         ours, theirs = search.ours[fit.ours].tensor.name, search.theirs[fit.theirs].tensor.name
@@ -162,7 +172,9 @@ def liking(search: Search, fit: Fit) -> tuple[float, ...]:
     block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
     joined, role, words = likeness(ours.name, theirs.name, search.leads)
     along = float(search.along.get(layer(ours.name)) == layer(theirs.name))
-    return (joined, role, along, words, -apart, -block, usual(fit.order, theirs))
+    # A variable that is called as torch calls it, `weight` and not `kernel`, is mostly laid out as torch lays it out.
+    named = fit.order.plain and re.split(r"[./]", ours.name)[-1] == re.split(r"[./]", theirs.name)[-1]
+    return (joined, role, along, words, -apart, -block, 1.0 if named else usual(fit.order, theirs) / 2)
 
 
 def usual(order: Order, unit: Unit) -> float:

@@ -238,10 +238,9 @@ def gap() -> str:
     return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
 
 
-def maps() -> str:
-    """How maps of tensors came out that were found by themselves."""
+def outcomes(runs: list[dict[str, Any]], what: str) -> str:
+    """The table of how rows came out that were found by themselves."""
     sureties = ("proven", "layer", "supported", "undetermined", "ambiguous")
-    found = read("maps")
     rows = [
         (
             run["what"],
@@ -253,18 +252,22 @@ def maps() -> str:
             f"{run['not found']}",
             f"{run['steps']}",
         )
-        for run in found["runs"]
+        for run in runs
     ]
-    head = (
-        "ports taken away in",
-        "rows",
-        "right",
-        "wrong, and said to be open",
-        "silently wrong",
-        "not found",
-        "steps",
-    )
-    return f"{table(head, rows)}\n\n{told(found['machine'])}"
+    return table((what, "rows", "right", "wrong, and said to be open", "silently wrong", "not found", "steps"), rows)
+
+
+def maps() -> str:
+    """How maps of tensors came out that were found by themselves."""
+    found = read("maps")
+    return f"{outcomes(found['runs'], 'ports taken away in')}\n\n{told(found['machine'])}"
+
+
+def library() -> str:
+    """How maps of library models came out."""
+    found = read("library_maps")
+    versions = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
+    return f"{outcomes(found['runs'], 'model')}\n\n{told(found['machine'])}\n\nWith {versions}."
 
 
 def causes() -> str:
@@ -321,7 +324,13 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "harness" / "report" / "README.md": {},
     ROOT / "harness" / "traces" / "README.md": {},
     ROOT / "harness" / "fleet" / "README.md": {},
-    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
+    ROOT / "tests" / "evidence" / "README.md": {
+        "gap": gap,
+        "weaker": weaker,
+        "maps": maps,
+        "library": library,
+        "peers": peers,
+    },
 }
 """The pages, each with the parts of it that are generated."""
 

@@ -39,6 +39,7 @@ def pair(name: str, *edits: Edit) -> Pair:
 KINDS = {
     "gpt": {},  # packed projections, tied embeddings, a traced step
     "transformer_block": {"attention.in_proj_bias": "layer"},  # a packed attention against three variables with heads
+    "residual_net": dict.fromkeys(("layer2.bn2.bias", "layer2.downsample.1.bias"), "undetermined"),  # in one sum
     "mobilenet_block": {},  # depthwise convolutions with a multiplier, running statistics
     "gru_tagger": {},  # both directions, both biases
     "lstm_classifier": {"lstm.bias_ih_l0": "undetermined", "lstm.bias_hh_l0": "undetermined"},

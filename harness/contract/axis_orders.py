@@ -125,11 +125,11 @@ class Written:
 
 def written(
     shape: tuple[int, ...], groups: tuple[tuple[int, ...], ...], order: Order, tensor: tuple[int, ...],
-    *, stacked: bool = False, split: bool = False,
+    *, stacked: bool = False, split: bool = False, packed: int = 0,
 ) -> Written:  # fmt: skip
     """The pattern of a row. shape: the variable's, or one of the variables', or that of one part.
 
-    stacked: several variables are blocks of torch's first axis. split: the variable's first axis is one of several names
+    stacked: several variables are blocks of torch's axis ``packed``. split: the variable's first axis is one of several names
     of torch's.
     """
     letters = LETTERS.get(len(shape), "abcdefghijkl"[: len(shape)])
@@ -169,7 +169,7 @@ def written(
     if not stacked and not split and left == right and not sizes:
         return Written(None, {})
     if stacked:
-        left, right = ["n", *left], [f"(n {right[0].strip('()')})", *right[1:]]
+        left, right[packed] = ["n", *left], f"(n {right[packed].strip('()')})"
     if split:
         left, right = ["n", *left], ["n", *right]
     return Written(f"{' '.join(left)} -> {' '.join(right)}", sizes)

@@ -55,11 +55,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a step did to a unit: its gradient, or its change if it has none. still: nothing but rounding."""
+    """What a step did to a unit: its gradient, or its change if it has none. still: nothing but rounding.
+
+    highest: its largest number, whatever the order of axes; so no two arrays are nearer to each other than these are.
+    """
 
     graded: bool
     array: Array
     still: bool
+    highest: float
 
 
 def fingerprints(response: Response, values: Values, units: Sequence[Unit], *, by_grads: bool) -> list[Fingerprint]:
@@ -75,7 +79,7 @@ def fingerprints(response: Response, values: Values, units: Sequence[Unit], *, b
         else:
             array, graded, scale = np.zeros(unit.shape), False, 1.0
         highest = float(np.abs(array).max()) if array.size else 0.0
-        made.append(Fingerprint(graded, array, bool(np.isfinite(highest) and highest <= NOTHING * scale)))
+        made.append(Fingerprint(graded, array, bool(np.isfinite(highest) and highest <= NOTHING * scale), highest))
     return made
 
 

@@ -19,20 +19,21 @@ ALIKE = {
 
 @dataclass
 class Links:
-    """Which layer of torch is which layer of TensorFlow, by the rows that are proven."""
+    """Which layers of torch stand in rows with which layers of TensorFlow."""
 
-    pairs: dict[tuple[str, str], int] = field(default_factory=dict)
+    ours: dict[str, set[str]] = field(default_factory=dict)
+    theirs: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, tensor: str, variable: str) -> None:
-        """A row is proven."""
-        both = layer(tensor), layer(variable)
-        self.pairs[both] = self.pairs.get(both, 0) + 1
+        """A row is known."""
+        mine, other = layer(tensor), layer(variable)
+        self.ours.setdefault(mine, set()).add(other)
+        self.theirs.setdefault(other, set()).add(mine)
 
     def joins(self, tensor: str, variable: str) -> bool:
         """Whether the layers of the two belong together, and neither to another one."""
-        ours, theirs = layer(tensor), layer(variable)
-        linked = [pair for pair in self.pairs if pair[0] == ours or pair[1] == theirs]
-        return linked == [(ours, theirs)]
+        mine, other = layer(tensor), layer(variable)
+        return self.ours.get(mine) == {other} and self.theirs.get(other) == {mine}
 
 
 def layer(name: str) -> str:

@@ -5,19 +5,24 @@
 1. Candidates are units of the same sizes: tensors, or blocks of packed ones (``units``).
 2. Both sides make one step at a *tied* point (``tied``), where they compute the same whichever row is which. The gradient of
    a tensor is its fingerprint; of one without a gradient, what the step has changed in it.
-3. Two units with the same fingerprint that nothing else has are a row. Where several have it, a tensor is *poked*:
-   multiplied by factors that no other axis has, on one side and then on the other, and what that does to losses and
-   gradients is compared. Where pokes agree as well, exchanging them changes nothing: names and order choose, the choice is
-   said, and both keep their poke, so that whatever follows from the choice is consistent with it (``proving``).
+3. Two units with the same fingerprint that nothing else has are a row. Where several have it, tensors are *poked*:
+   multiplied by factors that no other axis has. First one of every group at once, on torch's side alone, which tells in a
+   few steps for all of them what could be exchanged (``exchanging``); rows then go by the layers of what is proven
+   (``at_once``). If the generic point does not confirm that, each is poked on one side and then on the other, and what
+   that does to losses and gradients is compared. Where pokes agree as well, exchanging them changes nothing: names and
+   order choose, the choice is said, and both keep their poke, so that whatever follows from the choice is consistent
+   with it (``proving``).
 4. Both sides make one step at a *generic* point, where every tensor holds other values, through the map. Only if all losses,
    gradients and changes agree there, a row is called proven. Where a recurrent layer of TensorFlow's has one bias for
-   torch's two, the second one is zero, and left.
+   torch's two, the second one is zero, and left. What has no gradient and is changed in different ways, as a running mean
+   with another momentum, goes by its layer and says nothing against the rest.
 5. Where the two sides do not compute the same, a fingerprint that is nearer than a third of the next one supports a row, and
-   a layer that puts out the same on both sides at the generic point proves those of its own tensors (``layers``).
+   a layer that puts out the same on both sides at the generic point proves those of its own tensors (``layers``). What is
+   open goes by names and by the alignment of both sides' orders (``alignment``), and is said to be open.
 
-Two steps a side prove a map, plus one for each poke. A caller with two sides of its own needs nothing else: whatever can list
-its tensors in the order of their use, and make its first step from given values, is a ``Side``. ``match_by_values`` asks for no
-step, where a library's converter has filled both sides.
+Two steps a side prove a map, plus a few for what could be exchanged. A caller with two sides of its own needs nothing
+else: whatever can list its tensors in the order of their use, and make its first step from given values, is a ``Side``.
+``match_by_values`` asks for no step, where a library's converter has filled both sides.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,11 +30,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.contract.at_once import at_once
 from harness.contract.axis_orders import written
 from harness.contract.fingerprints import EXACT, FLOOR, Point, apart, same
 from harness.contract.layers import alike, first_apart, paired, told_apart
-from harness.contract.likeness import Links
-from harness.contract.proving import by_structure, prove, support
+from harness.contract.proving import by_roles, by_structure, prove, support, unique
 from harness.contract.recipes import Array
 from harness.contract.rows import SURETIES, Row, TensorMap, back, there
 from harness.contract.search import Fit, Found, Search
@@ -81,10 +86,17 @@ def match(torch: Side, tensorflow: Side) -> TensorMap:
     search, point = tried[-1] if exact or len(tried) == 1 else min(tried, key=lambda each: each[0].off(each[1]))
     search.steps = steps
     if exact:
-        prove(search, point)
+        pending = unique(search, point)
+        guessed = at_once(search, point, pending)
         exact = through(search)
-    if not exact:
-        search.found, search.links = {}, Links()
+        if guessed and not exact:
+            search.forget(index for group in pending for index in group.ours)
+            prove(search, point, pending)
+            exact = through(search)
+    if exact:
+        by_roles(search, point)
+    else:
+        search.forget(list(search.found))
         support(search, point)
     rows = list(assembled(search))
     apart_at: tuple[str, ...] = ()
@@ -256,6 +268,6 @@ def row(
     least = max(found, key=lambda part: SURETIES.index(part.surety))
     first = units[0]
     shape = first.shape if split else first.tensor.shape
-    made = written(shape, first.groups, least.order, ours.shape, stacked=stacked, split=split)
+    made = written(shape, first.groups, least.order, ours.shape, stacked=stacked, split=split, packed=ours.axis)
     variables = tuple(unit.tensor.name for unit in units)
     return Row(tuple(names), variables, made.pattern, tuple(made.sizes.items()), least.surety, least.why)

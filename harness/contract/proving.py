@@ -1,14 +1,15 @@
 """From fingerprints to rows: what is unique, what pokes tell apart, what nothing does, and what is nearest in a faulty port."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.contract.axis_orders import USUAL, Order
 from harness.contract.fingerprints import Point
 from harness.contract.layers import paired
-from harness.contract.likeness import likeness
+from harness.contract.likeness import layer, likeness, role
 from harness.contract.rows import Surety
-from harness.contract.search import Fit, Search
+from harness.contract.search import Fit, Group, Search
 from harness.contract.units import Unit
 
 NEARER = 1 / 3
@@ -18,16 +19,29 @@ POKED = "multiplying it does on both sides what it does for no other"
 EXCHANGED = "exchanging it with another one changes no loss and no gradient"
 ALONE = "nothing else of its sizes is left for it"
 SILENT = "no loss and no gradient depends on it"
+CHANGED = "the two sides change it in different ways, and no gradient depends on it"
 
 
-def prove(search: Search, point: Point) -> None:
-    """Find every unit that fingerprints and pokes tell from all others; then choose among what nothing tells apart."""
+def unique(search: Search, point: Point) -> list[Group]:
+    """Find every unit whose fingerprint is like no other's; the groups of those that are left."""
     pending = []
     for group in search.groups(search.fits(point, *search.rest())):
+        if search.loose & set(group.ours):
+            continue
         if len(group.fits) == 1 and search.moved(point, group.fits[0].ours):
             search.keep(group.fits[0], "proven", UNIQUE)
         else:
             pending.append(group)
+    return pending
+
+
+def prove(search: Search, point: Point, pending: Sequence[Group]) -> None:
+    """Find every unit of these groups that pokes tell from all others, then choose among what nothing tells apart."""
+    by_structure(search, by_pokes(search, point, pending))
+
+
+def by_pokes(search: Search, point: Point, pending: Sequence[Group]) -> list[Fit]:
+    """Find every unit of these groups by pokes, one after the other on both sides; the fits of those that have no effect."""
     silent: list[Fit] = []
     tied: list[int] = []
     for group in pending:
@@ -41,7 +55,7 @@ def prove(search: Search, point: Point) -> None:
         else:
             silent += group.fits
     choose(search, point, tied)
-    by_structure(search, silent)
+    return silent
 
 
 def choose(search: Search, point: Point, wanted: Iterable[int]) -> None:
@@ -76,9 +90,25 @@ def by_structure(search: Search, fits: Sequence[Fit], otherwise: Surety = "undet
             search.keep(fit, "layer" if rivals == [fit] else otherwise, why)
 
 
+def by_roles(search: Search, point: Point) -> None:
+    """Rows of what the two sides change in different ways without a gradient, by their layers and what they are called there."""
+    ours, theirs = search.rest()
+    fits = search.fits(point, [index for index in ours if index in search.loose], theirs, near=True)
+    suited = [fit for fit in fits if search.links.joins(*search.names(fit)) and same_role(*search.names(fit))]
+    for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
+        if search.free(fit) and (fit in suited or not search.ours[fit.ours].tensor.whole):
+            rivals = [other for other in suited if fit.ours == other.ours or fit.theirs == other.theirs]
+            search.keep(fit, "layer" if rivals == [fit] else "ambiguous", CHANGED)
+
+
+def same_role(tensor: str, variable: str) -> bool:
+    """Whether both names say that they are the same buffer of a layer."""
+    return role(tensor) == role(variable) and role(tensor) in ("mean", "variance", "count")
+
+
 def support(search: Search, point: Point) -> None:
     """Rows where the two sides do not compute the same: by the nearest fingerprint, by layers, and by names."""
-    fits = within_layers(search, search.fits(point.scaled, *search.rest()), point)
+    fits = within_layers(search, search.fits(point.scaled, *search.rest(), near=True), point)
     by_distance = sorted(fits, key=lambda fit: fit.distance)
     nearest: dict[tuple[str, int], list[Fit]] = {}
     for fit in by_distance:
@@ -91,6 +121,7 @@ def support(search: Search, point: Point) -> None:
             why = f"its gradient is off by {fit.distance:.1e}, the next one by {next_one:.1e}"
             search.keep(fit, "supported", why)
     alone(search, fits)
+    search.align()
     for fit in sorted(fits, key=lambda fit: liking(search, fit), reverse=True):
         if search.free(fit):
             search.keep(fit, "ambiguous", f"its gradient is off by {fit.distance:.1e}")
@@ -113,10 +144,19 @@ def whole(search: Search, fit: Fit) -> bool:
 
 
 def within_layers(search: Search, fits: Iterable[Fit], point: Point) -> list[Fit]:
-    """The fits that layers allow which put out the same at a tied point, and nothing else does."""
-    pairs = list(paired(point))
-    together = {name: set(theirs) for ours, theirs in pairs for name in ours}
-    taken = {name for _, theirs in pairs for name in theirs}
+    """The fits that layers allow which put out the same at a tied point, and nothing else does.
+
+    One side's layer may hold more than the other's, as an encoder's layer that has its norms' tensors itself: then the rest of it
+    is somewhere else on the other side. It may hold less, as an attention of torch's, which puts out what Keras' last part does.
+    """
+    tensors = [*search.torch.tensors, *search.tensorflow.tensors]
+    sizes = {tensor.name: tensor.size for tensor in tensors if not tensor.whole}
+    together: dict[str, set[str]] = {}
+    taken: set[str] = set()
+    for mine, other in paired(point):
+        more = sum(sizes.get(name, 0) for name in other) - sum(sizes.get(name, 0) for name in mine)
+        together |= {name: set(other) for name in mine if more >= 0}
+        taken |= set(other) if more == 0 else set()
     kept = []
     for fit in fits:
         ours, theirs = search.ours[fit.ours].tensor.name, search.theirs[fit.theirs].tensor.name
@@ -130,7 +170,11 @@ def liking(search: Search, fit: Fit) -> tuple[float, ...]:
     ours, theirs = search.ours[fit.ours], search.theirs[fit.theirs]
     apart = abs(search.places[ours.tensor] - search.places[theirs.tensor])
     block = abs(ours.block / ours.blocks - theirs.block / theirs.blocks)
-    return (*likeness(ours.name, theirs.name, search.links), -apart, -block, usual(fit.order, theirs))
+    joined, role, words = likeness(ours.name, theirs.name, search.leads)
+    along = float(search.along.get(layer(ours.name)) == layer(theirs.name))
+    # A variable that is called as torch calls it, `weight` and not `kernel`, is mostly laid out as torch lays it out.
+    named = fit.order.plain and re.split(r"[./]", ours.name)[-1] == re.split(r"[./]", theirs.name)[-1]
+    return (joined, role, along, words, -apart, -block, 1.0 if named else usual(fit.order, theirs) / 2)
 
 
 def usual(order: Order, unit: Unit) -> float:

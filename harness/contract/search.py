@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from harness.contract.alignment import aligned
 from harness.contract.axis_orders import Order, arranged, arranged_back, orders, squeezed
 from harness.contract.fingerprints import EXACT, FLOOR, Fingerprint, Point, apart, fingerprints, norms, same, unmoved
 from harness.contract.likeness import Links
@@ -57,7 +58,9 @@ class Group:
 class Search:
     """Two sides, their units, how these are tied, and what is known so far.
 
-    fixed: values of torch's tensors that no row is looked for. aliases: second names of torch's tensors -> the first.
+    fixed: values of torch's tensors that no row is looked for. aliases: second names of torch's tensors -> the first. links:
+    layers that stand in rows which are sure; leads: in any rows that are found. along: torch's layers -> TensorFlow's, where
+    both sides' orders fit; a guess. loose: torch's units that are not needed for a proof.
     """
 
     torch: Side
@@ -70,6 +73,9 @@ class Search:
     steps: int = 0
     found: dict[int, Found] = field(default_factory=dict)
     links: Links = field(default_factory=Links)
+    leads: Links = field(default_factory=Links)
+    along: Mapping[str, str] = field(default_factory=dict)
+    loose: set[int] = field(default_factory=set)
     places: dict[Tensor, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,20 +112,31 @@ class Search:
 
     # Fingerprints
 
-    def fits(self, point: Point, ours: Iterable[int], theirs: Iterable[int]) -> list[Fit]:
-        """Every row that sizes allow among these units, with the distance of the two fingerprints."""
+    def fits(self, point: Point, ours: Iterable[int], theirs: Iterable[int], *, near: bool = False) -> list[Fit]:
+        """Every row that sizes allow among these units, with the distance of the two fingerprints.
+
+        near: a distance is wanted even where the largest numbers of the two show already that it is no rounding.
+        """
         left = fingerprints(point.torch, point.ours, self.ours, by_grads=point.by_grads)
         right = fingerprints(point.tensorflow, point.theirs, self.theirs, by_grads=point.by_grads)
         top = point.largest
         sized: dict[tuple[Sizes, bool], list[int]] = {}
         for index in theirs:
             sized.setdefault((self.theirs[index].key, self.theirs[index].tensor.whole), []).append(index)
-        return [
-            self.fit(index, other, order, left[index], right[other], top)
-            for index in ours
-            for other in sized.get((self.ours[index].key, self.ours[index].tensor.whole), [])
-            for order in orders(self.theirs[other].shape, self.ours[index].shape, self.tie.pixels)
-        ]
+        found: list[Fit] = []
+        for index in ours:
+            for other in sized.get((self.ours[index].key, self.ours[index].tensor.whole), []):
+                mine, its = left[index], right[other]
+                floor = FLOOR * (top if mine.graded else 1.0)
+                off, both_still = abs(mine.highest - its.highest), mine.still and its.still
+                if not near and not both_still and off > EXACT * max(mine.highest, its.highest) + floor:
+                    found.append(Fit(index, other, Order(()), 1.0, exact=False))
+                    continue
+                found += [
+                    self.fit(index, other, order, mine, its, top)
+                    for order in orders(self.theirs[other].shape, self.ours[index].shape, self.tie.pixels)
+                ]
+        return found
 
     def fit(self, ours: int, theirs: int, order: Order, left: Fingerprint, right: Fingerprint, top: float) -> Fit:
         """The distance of two fingerprints through an order of axes; with the blocks of an axis as they are nearest."""
@@ -168,21 +185,25 @@ class Search:
         return [Group(tuple(group)) for group in unique.values()]
 
     def whole(self, point: Point) -> bool:
-        """Whether two sides compute the same at a tied point, and each unit that has candidates has its like among them."""
+        """Whether two sides compute the same at a tied point, and each unit that has candidates has its like among them.
+
+        Units that have no gradient and that the two sides change in different ways are ``loose``: a running mean with another
+        momentum says nothing against all that agrees.
+        """
         if not same(point.torch.numbers, point.tensorflow.numbers):
             return False
         if not same(norms(point.torch, self.ours), norms(point.tensorflow, self.theirs)):
             return False
         fits = self.fits(point, range(len(self.ours)), range(len(self.theirs)))
-        groups = self.groups(fits)
-        if any(len(group.ours) != len(group.theirs) for group in groups):
-            return False
-        return {fit.ours for fit in fits} <= {index for group in groups for index in group.ours}
+        even = [group for group in self.groups(fits) if len(group.ours) == len(group.theirs)]
+        self.loose = {fit.ours for fit in fits} - {index for group in even for index in group.ours}
+        grads = point.torch.grads if point.by_grads else point.torch.after
+        return all(self.ours[index].tensor.name not in grads for index in self.loose)
 
     def off(self, point: Point) -> float:
         """How far torch's units are from what is nearest to them, on average."""
         nearest = dict.fromkeys(range(len(self.ours)), 1.0)
-        for fit in self.fits(point, range(len(self.ours)), range(len(self.theirs))):
+        for fit in self.fits(point, range(len(self.ours)), range(len(self.theirs)), near=True):
             nearest[fit.ours] = min(fit.distance, nearest[fit.ours])
         return sum(nearest.values()) / max(1, len(nearest))
 
@@ -191,8 +212,21 @@ class Search:
     def keep(self, fit: Fit, surety: Surety, why: str) -> None:
         """A unit is found."""
         self.found[fit.ours] = Found(fit.theirs, fit.order, surety, why)
+        self.leads.add(*self.names(fit))
         if surety in ("proven", "supported"):
             self.links.add(*self.names(fit))
+
+    def forget(self, units: Iterable[int]) -> None:
+        """These units of torch's are not found after all."""
+        gone = set(units)
+        kept = {index: found for index, found in self.found.items() if index not in gone}
+        self.found, self.links, self.leads = {}, Links(), Links()
+        for index, found in kept.items():
+            self.keep(Fit(index, found.theirs, found.order, 0.0, exact=True), found.surety, found.why)
+
+    def align(self) -> None:
+        """Guess which layers belong together, from both sides' orders and what is found so far."""
+        self.along = aligned(self.ours, self.theirs, self.links)
 
     def names(self, fit: Fit) -> tuple[str, str]:
         """The names of the two units of a fit."""

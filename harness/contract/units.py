@@ -29,7 +29,7 @@ Sizes = tuple[int, ...]
 class Unit:
     """A tensor, or a block of one. shape: its own, with neighbours merged. groups: which axes of the tensor were merged.
 
-    block: which of ``blocks`` it is along the tensor's first axis; stacked: that axis counts nothing but the blocks, so
+    block: which of ``blocks`` it is along the tensor's ``axis``; stacked: that axis counts nothing but the blocks, so
     that the unit has one axis less.
     """
 
@@ -39,6 +39,7 @@ class Unit:
     block: int = 0
     blocks: int = 1
     stacked: bool = False
+    axis: int = 0
 
     @property
     def name(self) -> str:
@@ -57,9 +58,12 @@ class Unit:
         """The unit's part of its tensor."""
         if self.stacked:
             return array[self.block].reshape(self.shape)
-        size = array.shape[0] // self.blocks if self.blocks > 1 else 0
-        part = array[self.block * size : (self.block + 1) * size] if size else array
-        return part.reshape(self.shape)
+        return (array[self.where(array.shape)] if self.blocks > 1 else array).reshape(self.shape)
+
+    def where(self, shape: Sizes) -> tuple[slice, ...]:
+        """Where the unit's block stands in its tensor."""
+        size = shape[self.axis] // self.blocks
+        return (*(slice(None) for _ in range(self.axis)), slice(self.block * size, (self.block + 1) * size))
 
     def put(self, array: Array, value: Array) -> Array:
         """The tensor with another value for this unit."""
@@ -67,9 +71,8 @@ class Unit:
         if self.stacked:
             made[self.block] = value.reshape(made[self.block].shape)
             return made
-        size = made.shape[0] // self.blocks
         if self.blocks > 1:
-            part = made[self.block * size : (self.block + 1) * size]
+            part = made[self.where(made.shape)]
             part[...] = value.reshape(part.shape)
             return made
         return value.reshape(made.shape).astype(made.dtype)
@@ -87,12 +90,27 @@ def single(shape: Sizes) -> tuple[tuple[int, ...], ...]:
 
 def room(tensors: Sequence[Tensor]) -> Counter[Sizes]:
     """How many units of each size torch's side may have: whole tensors, and the blocks that they could be cut into."""
-    found = Counter(key(tensor.shape) for tensor in tensors)
+    whole = Counter(key(tensor.shape) for tensor in tensors)
+    found = Counter(whole)
     for tensor in tensors:
-        for count in PACKED:
-            if tensor.shape and tensor.shape[0] % count == 0 and tensor.shape[0] > count:
-                found[key((tensor.shape[0] // count, *tensor.shape[1:]))] += count
+        for axis, count, part in cuts(tensor.shape):
+            if axis == 0 or key(part) in whole:  # otherwise a variable of two biases would be offered a matrix's sizes
+                found[key(part)] += count
     return found
+
+
+def cuts(shape: Sizes) -> Iterator[tuple[int, int, Sizes]]:
+    """The ways to cut a packed tensor: along which axis, into how many blocks, and the shape of one.
+
+    Along the first axis, where a ``Linear`` has its outputs; then along the last one of a matrix, where transformers' GPT-2 has.
+
+    >>> list(cuts((4, 6)))
+    [(0, 2, (2, 6)), (1, 3, (4, 2)), (1, 2, (4, 3))]
+    """
+    for axis in range(2 if len(shape) == 2 else min(len(shape), 1)):
+        for count in PACKED:
+            if shape[axis] % count == 0 and shape[axis] > count:
+                yield axis, count, (*shape[:axis], shape[axis] // count, *shape[axis + 1 :])
 
 
 def choices(variable: Tensor, known: Mapping[Sizes, int]) -> Iterator[list[Unit]]:
@@ -134,12 +152,10 @@ def of_tensors(tensors: Sequence[Tensor], theirs: Sequence[Unit]) -> list[Unit]:
     made = []
     for tensor in tensors:
         shape = tensor.shape
-        count = 1
-        if key(shape) not in known and shape:
-            fitting = [n for n in PACKED if shape[0] % n == 0 and key((shape[0] // n, *shape[1:])) in known]
-            count = fitting[0] if fitting else 1
-        part = (shape[0] // count, *shape[1:]) if shape else shape
-        made += [Unit(tensor, part, single(part), block, count) for block in range(count)]
+        axis, count, part = 0, 1, shape
+        if key(shape) not in known:
+            axis, count, part = next((cut for cut in cuts(shape) if key(cut[2]) in known), (axis, count, part))
+        made += [Unit(tensor, part, single(part), block, count, axis=axis) for block in range(count)]
     return made
 
 
@@ -149,7 +165,7 @@ def periods(ours: Sequence[Unit]) -> dict[int, int]:
     for unit in ours:
         shape = unit.tensor.shape
         if unit.blocks > 1:
-            found[shape[0]] = shape[0] // unit.blocks
+            found[shape[unit.axis]] = shape[unit.axis] // unit.blocks
         elif RECURRENT.search(unit.tensor.name) and len(shape) == 2 and shape[1] and shape[0] // shape[1] in (3, 4):
             found[shape[0]] = shape[1]
     return found

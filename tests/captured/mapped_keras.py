@@ -35,10 +35,10 @@ class Block(keras.Model):
 class Picture(keras.Model):
     """Built in its first call, its last layer first."""
 
-    def __init__(self, after):
+    def __init__(self, after, norm):
         super().__init__()
         self.out = layers.Dense(3)
-        self.norm = faithful.BatchNorm(4)
+        self.norm = norm or faithful.BatchNorm(4)
         self.two = layers.Conv2D(4, 3, padding="same", use_bias=False)
         self.one = layers.Conv2D(4, 3, padding="same")
         self.flatten, self.after = layers.Flatten(), after
@@ -100,8 +100,8 @@ def block(batches, *, lr):
     taped(model, batches, lr, training=True)
 
 
-def picture(batches, *, lr, after=tf.nn.relu):
-    model = Picture(after)
+def picture(batches, *, lr, after=tf.nn.relu, norm=None):
+    model = Picture(after, norm)
     optimizer = keras.optimizers.SGD(lr)
     criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -119,6 +119,11 @@ def picture(batches, *, lr, after=tf.nn.relu):
 def leaky(batches, *, lr):
     """With a mistake behind the norm."""
     picture(batches, lr=lr, after=tf.nn.leaky_relu)
+
+
+def slower(batches, *, lr):
+    """With a mistake in what the norm keeps: Keras' momentum, and its variance."""
+    picture(batches, lr=lr, norm=layers.BatchNormalization(epsilon=1e-5))
 
 
 def branches(batches, *, lr):

@@ -172,6 +172,24 @@ def test_of_a_port_with_a_mistake_no_row_is_wrong_and_called_proven(
     assert all(same for names, same in right(made, "picture").items() if not set(names) & set(doubtful))
 
 
+@pytest.mark.corpus
+def test_running_statistics_of_another_momentum_leave_the_rows_proven(
+    engine: Engine, pair_of: Callable[..., Pair]
+) -> None:
+    """Keras' own norm, as people write it: the verdict is about its buffers, and nothing about the map is in doubt."""
+    pair = pair_of("picture", "slower")
+    made = engine.mapped(pair)
+    assert made.exact
+    assert all(right(made, "picture").values())
+    buffers = {"norm.running_mean": "layer", "norm.running_var": "layer"}
+    assert {name: surety for name, surety in unsure(made).items() if name in buffers} == buffers
+    found = verdict(engine, pair)
+    assert found.status == "DIFFERENT"
+    assert found.first is not None
+    assert (found.first.step, found.first.stage) == (0, "buffers")
+    assert not said(found)
+
+
 def test_one_bias_for_two_is_named_at_its_gradient(engine: Engine, pair_of: Callable[..., Pair]) -> None:
     """Both begin with the same function, so that it is no output that differs first."""
     found = verdict(engine, pair_of("lstm"))

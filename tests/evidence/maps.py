@@ -23,6 +23,7 @@ from results import read, write
 from harness import UsageError, make_problem
 from harness.contract.rows import SURETIES, Row, TensorMap, agree
 from harness.running.engine import Engine
+from harness.running.initial_state import with_initial_state
 from harness.running.mapping import loaded, mapped
 from harness.running.pairs import Pair, discover, select
 from harness.running.start import LoopError
@@ -49,6 +50,7 @@ def measured(engine: Engine, pair: Pair, *, backwards: bool) -> dict[str, Any]:
     began = time.perf_counter()
     problem = make_problem(pair.scenario())
     with engine.pair(replace(pair, blind=True)) as start:
+        problem = with_initial_state(start, problem, raising=True)
         port = loaded(start, problem)
         made = mapped(start, problem, port, backwards=backwards)
     counts = Counter(scored(made, port.rows))

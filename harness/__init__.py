@@ -15,6 +15,7 @@ from harness.contract.recipes import (
     zeros,
 )
 from harness.contract.scenario import Accepted, Problem, Range, Scenario, between, make_problem, one_of
+from harness.contract.stored import from_file, initial
 from harness.errors import UsageError
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "computed",
     "counter",
     "fan_in_uniform",
+    "from_file",
+    "initial",
     "integers",
     "make_problem",
     "normal",

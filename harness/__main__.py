@@ -461,18 +461,20 @@ def list_pairs(words: tuple[str, ...], root: Path) -> None:
 
 def described(pair: "Pair") -> tuple[str, ...]:
     """A pair's line in the list."""
-    from harness.contract.scenario import format_value, make_problem
+    from dataclasses import replace
+
+    from harness.contract.scenario import format_value, make_problem, snap
 
     scenario = pair.scenario()
-    problem = make_problem(scenario)
-    hyper = ", ".join(f"{name}={format_value(value)}" for name, value in problem.hyper.items())
+    hyper = ", ".join(f"{name}={format_value(snap(value))}" for name, value in scenario.hyper.items())
+    examples = "in a file" if scenario.reads_data else str(make_problem(replace(scenario, weights={})).examples)
     ports = "".join(f"\n:{variant}" for variant in pair.variants)
     return (
         pair.folder.name + ports,
         scenario.about,
-        str(problem.examples),
-        str(problem.batch_size),
-        str(problem.epochs),
+        examples,
+        str(scenario.batch_size or examples),
+        str(scenario.epochs),
         hyper,
     )
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from harness.errors import UsageError
 
+COUNTER = "num_batches_tracked"
+"""A buffer that says how often a normalisation was used; no other framework has it, and it is rarely read."""
+
 
 @dataclass(frozen=True)
 class Captured:
@@ -15,6 +18,15 @@ class Captured:
     function: Callable[..., Any] | str
     given: Mapping[str, Any] = field(default_factory=dict)
     port: Callable[..., Any] | None = None
+
+
+def counts(name: str) -> bool:
+    """Whether a tensor is such a count, which no captured function shows.
+
+    >>> counts("bn.num_batches_tracked")
+    True
+    """
+    return name.rsplit(".", 1)[-1] == COUNTER
 
 
 def captured(

@@ -5,7 +5,7 @@ import keyword
 import math
 import zlib
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.contract.recipes import Array, Recipe
 from harness.contract.resources import needs
+from harness.contract.stored import Files, Initial, Stored, wants_torch
 from harness.errors import UsageError, instead
 from harness.verdict import CAUSES, Cause
 
@@ -94,9 +95,11 @@ class Scenario:
     """Everything that both loops of a pair are given, as declarations.
 
     about: one sentence, what must agree.
-    weights: name -> recipe or array; torch's names and shapes. Every weight must be loaded by both loops. Left out, both
-        sides begin with what the reference's own initialisers give, which needs a training function that is captured.
-    data: name -> recipe or array; the first axis counts examples and is the same for all.
+    weights: name -> recipe, array or ``from_file(...)``; torch's names and shapes. Or all of a file's, ``from_file(...)``, or
+        of a model's own, ``initial(...)``. Every weight must be loaded by both loops. Left out, both sides begin with what
+        the reference's own initialisers give, which needs a training function that is captured.
+    data: name -> recipe, array or ``from_file(...)``, or all of a file's; the first axis counts examples and is the same
+        for all.
     batch_size: examples in a batch, the last of an epoch may have fewer; None for all of them at once.
     epochs: passes over the data. shuffle: another order in every epoch, the same on both sides.
     drop_last: leave a smaller last batch out.
@@ -115,8 +118,8 @@ class Scenario:
     """
 
     about: str
-    weights: Mapping[str, Recipe | Array] = field(default_factory=dict)
-    data: Mapping[str, Recipe | Array] = field(default_factory=dict)
+    weights: Mapping[str, Recipe | Array | Stored] | Stored | Initial = field(default_factory=dict)
+    data: Mapping[str, Recipe | Array | Stored] | Stored = field(default_factory=dict)
     batch_size: int | None = None
     epochs: int = 20
     shuffle: bool = False
@@ -136,12 +139,17 @@ class Scenario:
     def __post_init__(self) -> None:
         if not self.about.strip() or not self.data:
             raise UsageError("a Scenario needs a sentence and data; nothing can be compared without them")
-        clash = set(self.data) & set(self.noise)
-        if clash:
-            raise UsageError(f"{', '.join(sorted(clash))} is named under data= and under noise=; rename one")
-        for name in (*self.data, *self.noise):
-            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-                raise UsageError(f"{name!r} cannot be an array's name in a batch; write one such as x or mask_1")
+        if not isinstance(self.weights, Mapping | Stored | Initial):
+            what = type(self.weights).__name__
+            raise UsageError(
+                f"weights= is a {what}; write {{NAME: normal(3, 2)}}, from_file('net.safetensors') or initial('net:Net')"
+            )
+        if not isinstance(self.data, Mapping | Stored):
+            what = type(self.data).__name__
+            raise UsageError(
+                f"data= is a {what}; write {{'x': array}}, or from_file('data.npz') for all arrays of a file"
+            )
+        self.check_names([] if isinstance(self.data, Stored) else self.data)
         for name, recipe in self.noise.items():
             if not isinstance(recipe, Recipe) or recipe.seed is not None:
                 what = (
@@ -165,6 +173,20 @@ class Scenario:
         reserved = sorted(set(self.hyper) & set(RESERVED))
         if reserved:
             raise UsageError(f"hyper=: {', '.join(reserved)} is an argument of Scenario itself, write it there")
+
+    def check_names(self, data: Iterable[str]) -> None:
+        """Raise UsageError for names of data that cannot be those of a batch's arrays."""
+        clash = set(data) & set(self.noise)
+        if clash:
+            raise UsageError(f"{', '.join(sorted(clash))} is named under data= and under noise=; rename one")
+        for name in (*data, *self.noise):
+            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+                raise UsageError(f"{name!r} cannot be an array's name in a batch; write one such as x or mask_1")
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether a file must be opened to know the data."""
+        return isinstance(self.data, Stored) or any(isinstance(each, Stored) for each in self.data.values())
 
 
 @dataclass(frozen=True)
@@ -287,7 +309,10 @@ def make_problem(
     steps: int | None = None,
     hyper: Mapping[str, Value] | None = None,
 ) -> Problem:
-    """The scenario's arrays for one seed. Raises UsageError for whatever cannot be trained on."""
+    """The scenario's arrays for one seed. Raises UsageError for whatever cannot be trained on.
+
+    Weights that only torch can give, ``initial(...)`` and files in its format, are left out until a run of torch's gives them.
+    """
     settled = dict(scenario.hyper)
     for name, value in (hyper or {}).items():
         if name not in settled:
@@ -300,8 +325,9 @@ def make_problem(
             if isinstance(part, int | float) and part < 0 and (name == "lr" or name.endswith("_lr")):
                 raise UsageError(f"{name}={part} is negative; a learning rate is zero or more")
 
-    weights = draw("weights", scenario.weights, seed)
+    weights = {} if wants_torch(scenario.weights) else draw("weights", scenario.weights, seed)
     data = draw("data", scenario.data, seed)
+    scenario.check_names(data)
     lengths = {name: (array.shape[0] if array.ndim else 0) for name, array in data.items()}
     if len(set(lengths.values())) != 1 or not all(lengths.values()):
         raise UsageError(f"data=: every array needs the same number of examples, at least one; got {lengths}")
@@ -333,12 +359,20 @@ def itself(array: Array) -> Recipe:
     return Recipe(lambda _rng, _dims, _: array.copy(), array.shape)
 
 
-def draw(group: str, recipes: Mapping[str, Recipe | Array], seed: int) -> dict[str, Array]:
+def draw(group: str, recipes: Any, seed: int) -> dict[str, Array]:
     """Every array of a group, each from its own stream; raises UsageError for one that is not finite or will not draw."""
     arrays: dict[str, Array] = {}
+    files: Files = {}
+    if isinstance(recipes, Stored):
+        try:
+            recipes = recipes.every(group, files)
+        except UsageError as error:
+            raise UsageError(f"{group}=: {error}") from error
     for name, recipe in recipes.items():
         if isinstance(recipe, np.ndarray):
             recipe = itself(recipe)
+        elif isinstance(recipe, Stored):
+            recipe = recipe.recipe(files)
         if not isinstance(recipe, Recipe):
             raise UsageError(
                 f"{group}={{{name!r}: ...}} is a {type(recipe).__name__}; it must be a recipe such as normal(3, 2), "
@@ -346,6 +380,8 @@ def draw(group: str, recipes: Mapping[str, Recipe | Array], seed: int) -> dict[s
             )
         try:
             array = recipe(stream(seed, f"{group} {name}"), arrays)
+        except UsageError as error:
+            raise UsageError(f"{group}={{{name!r}: ...}}: {error}") from error
         except Exception as error:
             raise UsageError(f"{group}={{{name!r}: ...}} cannot be drawn: {type(error).__name__}: {error}") from error
         if array.dtype.kind not in "fciub":

@@ -176,7 +176,8 @@ def of_port(optimizer: Any, ports: Iterable[Port]) -> dict[str, dict[str, Any]]:
 def by_slot(state: Mapping[Any, Any], names: Mapping[int, str]) -> dict[str, Any]:
     """Slots in either order, {parameter: {slot: tensor}} or {slot: {parameter: tensor}}, in the second one.
 
-    A parameter is the tensor itself or its name. They come in the order of the names, whatever the order of updates was.
+    A parameter is the tensor itself or its name. They come in the order of the names, whatever the order of updates was. A
+    count that is a plain whole number, as in torch's SparseAdam, is what all others keep as a floating-point one.
     """
     known = set(names.values())
     if not state or not (
@@ -194,7 +195,7 @@ def by_slot(state: Mapping[Any, Any], names: Mapping[int, str]) -> dict[str, Any
     turned: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(names.values()):
         for slot, tensor in found.get(name, {}).items():
-            turned.setdefault(slot, {})[name] = tensor
+            turned.setdefault(slot, {})[name] = float(tensor) if type(tensor) is int else tensor
     return turned
 
 

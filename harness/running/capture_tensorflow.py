@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from harness.contract.captured import counts
 from harness.contract.port import Port
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD, Variables
@@ -27,8 +28,6 @@ from harness.running.capture_tensorflow_hooks import Pass, value_of
 from harness.running.capture_tensorflow_port import port_of
 from harness.running.capture_tensorflow_records import Records
 from harness.running.draws import now
-
-COUNTER = "num_batches_tracked"
 
 
 class CaptureTensorFlow:
@@ -110,7 +109,7 @@ class CaptureTensorFlow:
         named = port.named(stands)
         for name, view in named.items():
             if name not in self.weights:
-                if HELD.blind or name.rsplit(".", 1)[-1] == COUNTER:
+                if HELD.blind or counts(name):
                     continue
                 raise UsageError(f"Port: {instead(name, self.weights, 'weight')}")
             array = np.asarray(self.weights[name])

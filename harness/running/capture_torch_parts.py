@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-COUNTER = "num_batches_tracked"
-"""A buffer that says how often a normalisation was used; no other framework has it, and it is rarely read."""
+from harness.contract.captured import COUNTER
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.contract.captured import counts
 from harness.errors import UsageError, instead
 from harness.running.capture import variables
-from harness.running.capture_torch_parts import COUNTER, Parts, alike, every, owns, state
+from harness.running.capture_torch_parts import Parts, alike, every, owns, state
 
 
 class Beginning:
@@ -86,7 +87,7 @@ class Beginning:
             return
         for name, tensor in tensors.items():
             if name not in self.weights:
-                if name.rsplit(".", 1)[-1] == COUNTER:
+                if counts(name):
                     continue
                 raise UsageError(
                     f"{instead(name, self.weights, 'weight')}; leave weights= out of the scenario, and both sides begin "
@@ -107,7 +108,7 @@ class Beginning:
         for key, tensor in self.start.items():
             owner, name = key.split("\0")
             found[f"{owner}.{name}" if owner and len(owners) > 1 else name] = tensor
-        return {name: tensor for name, tensor in found.items() if name.rsplit(".", 1)[-1] != COUNTER}
+        return {name: tensor for name, tensor in found.items() if not counts(name)}
 
 
 def uncompiled(module: nn.Module) -> nn.Module:

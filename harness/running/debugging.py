@@ -1,12 +1,16 @@
 """One side of a pair in this very process, for a debugger: nothing is forked, nothing is compared, output is the terminal's."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import cast
 
 import numpy as np
 
 from harness.contract.stages import stage_of
+from harness.contract.stored import wants_torch
+from harness.running.engine import Engine
 from harness.running.frameworks import load
+from harness.running.initial_state import with_initial_state
 from harness.running.messages import Request
 from harness.running.run import Run
 from harness.running.start import LoopError, Precision, RunSpec, Side
@@ -19,6 +23,9 @@ def debug(request: Request, side: str, say: Callable[[str], None]) -> None:
     """
     pair = request.pair
     problem = request.problem(pair.scenario())
+    if wants_torch(problem.scenario.weights):  # this process may be one of the other framework's
+        with closing(Engine(request.threads)) as engine, engine.pair(pair) as start:
+            problem = with_initial_state(start, problem)
     precision: Precision = "float64" if request.precision == "float64" else "float32"
     spec = RunSpec(cast("Side", side), precision)
     framework = load(spec.side, request.threads)

@@ -1,4 +1,4 @@
-"""A problem whose scenario has no weights, with those that the reference's own initialisers give."""
+"""A problem whose scenario has no weights, or names some that only torch can give, with what a run of torch's gives."""
 
 from collections.abc import Sequence
 from dataclasses import replace

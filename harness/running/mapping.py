@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.captured import counts
 from harness.contract.matching import match
 from harness.contract.recipes import Array
 from harness.contract.record import Record
@@ -113,9 +114,10 @@ def response(record: Record, names: set[str], uncounted: Sequence[str] = UNCOUNT
     return Response(every, grads, after, layers)
 
 
-def torch_tensors(problem: Problem) -> tuple[Tensor, ...]:
-    """What the reference loads: the scenario's weights."""
-    return tuple(Tensor(name, array.shape, array.dtype.kind in "iub") for name, array in problem.weights.items())
+def torch_tensors(problem: Problem, *, captured: bool = False) -> tuple[Tensor, ...]:
+    """What the reference loads: the scenario's weights; of a captured function what it shows."""
+    loads = ((name, array) for name, array in problem.weights.items() if not (captured and counts(name)))
+    return tuple(Tensor(name, array.shape, array.dtype.kind in "iub") for name, array in loads)
 
 
 @dataclass(frozen=True)
@@ -161,5 +163,5 @@ def mapped(start: Start, problem: Problem, theirs: Loaded | None = None, *, back
     """
     theirs = theirs or loaded(start, problem)
     variables = theirs.variables[::-1] if backwards else theirs.variables
-    left = Loop(start, "torch", problem, torch_tensors(problem), captured=theirs.captured)
+    left = Loop(start, "torch", problem, torch_tensors(problem, captured=theirs.captured), captured=theirs.captured)
     return match(left, Loop(start, "tensorflow", problem, variables, captured=theirs.captured))

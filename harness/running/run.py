@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.contract.captured import Captured
+from harness.contract.captured import Captured, counts
 from harness.contract.record import Record, opened
 from harness.contract.scenario import Problem, batch_type
+from harness.contract.stored import wants_torch
 from harness.errors import UsageError, instead
 from harness.running.draws import Draws, active
 from harness.running.frameworks import Framework
@@ -54,6 +55,7 @@ class Run:
         self.pair, self.spec, self.problem, self.framework = pair, spec, problem, framework
         self.step, self.epoch, self.examples = 0, 0, 0
         self.by_data = False
+        self.parameters: tuple[str, ...] = ()
         self.live: dict[str, Any] = {}
         self.written: dict[str, Any] = {}
         self.watching = Watch(spec.watch.harmless, move=spec.watch.move) if spec.watch else None
@@ -77,7 +79,11 @@ class Run:
         self.elsewhere = isinstance(train, Captured) and not self._own(train)
         self.capturing: Any = None
         self.own_files: Callable[[str], bool] = str(pair.file(spec.side)).__eq__
+        if spec.initial and wants_torch(problem.scenario.weights):
+            self.loop = self._given()
+            return
         if isinstance(train, Captured):
+            self.weights = Weights({name: t for name, t in self.weights.tensors.items() if not counts(name)})
             self.parameters, self.loop = self._capture(train)
             self.draws.started = True
             return
@@ -89,6 +95,16 @@ class Run:
         self.parameters = tuple(inspect.signature(train).parameters)
         self.loop = train(self.weights, *self._arguments(train), **self._keywords(train))
         self.draws.started = self.by_data
+
+    def _given(self) -> Any:
+        """The weights that only torch can give, as the record of a function's own initial state."""
+        from harness.running.torch_files import starting_weights  # torch's, as this run is
+
+        try:
+            given = starting_weights(self.problem, self.pair.folder)
+        except UsageError as error:
+            raise UsageError(f"pair {self.pair.name}: scenario.py: {error}") from error
+        return (record for record in [{"initial": given}])
 
     def _capture(self, train: Captured) -> tuple[tuple[str, ...], Any]:
         """The names of what a captured function takes of the scenario, and its loop."""
@@ -115,7 +131,7 @@ class Run:
     @property
     def names(self) -> Mapping[str, Any]:
         """The local variables of the loop, between two steps."""
-        return self.capturing.names if self.captured else inspect.getgeneratorlocals(self.loop)
+        return self.capturing.names if self.capturing is not None else inspect.getgeneratorlocals(self.loop)
 
     def _own(self, train: Captured) -> bool:
         """Whether a captured function stands in the pair's own file, so that reading this tells what it may leave behind."""

@@ -33,15 +33,15 @@ class Batches:
             yield batch
 
 
-def found(captured: Captured, folder: Path) -> Callable[..., Any]:
+def found(captured: Captured, folder: Path, *, by: str = "captured") -> Callable[..., Any]:
     """The function that is meant; a module is looked for where Python does, and then beside and above the pair's folder.
 
-    Raises UsageError if there is none.
+    by: who is said to ask for it. Raises UsageError if there is none.
     """
     if not isinstance(captured.function, str):
         return captured.function
     place, _, name = captured.function.rpartition(":")
-    path = importable(place, folder)
+    path = importable(place, folder, by)
     try:
         module = importlib.import_module(path)
     except UsageError:
@@ -55,19 +55,19 @@ def found(captured: Captured, folder: Path) -> Callable[..., Any]:
     for part in name.split("."):
         function = getattr(function, part, None)
     if not callable(function):
-        known = [key for key, value in vars(module).items() if isinstance(value, FunctionType)]
-        raise UsageError(f"captured({captured.function!r}): {instead(name, known, 'function')}")
+        known = [key for key, value in vars(module).items() if isinstance(value, FunctionType | type)]
+        raise UsageError(f"{by}({captured.function!r}): {instead(name, known, 'function')}")
     return function
 
 
-def importable(place: str, folder: Path) -> str:
+def importable(place: str, folder: Path, by: str = "captured") -> str:
     """The name by which a module is imported; its root is put on ``sys.path`` if it is not on it."""
     above = [folder.resolve(), *folder.resolve().parents]
     roots = [root for parent in above for root in (parent, parent / "src")]
     if place.endswith(".py"):
         file = next((path for root in above if (path := root / place).is_file()), None)
         if file is None:
-            raise UsageError(f"captured: there is no file {place} in {folder}, or in a folder above it")
+            raise UsageError(f"{by}: there is no file {place} in {folder}, or in a folder above it")
         root = file.parent
         while (root / "__init__.py").is_file():
             root = root.parent
@@ -79,7 +79,7 @@ def importable(place: str, folder: Path) -> str:
         if (root / first).is_dir() or (root / f"{first}.py").is_file():
             return on_path(root, place)
     raise UsageError(
-        f"captured: no module {first} on Python's path, nor in {folder}, a folder above it, or src/ in one of these"
+        f"{by}: no module {first} on Python's path, nor in {folder}, a folder above it, or src/ in one of these"
     )
 
 

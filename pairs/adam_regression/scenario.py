@@ -1,6 +1,6 @@
 import numpy as np
 
-from harness import Scenario, between, computed, fan_in_uniform, one_of, uniform
+from harness import Scenario, between, computed, one_of, uniform
 
 
 def friedman(x, rng):
@@ -12,14 +12,6 @@ def friedman(x, rng):
 
 scenario = Scenario(
     "Regression by Adam with betas and eps of its own: both moments, the step count and the parameters agree.",
-    weights={
-        "0.weight": fan_in_uniform(24, 10),
-        "0.bias": fan_in_uniform(24, fan_in=10),
-        "2.weight": fan_in_uniform(16, 24),
-        "2.bias": fan_in_uniform(16, fan_in=24),
-        "4.weight": fan_in_uniform(1, 16),
-        "4.bias": fan_in_uniform(1, fan_in=16),
-    },
     data={"x": uniform(150, 10), "y": computed(friedman)},
     batch_size=32,
     epochs=8,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from harness import Scenario, between, computed, fan_in_uniform, integers
+from harness import Scenario, between, computed, initial, integers
 
 SOUNDS = np.array([[0, 0, 0, 0], [2, 1, 0, -1], [-1, 2, 1, 0], [0, -1, 2, 1]])
 
@@ -21,20 +21,7 @@ def spoken(labels, label_lengths, frame_lengths, rng):
 scenario = Scenario(
     "A speech recogniser of a convolution, a bidirectional GRU and the CTC loss, over utterances and transcripts of "
     "different lengths: log-probabilities, loss, gradients and AdamW's moments agree.",
-    weights={
-        "conv.weight": fan_in_uniform(8, 4, 3),
-        "conv.bias": fan_in_uniform(8, fan_in=12),
-        "gru.weight_ih_l0": fan_in_uniform(18, 8, fan_in=6),
-        "gru.weight_hh_l0": fan_in_uniform(18, 6),
-        "gru.bias_ih_l0": fan_in_uniform(18, fan_in=6),
-        "gru.bias_hh_l0": fan_in_uniform(18, fan_in=6),
-        "gru.weight_ih_l0_reverse": fan_in_uniform(18, 8, fan_in=6),
-        "gru.weight_hh_l0_reverse": fan_in_uniform(18, 6),
-        "gru.bias_ih_l0_reverse": fan_in_uniform(18, fan_in=6),
-        "gru.bias_hh_l0_reverse": fan_in_uniform(18, fan_in=6),
-        "head.weight": fan_in_uniform(4, 12),
-        "head.bias": fan_in_uniform(4, fan_in=12),
-    },
+    weights=initial("torch_loop.py:Recogniser"),
     data={
         "labels": integers(40, 3, low=1, high=4),
         "label_lengths": integers(40, low=1, high=4),

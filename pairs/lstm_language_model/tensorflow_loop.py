@@ -16,40 +16,30 @@ class LanguageModel(keras.Model):
         return self.decoder(x), hidden
 
 
-def train(weights, data, *, lr, max_norm, batch_size, epochs):
+def train(x, y, *, lr, max_norm, batch_size, epochs):
     model = LanguageModel()
-    model(tf.zeros((1, 6), tf.int64), None)
-    port = Port(
-        ("encoder.weight", model.encoder.embeddings),
-        *model.rnn.named_parameters("rnn."),
-        ("decoder.weight", model.decoder.kernel, "i o -> o i"),
-        ("decoder.bias", model.decoder.bias),
-    )
-    port.load(weights)
     criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = keras.optimizers.SGD(learning_rate=lr)
 
     for _ in range(epochs):
         h = c = tf.zeros((1, 6, 12), model.compute_dtype)
         # A batch is the next stretch of time of all streams: (time, stream).
-        for i in range(0, len(data["x"]), batch_size):
-            x = data["x"][i : i + batch_size]
-            y = data["y"][i : i + batch_size]
+        for i in range(0, len(x), batch_size):
+            tokens, targets = x[i : i + batch_size], y[i : i + batch_size]
             # A new tape sees h and c as constants: the gradient ends here.
             with tf.GradientTape() as tape:
-                outputs, (h, c) = model(x, (h, c))
-                loss = criterion(y, outputs)
-            grads = tape.gradient(loss, port.variables)
-            clipped, norm = faithful.clip_grad_norm(grads, max_norm)
-            optimizer.apply(clipped, port.variables)
-            yield {
-                "batch": (x, y),
-                "outputs": outputs,
-                "hidden": {"h": h, "c": c},
-                "loss": loss,
-                "grads": grads,
-                "norm": norm,
-                "clipped": clipped,
-                "model": port,
-                "optimizer": optimizer,
-            }
+                outputs, (h, c) = model(tokens, (h, c))
+                loss = criterion(targets, outputs)
+            variables = model.trainable_variables
+            grads = tape.gradient(loss, variables)
+            clipped, _ = faithful.clip_grad_norm(grads, max_norm)
+            optimizer.apply(clipped, variables)
+
+
+def port(model):
+    return Port(
+        ("encoder.weight", model.encoder.embeddings),
+        *model.rnn.named_parameters("rnn."),
+        ("decoder.weight", model.decoder.kernel, "i o -> o i"),
+        ("decoder.bias", model.decoder.bias),
+    )

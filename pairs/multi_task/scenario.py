@@ -6,7 +6,7 @@ fixed = np.random.default_rng(0)
 MAPS = fixed.normal(size=(10, 2)), fixed.normal(size=(10, 4))
 
 scenario = Scenario(
-    "Two tasks share a trunk and learn the weights of their losses as log-variances: both losses, all gradients and "
+    "Two tasks share a trunk and learn the weights of their losses as log-variances: the weighted loss, all gradients and "
     "Adam's updates agree.",
     weights={
         "trunk.0.weight": fan_in_uniform(20, 10),
@@ -26,9 +26,7 @@ scenario = Scenario(
     },
     batch_size=16,
     epochs=6,
-    shuffle=True,
     hyper={"lr": 5e-3, "betas": (0.9, 0.99)},
     vary={"lr": between(2e-3, 2e-2, log=True), "batch_size": between(8, 30), "epochs": between(3, 6)},
-    curve="loss/total",
     traps=["adam-eps-default", "adam-eps-hat-placement", "adam-bias-correction-fp32", "ce-from-logits-default"],
 )

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 
 class MultiTask(nn.Module):
@@ -20,31 +21,25 @@ class MultiTask(nn.Module):
         return self.position(features), self.kind(features)
 
 
-def train(weights, batches, *, lr, betas):
+def train(x, position, kind, *, epochs, batch_size, lr, betas):
     model = MultiTask()
-    model.load_state_dict(weights)
     mse_loss = nn.MSELoss()
     cross_entropy = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=betas)
+    loader = DataLoader(
+        TensorDataset(x, position, kind),
+        batch_size=batch_size,
+        shuffle=True,
+    )
 
-    for x, position, kind in batches:
-        outputs = model(x)
-        regression = mse_loss(outputs[0], position)
-        classification = cross_entropy(outputs[1], kind)
-        weight = torch.exp(-model.log_var)
-        loss = weight[0] * regression / 2 + weight[1] * classification
-        loss = loss + model.log_var.sum() / 2
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield {
-            "batch": (x, position, kind),
-            "outputs": outputs,
-            "loss": {
-                "regression": regression,
-                "classification": classification,
-                "total": loss,
-            },
-            "model": model,
-            "optimizer": optimizer,
-        }
+    for _ in range(epochs):
+        for inputs, *targets in loader:
+            outputs = model(inputs)
+            regression = mse_loss(outputs[0], targets[0])
+            classification = cross_entropy(outputs[1], targets[1])
+            weight = torch.exp(-model.log_var)
+            loss = weight[0] * regression / 2 + weight[1] * classification
+            loss = loss + model.log_var.sum() / 2
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()

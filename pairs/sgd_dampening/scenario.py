@@ -26,7 +26,6 @@ scenario = Scenario(
     data={"kind": integers(90, high=3), "x": computed(signals)},
     batch_size=16,
     epochs=6,
-    shuffle=True,
     hyper={"lr": 0.2, "momentum": 0.9, "dampening": 0.5},
     vary={
         "lr": between(0.1, 0.3, log=True),

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 
 class ConvNet(nn.Module):
@@ -15,9 +16,10 @@ class ConvNet(nn.Module):
         return self.fc(x.mean(2))
 
 
-def train(weights, batches, *, lr, momentum, dampening):
+def train(x, kind, *, epochs, batch_size, lr, momentum, dampening):
+    dataset = TensorDataset(x, kind)
+    loader = DataLoader(dataset, batch_size=batch_size, shuffle=True)
     model = ConvNet()
-    model.load_state_dict(weights)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -26,16 +28,9 @@ def train(weights, batches, *, lr, momentum, dampening):
         dampening=dampening,
     )
 
-    for kind, x in batches:
-        outputs = model(x)
-        loss = criterion(outputs, kind)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield {
-            "batch": (kind, x),
-            "outputs": outputs,
-            "loss": loss,
-            "model": model,
-            "optimizer": optimizer,
-        }
+    for _ in range(epochs):
+        for inputs, targets in loader:
+            optimizer.zero_grad()
+            loss = criterion(model(inputs), targets)
+            loss.backward()
+            optimizer.step()

@@ -16,34 +16,24 @@ class Ratings(keras.Model):
         return match + tf.squeeze(self.item_bias(item), 1)
 
 
-def train(weights, batches, *, lr, betas, eps):
+def train(batches, *, epochs, lr, betas, eps):
     model = Ratings()
-    model(tf.zeros((1,), tf.int64), tf.zeros((1,), tf.int64))
-    port = Port(
-        ("users.weight", model.users.embeddings),
-        ("items.weight", model.items.embeddings),
-        ("item_bias.weight", model.item_bias.embeddings),
-    )
-    port.load(weights)
     criterion = keras.losses.MeanSquaredError()
     # Keras' Adam moves rows that are not in the batch as well, and squares
     # the gradient of an id that occurs twice in two parts.
     optimizer = faithful.SparseAdam(lr=lr, betas=betas, eps=eps)
 
-    for user, item, rating in batches:
-        with tf.GradientTape() as tape:
-            outputs = model(user, item)
-            loss = criterion(rating, outputs)
-        grads = tape.gradient(loss, port.variables)
-        optimizer.apply(grads, port.variables)
-        yield {
-            "batch": (user, item, rating),
-            "outputs": outputs,
-            "loss": loss,
-            "grads": port.named(grads),
-            "slots": {
-                "exp_avg": port.named(optimizer.exp_avg),
-                "exp_avg_sq": port.named(optimizer.exp_avg_sq),
-            },
-            "params": port.named(port.variables),
-        }
+    for _ in range(epochs):
+        for user, item, rating in batches:
+            with tf.GradientTape() as tape:
+                loss = criterion(rating, model(user, item))
+            variables = model.trainable_variables
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+
+def port(model):
+    return Port(
+        ("users.weight", model.users.embeddings),
+        ("items.weight", model.items.embeddings),
+        ("item_bias.weight", model.item_bias.embeddings),
+    )

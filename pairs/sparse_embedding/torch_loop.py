@@ -14,10 +14,8 @@ class Ratings(nn.Module):
         return match + self.item_bias(item).squeeze(1)
 
 
-def train(weights, batches, *, lr, betas, eps):
+def train(batches, *, epochs, lr, betas, eps):
     model = Ratings()
-    model.load_state_dict(weights)
-    params = dict(model.named_parameters())
     criterion = nn.MSELoss()
     optimizer = torch.optim.SparseAdam(
         model.parameters(),
@@ -26,22 +24,9 @@ def train(weights, batches, *, lr, betas, eps):
         eps=eps,
     )
 
-    for user, item, rating in batches:
-        outputs = model(user, item)
-        loss = criterion(outputs, rating)
-        optimizer.zero_grad()
-        loss.backward()
-        grads = {n: p.grad for n, p in params.items()}
-        optimizer.step()
-        state = {n: optimizer.state[p] for n, p in params.items()}
-        yield {
-            "batch": (user, item, rating),
-            "outputs": outputs,
-            "loss": loss,
-            "grads": grads,
-            "slots": {
-                "exp_avg": {n: s["exp_avg"] for n, s in state.items()},
-                "exp_avg_sq": {n: s["exp_avg_sq"] for n, s in state.items()},
-            },
-            "params": params,
-        }
+    for _ in range(epochs):
+        for user, item, rating in batches:
+            loss = criterion(model(user, item), rating)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()

@@ -28,13 +28,20 @@ from harness.running.pool import Pool
 from harness.verdict import Verdict
 
 WRONG = "lr * (1.25 if lr > 0.1 else 1) * grad"
-pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:::(ray|distributed|submitit)")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore:::(ray|distributed|submitit)"),
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),  # submitit lets go of a local process
+]
 TESTS = Path(__file__).parent
 MANY = 200
 SETTINGS = {
     "PYTHONPATH": str(TESTS),  # where nodes find what stands in for a worker
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # keeps Ray on the loopback
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # at its default of 15 a busy machine does not come to load a framework
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 

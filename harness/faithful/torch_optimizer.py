@@ -138,7 +138,7 @@ class TorchOptimizer(keras.optimizers.Optimizer):
         return {"shape": (), "dtype": "float64"} if name == "step" else {}
 
     def _slot(self, variable: Any, name: str) -> Any:
-        if self._overwrite_variable_with_gradient(variable):
+        if getattr(variable, "overwrite_with_gradient", False):  # Keras 3.8 has no method that asks
             return None
         own = self.slot_form(name, variable)
         if own is None:

@@ -237,6 +237,18 @@ def gap() -> str:
     return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
 
 
+def corpus() -> str:
+    """What the corpus of planted faults comes to."""
+    found = read("causes")
+    rows = []
+    for title, value in found.items():
+        if isinstance(value, dict) and value.get("of"):
+            rows.append((title, f"{value['count']} of {value['of']}"))
+        elif isinstance(value, dict) and "median" in value:
+            rows.append((title, f"median {value['median']}, most {value['most']}"))
+    return f"{table(('of the corpus', 'rows'), rows)}\n\n{told(found.get('machine'))}"
+
+
 def maps() -> str:
     """How maps of tensors came out that were found by themselves."""
     sureties = ("proven", "layer", "supported", "undetermined", "ambiguous")
@@ -318,7 +330,13 @@ DOCUMENTS: Mapping[Path, Parts] = {
     ROOT / "harness" / "oracle" / "README.md": {},
     ROOT / "harness" / "diagnosis" / "README.md": {"causes": causes},
     ROOT / "harness" / "report" / "README.md": {},
-    ROOT / "tests" / "evidence" / "README.md": {"gap": gap, "weaker": weaker, "maps": maps, "peers": peers},
+    ROOT / "tests" / "evidence" / "README.md": {
+        "gap": gap,
+        "weaker": weaker,
+        "maps": maps,
+        "peers": peers,
+        "corpus": corpus,
+    },
 }
 """The pages, each with the parts of it that are generated."""
 

@@ -238,6 +238,18 @@ def gap() -> str:
     return f"{table(head, rows)}\n\n{told(read('gap')['machine'])}"
 
 
+def corpus() -> str:
+    """What the corpus of planted faults comes to."""
+    found = read("causes")
+    rows = []
+    for title, value in found.items():
+        if isinstance(value, dict) and value.get("of"):
+            rows.append((title, f"{value['count']} of {value['of']}"))
+        elif isinstance(value, dict) and "median" in value:
+            rows.append((title, f"median {value['median']}, most {value['most']}"))
+    return f"{table(('of the corpus', 'rows'), rows)}\n\n{told(found.get('machine'))}"
+
+
 def outcomes(runs: list[dict[str, Any]], what: str) -> str:
     """The table of how rows came out that were found by themselves."""
     sureties = ("proven", "layer", "supported", "undetermined", "ambiguous")
@@ -330,6 +342,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
         "maps": maps,
         "library": library,
         "peers": peers,
+        "corpus": corpus,
     },
 }
 """The pages, each with the parts of it that are generated."""

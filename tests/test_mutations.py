@@ -85,6 +85,7 @@ def test_a_mistake_moves_the_parameters() -> None:
             group = {
                 "lr": 0.1, "eps": 1e-2, "weight_decay": 0.1, "betas": (0.9, 0.99), "amsgrad": False, "momentum": 0.9,
                 "dampening": 0.5, "nesterov": False, "alpha": 0.9, "centered": False, "lr_decay": 0.0,
+                "initial_accumulator_value": 0.0,
                 "decoupled_weight_decay": kind == "AdamW",
             }  # fmt: skip
             right = {
@@ -119,6 +120,70 @@ def test_a_call_is_run_with_another_value_by_name_or_position() -> None:
     weight[0, 1] = 2
     linear = calls.Call(functional.linear, (value, weight), {})
     assert torch.equal(linear.run(weight=weight.t()), value @ weight)
+
+
+def change(name: str, cause: str) -> Any:
+    return next(item for item in calls.CHANGES if (item.name, item.cause) == (name, cause))
+
+
+def test_a_convolution_without_dilation_is_as_long_as_before() -> None:
+    """Of a causal one, which is padded at its start, the end is kept: what it sees is the latest steps."""
+    value, weight = (
+        torch.arange(24.0, dtype=torch.float64).reshape(1, 2, 12) % 5,
+        torch.ones(3, 2, 3, dtype=torch.float64),
+    )
+    causal = calls.Call(functional.conv1d, (functional.pad(value, (8, 0)), weight), {"dilation": 4})
+    made = change("without dilation, the end kept", "dilation-omitted").apply(causal, {})
+    assert torch.equal(made, functional.conv1d(functional.pad(value, (2, 0)), weight))
+    both = calls.Call(functional.conv1d, (value, weight), {"dilation": 4, "padding": 4})
+    made = change("without dilation, the middle kept", "dilation-omitted").apply(both, {})
+    assert torch.equal(made, functional.conv1d(value, weight, padding=1))
+    plain = calls.Call(functional.conv1d, (value, weight), {})
+    assert not list(change("without dilation, the end kept", "dilation-omitted").offers(plain))
+
+
+def test_data_that_were_reshaped_reach_a_convolution_as_a_channels_last_port_reads_them() -> None:
+    value, weight = (
+        torch.arange(24.0, dtype=torch.float64).reshape(1, 2, 3, 4),
+        torch.ones(1, 2, 1, 1, dtype=torch.float64),
+    )
+    weight[0, 1] = 3
+    call = calls.Call(functional.conv2d, (value, weight), {})
+    read = value.reshape(1, 3, 4, 2)
+    made = change("its input's axes reshaped", "nchw-data-reshaped-to-nhwc").apply(call, {})
+    assert torch.equal(made, (read[..., 0] + 3 * read[..., 1])[:, None])
+
+
+def test_huber_s_loss_stands_in_for_a_smooth_one() -> None:
+    value, goal = torch.tensor([0.2, 3.0], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    made = change("Huber's loss of delta 0.5", "smoothl1-beta-vs-huber-delta").apply(
+        calls.Call(functional.smooth_l1_loss, (value, goal), {}), {}
+    )
+    assert float(made) == pytest.approx((0.2**2 / 2 + 0.5 * (3 - 0.25)) / 2)
+
+
+def test_a_mask_of_minus_infinity_is_turned_round_as_well() -> None:
+    mask = torch.tensor([[0.0, -torch.inf]])
+    call = calls.Call(functional.multi_head_attention_forward, (), {})
+    call.given = {"key_padding_mask": mask}
+    assert calls.hides("key_padding_mask")(call)
+    assert not calls.hides("attn_mask")(call)
+
+
+def test_one_group_of_an_optimizer_is_changed_and_the_other_is_not() -> None:
+    first, second = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.SGD([{"params": [first], "lr": 1.0, "weight_decay": 0.5}, {"params": [second], "lr": 1.0}])
+    other = next(item for item in optimizers.CHANGES if item.name == "another group's decay")
+    assert list(other.offers({"weight_decay": 0.0}, [{"weight_decay": 0.5}])) == [
+        ({"weight_decay": 0.5}, {"weight_decay": 0.0})
+    ]
+    assert not list(other.offers({"weight_decay": 0.5}))
+    watching = optimizers.Watching({"optimizer 0 group 1": [(other, {"weight_decay": 0.25})]})
+    (first.sum() + second.sum()).backward()
+    watching.begin(optimizer, (), {})
+    optimizer.step()
+    watching.end(optimizer, (), {})
+    assert (first.tolist(), second.tolist()) == ([-0.5, -0.5], [-0.25, -0.25])
 
 
 def test_what_stands_there_is_no_mistake() -> None:
@@ -167,7 +232,7 @@ def test_the_mistakes_that_show_at_a_stage_are_tried_first(seen: Any) -> None:
         [item.change for item in wave]
         for wave in waves(mutants, Difference(0, "outputs", "outputs", "values"), seen, [])
     ]
-    assert found == [["a"], ["c"], [], ["d"]]
+    assert found == [["a"], ["c"], [], ["d"], []]
     late = [
         [item.change for item in wave]
         for wave in waves(mutants, Difference(0, "params", "params/w", "values"), seen, [])
@@ -228,7 +293,7 @@ def test_the_cause_of_a_planted_fault_is_proved(twinloop_worker: Worker, name: s
 
 @pytest.mark.xdist_group("causes")
 def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(twinloop_worker: Worker) -> None:
-    verdict = diagnosed(twinloop_worker, "lengths not passed")
+    verdict = diagnosed(twinloop_worker, "vision_transformer: channels from blue to red")
     assert not [item for item in verdict.causes if item.strength == "proved"]
     assert verdict.causes[-1].cause == ""
     assert "outputs" in verdict.causes[-1].where

@@ -7,6 +7,8 @@ keeps a momentum times the rate where torch does not, so that it has no name of 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 SLOTS: Mapping[str, Mapping[str, str]] = {
     "Adam": {"_momentums": "exp_avg", "_velocities": "exp_avg_sq", "_velocity_hats": "max_exp_avg_sq"},
     "Nadam": {"_momentums": "exp_avg", "_velocities": "exp_avg_sq"},
@@ -45,4 +47,6 @@ def state_of(optimizer: Any, variable: Any) -> dict[str, Any]:
         for name, slot in SLOTS[kind_of(optimizer)].items()
         if getattr(optimizer, name, None)
     }
-    return {"step": optimizer.iterations, **kept} if kept else {}
+    # torch counts in its default type, Keras in integers: the count is the same, and is to be seen as the same.
+    counted = np.float64 if "64" in str(variable.dtype) else np.float32
+    return {"step": np.asarray(optimizer.iterations.numpy(), counted), **kept} if kept else {}

@@ -38,7 +38,7 @@ def offers(problem: Problem) -> Iterator[Mutant]:
                 yield Mutant("gates", cause, "outputs", f"weights/{cell}", cell, settings, (("gates", own),))
     for name, value in problem.hyper.items():
         if isinstance(value, float):
-            for other in USUAL:
+            for other in (*USUAL, 1 - value, 2 * value):
                 if not isclose(other, value, rel_tol=1e-9):
                     yield Mutant("hyperparameter", "hyperparameter-not-used", "outputs", f"hyper/{name}", name,
                                  ((name, other),), ((name, value),))  # fmt: skip

@@ -6,6 +6,7 @@ that leaves only rounding at every step that was kept is the cause. One that exp
 one, is kept, and the search goes on from there.
 """
 
+import os
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -24,6 +25,9 @@ from harness.verdict import Diagnosis, Difference, Relation
 
 SECONDS = 18.0
 """What a search may take; what it has found by then is what it says."""
+
+LONGEST = 90.0
+"""What it may take on a machine that is busy with other things."""
 
 MORE = 4
 """Causes that are looked for, one behind the other."""
@@ -54,6 +58,14 @@ class Hit:
     left: Place
 
 
+def busy() -> float:
+    """How many processes wait for each core, at least 1: so much longer the same work takes."""
+    try:
+        return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    except OSError:  # the system does not tell
+        return 1.0
+
+
 class Search:
     """The port's records that are to be explained, and what compares a mutated reference with them."""
 
@@ -66,7 +78,7 @@ class Search:
         # What is left out from a later step on is left out of all.
         self.targets = {step: seen.compared(record) for step, record in seen.apart.items() if step <= last}
         self.problem = replace(seen.problem, steps=last + 1)
-        self.until = time.monotonic() + SECONDS
+        self.until = time.monotonic() + min(LONGEST, SECONDS * busy())
         self.tried: dict[str, int] = {}
 
     @property
@@ -189,12 +201,17 @@ def diagnosed(
 def waves(
     offered: Sequence[Mutant], first: Difference, seen: Evidence, made: Collection[Mutant]
 ) -> Iterator[list[Mutant]]:
-    """The mutants that can explain a difference at a stage: those that show there first, then those that may."""
+    """The mutants that can explain a difference at a stage: those that show there first, then those that may.
+
+    Where several optimizers take turns, what one of them has moved is in the outputs of the same step; so come last those that
+    otherwise show later.
+    """
     taken = {(item.change, item.site) for item in made}
     left = [item for item in offered if (item.change, item.site) not in taken]
     recorded = {stage_of(name) for name in seen.tracks}
     at = rank(first.stage)
-    exact, others = [], []
+    exact, others, late = [], [], []
+    several = any(item.site.startswith("optimizer *") for item in left)
     agrees = first.stage in LATER and "grads" in recorded and first.step == 0
     for item in left:
         own, seen_at = rank(item.stage), expected(item.stage, recorded)
@@ -205,11 +222,19 @@ def waves(
                 others.append(item)
         elif first.step > 0 and seen_at is None:
             others.append(item)
+        elif item.site.startswith("optimizer ") if several else at == rank("batch") and outside(item):
+            late.append(item)
     one = [item for item in exact if not item.site.startswith(OF_PROBLEM)]
     yield one
     yield [item for item in exact if item.site.startswith("weights/")]
     yield others
     yield [item for item in exact if item.site.startswith("hyper/")]
+    yield late
+
+
+def outside(item: Mutant) -> bool:
+    """Whether a mistake is in a call that the loop makes itself, and no layer: a batch may be computed by such."""
+    return item.stage == "outputs" and item.site.endswith(":") and not item.site.startswith("*")
 
 
 def rank(stage: str) -> int:

@@ -454,7 +454,10 @@ def straight(call: Call) -> Any:
 
 def negated(call: Call, name: str) -> Any:
     """A mask with its meaning turned round."""
-    return call.run(**{name: ~call.given[name]})
+    mask = call.given[name]
+    if mask.dtype is torch.bool:
+        return call.run(**{name: ~mask})
+    return call.run(**{name: torch.zeros_like(mask).masked_fill(~torch.isneginf(mask), -torch.inf)})
 
 
 def biased_running(call: Call) -> Any:
@@ -488,9 +491,58 @@ def backwards(call: Call) -> Any:
     return call.function(list(reversed(call.args[0])), *call.args[1:], **call.named)
 
 
-def has_mask(name: str) -> Callable[[Call], bool]:
-    """Whether an argument is a mask of truth values."""
-    return lambda call: isinstance(call.given.get(name), torch.Tensor) and call.given[name].dtype is torch.bool
+def laid_wrong(call: Call) -> Any:
+    """A convolution of channels-first data that a reshape, not a transpose, has made channels-last."""
+    value = call.given["input"]
+    count, channels, *sizes = value.shape
+    axes = (0, value.dim() - 1, *range(1, value.dim() - 1))
+    return call.run(input=value.reshape(count, *sizes, channels).permute(axes))
+
+
+def of_data(call: Call) -> bool:
+    """Whether several channels of data, which nothing has been computed of, are the input."""
+    value = call.given.get("input")
+    return isinstance(value, torch.Tensor) and not value.requires_grad and value.dim() > 2 and value.shape[1] > 1
+
+
+def dilated(call: Call) -> bool:
+    """Whether a convolution's kernel has holes."""
+    return any(size > 1 for size in several(call.given.get("dilation", 1), 1)) and bool(spatial(call))
+
+
+def undilated(call: Call, *, end: bool) -> Any:
+    """A convolution without dilation, as long as before: of what is more, the end is kept or the middle."""
+    made, sizes = call.run(dilation=1), call.run().shape
+    for axis in range(2, made.dim()):
+        more = made.shape[axis] - sizes[axis]
+        made = made.narrow(axis, more if end else more // 2, sizes[axis])
+    return made
+
+
+def bent(call: Call, delta: float) -> Any:
+    """Huber's loss of this delta for a smooth L1 loss."""
+    return F.huber_loss(**named(call, "input target reduction"), delta=delta)
+
+
+def of_parameter(call: Call) -> bool:
+    """Whether a parameter itself is the first argument."""
+    return isinstance(call.first, torch.nn.Parameter)
+
+
+def matrices(call: Call) -> Any:
+    """What is taken of a parameter, and nothing of one with a single axis."""
+    made = call.run()
+    return made if call.first is not None and call.first.dim() > 1 else made * 0
+
+
+def hides(name: str) -> Callable[[Call], bool]:
+    """Whether an argument is a mask, of truth values or of numbers of which some are minus infinity."""
+
+    def found(call: Call) -> bool:
+        mask = call.given.get(name)
+        return isinstance(mask, torch.Tensor) and (mask.dtype is torch.bool or bool(torch.isneginf(mask).any()))
+
+    return found
 
 
 CHANGES: tuple[Change, ...] = (
@@ -568,9 +620,9 @@ CHANGES: tuple[Change, ...] = (
             lambda c: c.run(out_proj_weight=c.given["out_proj_weight"].t())),
     written("attention mask turned round", "mha-attn-mask-polarity-within-torch",
             "scaled_dot_product_attention multi_head_attention_forward", lambda c: negated(c, "attn_mask"),
-            where=has_mask("attn_mask")),
+            where=hides("attn_mask")),
     written("padding mask turned round", "mha-key-padding-mask-polarity", "multi_head_attention_forward",
-            lambda c: negated(c, "key_padding_mask"), where=has_mask("key_padding_mask")),
+            lambda c: negated(c, "key_padding_mask"), where=hides("key_padding_mask")),
     written("logits clipped as probabilities", "ce-from-logits-default", "cross_entropy", keras_entropy, stage="loss"),
     written("logits divided by their sum", "ce-from-logits-default", "cross_entropy", keras_dense_entropy, stage="loss"),
     written("softmax before it", "ce-double-softmax-undone-by-keras", "cross_entropy",
@@ -604,10 +656,21 @@ CHANGES: tuple[Change, ...] = (
     written("the second term left out", "term-omitted", "add sub __add__ __sub__", lambda c: c.args[0], where=two_tensors),
     written("the first term left out", "term-omitted", "add", lambda c: c.args[1], where=either),
     written("subtracted for added", "sign-exchanged", "add", lambda c: c.args[0] - c.args[1], where=two_tensors),
+    written("added for subtracted", "sign-exchanged", "sub", lambda c: c.args[0] + c.args[1], where=two_tensors),
     written("joined in the opposite order", "concatenation-order", "cat", backwards,
             where=lambda c: isinstance(c.args[0], list | tuple) and len(c.args[0]) > 1),
     written("cropped as SAME", "convtranspose-same-crop", "conv_transpose1d conv_transpose2d", same_transposed,
             where=padded),
+    written("squared", "l2-norm-not-squared", "abs", lambda c: c.first.square()),  # type: ignore[union-attr]
+    written("of matrices alone", "l2-biases-and-norms-included", "pow square abs norm", matrices, where=of_parameter),
+    written("left out", "attention-mask-omitted", "masked_fill", lambda c: c.first),
+    written("its input's axes reshaped", "nchw-data-reshaped-to-nhwc", "conv1d conv2d conv3d", laid_wrong, where=of_data),
+    written("without dilation, the end kept", "dilation-omitted", "conv1d conv2d conv3d", lambda c: undilated(c, end=True),
+            where=dilated),
+    written("without dilation, the middle kept", "dilation-omitted", "conv1d conv2d conv3d", lambda c: undilated(c, end=False),
+            where=dilated),
+    *(written(f"Huber's loss of delta {delta}", "smoothl1-beta-vs-huber-delta", "smooth_l1_loss",
+              lambda c, delta=delta: bent(c, delta), stage="loss") for delta in (1.0, 0.5, 0.1)),  # type: ignore[misc]
     written("norm not squared", "l2-norm-not-squared", "square", lambda c: c.first.abs()),  # type: ignore[union-attr]
     written("no gradient through it", "gradient-stopped",
             f"{SAME_SHAPE} {LOSSES} linear conv1d conv2d conv3d embedding add sub mul div matmul mean sum log exp sqrt square "

@@ -10,7 +10,7 @@ import torch
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.nn.utils import clip_grad
+from torch.nn.utils import clip_grad, rnn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.optimizer import register_optimizer_step_post_hook
@@ -217,6 +217,19 @@ def all_recorded() -> AbstractContextManager[Any]:
     return replaced((torch.no_grad, "__enter__", lambda _: lambda self: setattr(self, "prev", torch.is_grad_enabled())))
 
 
+def whole_sequences() -> AbstractContextManager[Any]:
+    """Sequences are packed as if all of them were as long as the longest that fits."""
+
+    def other(old: Any) -> Callable[..., Any]:
+        def pack(given: Any, _: Any, batch_first: bool = False, enforce_sorted: bool = True) -> Any:
+            count, most = given.shape[0 if batch_first else 1], given.shape[1 if batch_first else 0]
+            return old(given, torch.full((count,), most), batch_first, enforce_sorted)
+
+        return pack
+
+    return replaced((rnn, "pack_padded_sequence", other))
+
+
 def whole_batches() -> AbstractContextManager[Any]:
     """A loader drops a last batch that is smaller."""
 
@@ -245,6 +258,7 @@ HABITS: tuple[Habit, ...] = (
     Habit("the schedule is one step ahead", "schedule-offset", "lr", "scheduler", early_rate),
     Habit("no automatic mixed precision", "bf16-autocast-vs-keras-mixed-policy", "outputs", "autocast", wide_casts),
     Habit("no_grad stops no gradient", "td-target-without-stop-gradient", "grads", "no_grad", all_recorded),
+    Habit("lengths not given", "rnn-padded-last-hidden", "outputs", "pack_padded_sequence", whole_sequences),
     Habit("a smaller last batch is dropped", "drop-remainder-vs-drop-last", "batch", "DataLoader", whole_batches),
 )  # fmt: skip
 """Every change of a loop, the commonest first."""
@@ -289,6 +303,7 @@ def noticed(used: set[str]) -> Iterator[None]:
         (torch.amp.autocast_mode.autocast, "__init__", noting("autocast")),
         (torch.no_grad, "__enter__", noting("no_grad")),
         (torch.utils.data.DataLoader, "__init__", noting("DataLoader")),
+        (rnn, "pack_padded_sequence", noting("pack_padded_sequence")),
     ):
         try:
             yield

@@ -43,7 +43,7 @@ class Mutated:
         self.table = calls.by_function()
         self.modules = Modules()
         self.used: set[str] = set()
-        self.found: dict[Mutant, None] = {}
+        self.found: dict[Mutant, int] = {}
         self.sites: dict[str, set[str]] = {}
         self.seen: set[str] = set()
         changes = {(change.name, change.cause): change for change in calls.CHANGES}
@@ -107,14 +107,14 @@ class Mutated:
             offered: list[calls.Offer] = []
             with suppress(Exception):  # whatever a change makes of arguments that it was not made for
                 offered = list(change.offers(call))
-            for settings, was in offered:
+            for turn, (settings, was) in enumerate(offered):
                 told = (*settings.items(),)
                 key = f"{EVERYWHERE}:{call.name}"
                 for where, label in ((here.key, f"{here.label}, {call.name}"), (key, f"every {call.name}")):
                     made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),))
                     self.sites.setdefault(str((key, change.name, change.cause, told)), set()).add(here.key)
                     if len(self.found) < MOST:
-                        self.found.setdefault(made)
+                        self.found.setdefault(made, turn)
 
     @property
     def offers(self) -> tuple[Mutant, ...]:
@@ -128,26 +128,36 @@ class Mutated:
             or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
         ]
         order = {(change.name, change.cause): place for place, change in enumerate(calls.CHANGES)}
-        found.sort(key=lambda mutant: order[mutant.change, mutant.cause])
-        for number, (optimizer, groups) in enumerate(zip(self.optimizers.known, self.optimizers.groups, strict=True)):
-            kind = type(optimizer).__name__
-            sites = [
-                (f"optimizer {number}", kind if len(self.optimizers.known) == 1 else f"{kind} number {number + 1}")
-            ]
-            if len(self.optimizers.known) > 1 and number == 0:
-                sites.append(("optimizer *", "every optimizer"))
-            for other in optimizers.CHANGES:
-                if kind in other.kinds:
-                    for settings, was in other.offers(groups[0]):
-                        found += [
-                            Mutant(
-                                other.name, other.cause, other.stage, key, label, (*settings.items(),), (*was.items(),)
-                            )
-                            for key, label in sites
-                        ]
+        # The likeliest value of every change comes first: a mistake of few values is not to wait for one of many.
+        found.sort(key=lambda mutant: (self.found[mutant], order[mutant.change, mutant.cause]))
+        found += self.of_optimizers()
         found += [
             Mutant(habit.name, habit.cause, habit.stage, "loop", "the loop")
             for habit in loops.HABITS
             if habit.used in self.used
         ]
         return tuple(found)
+
+    def of_optimizers(self) -> Iterator[Mutant]:
+        """Mistakes in each optimizer, in all of them at once, and in each group of one that has several."""
+        known = self.optimizers.known
+        for number, (optimizer, groups) in enumerate(zip(known, self.optimizers.groups, strict=True)):
+            kind = type(optimizer).__name__
+            own = kind if len(known) == 1 else f"{kind} number {number + 1}"
+            sites = [(f"optimizer {number}", own, groups[0])]
+            if len(known) > 1 and number == 0:
+                sites.append(("optimizer *", "every optimizer", groups[0]))
+            if len(groups) > 1:
+                sites += [
+                    (f"optimizer {number} group {at}", f"{own}, group {at + 1}", group)
+                    for at, group in enumerate(groups)
+                ]
+            for other in optimizers.CHANGES:
+                if kind not in other.kinds:
+                    continue
+                for key, label, group in sites:
+                    beside = [one for one in groups if one is not group]
+                    for settings, was in other.offers(group, beside):
+                        yield Mutant(
+                            other.name, other.cause, other.stage, key, label, (*settings.items(),), (*was.items(),)
+                        )

@@ -4,7 +4,7 @@ Updates are plain formulas on one parameter, with the state under torch's names;
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,8 +40,13 @@ class Other:
     where: Callable[[Group], bool] = field(default=lambda _: True)
     stage: str = "slots"
 
-    def offers(self, group: Group) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
-        """Settings to try for an optimizer of this group, beside what they replace."""
+    def offers(
+        self, group: Group, beside: Sequence[Group] = ()
+    ) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+        """Settings to try for this group, beside what they replace. beside: other groups of the optimizer.
+
+        Where no value is named, those of the other groups are tried.
+        """
         if not self.where(group):
             return
         if not self.values:
@@ -55,7 +60,7 @@ class Other:
             if not isinstance(was, int | float | bool):
                 continue
             seen: set[Setting] = {was}
-            for value in values:
+            for value in values or [one[part] for one in beside]:
                 new = value(was) if callable(value) else value
                 if new not in seen:
                     seen.add(new)
@@ -172,8 +177,8 @@ def adagrad(step: Step, *, initial: float = 0.0, inside: bool = True) -> torch.T
     rate = group["lr"] / (1 + (steps(step.state) - 1) * group["lr_decay"])
     first = steps(step.state) == 1
     total = step.state["sum"].add_(grad * grad)
-    if first:
-        total.add_(initial)
+    if first and initial:
+        total.add_(initial - group["initial_accumulator_value"])
     divisor = (total + group["eps"]).sqrt() if inside else total.sqrt() + group["eps"]
     return old - rate * grad / divisor
 
@@ -254,11 +259,15 @@ CHANGES: tuple[Other, ...] = (
           update=lambda s, _: adam(s, scaled=False), where=lambda g: decays(g) and not g["amsgrad"], stage="params"),
     Other("decay of matrices alone", "adamw-exclude-bias-param-groups", ADAMS, update=matrices_only(adam),
           where=lambda g: decays(g) and not g["amsgrad"]),
+    Other("another group's decay", "adamw-exclude-bias-param-groups", EVERY, (("weight_decay", ()),), stage="slots"),
     Other("rate inside the velocity", "sgd-momentum-lr-schedule", kinds("SGD"), update=lambda s, _: sgd(s, keras=True),
           where=lambda g: moves(g) and not g["dampening"]),
     Other("decay on the parameter", "sgd-weight-decay-coupled-momentum", kinds("SGD"),
           update=lambda s, _: sgd(s, decoupled=True), where=decays),
     Other("decay of matrices alone", "l2-biases-and-norms-included", kinds("SGD"), update=matrices_only(sgd), where=decays),
+    Other("dampened by the momentum", "sgd-dampening", kinds("SGD"),
+          update=lambda s, _: sgd(Step(s.old, s.grad, s.state, {**s.group, "dampening": s.group["momentum"]})),
+          where=lambda g: moves(g) and g["dampening"] != g["momentum"]),
     Other("first step dampened", "sgd-dampening-first-step", kinds("SGD"), update=lambda s, _: sgd(s, damped=True),
           where=lambda g: moves(g) and bool(g["dampening"])),
     Other("gradient by one minus the momentum", "sgd-momentum-averaged", kinds("SGD"),
@@ -275,6 +284,17 @@ CHANGES: tuple[Other, ...] = (
 """Every change of an optimizer, the commonest first."""
 
 
+@dataclass(frozen=True)
+class Before:
+    """A parameter before a step: its value, its gradient, its state, and the number of its group."""
+
+    parameter: torch.Tensor
+    value: torch.Tensor
+    grad: torch.Tensor
+    state: State
+    group: int
+
+
 class Watching:
     """Sees every optimizer's steps: which there are, and the changes of them that are asked for."""
 
@@ -283,7 +303,7 @@ class Watching:
         self.known: list[Optimizer] = []
         self.groups: list[list[Group]] = []
         self.stepping = False
-        self.before: dict[int, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, State, Group]]] = {}
+        self.before: dict[int, list[Before]] = {}
         self.own: dict[torch.Tensor, State] = {}
 
     def key(self, optimizer: Optimizer) -> str:
@@ -295,11 +315,12 @@ class Watching:
             self.groups.append([dict(group) for group in optimizer.param_groups])
         return f"optimizer {found}"
 
-    def changes(self, optimizer: Optimizer) -> list[tuple[Other, Settings]]:
-        """What is to be changed of it."""
+    def changes(self, optimizer: Optimizer, group: int) -> list[tuple[Other, Settings]]:
+        """What is to be changed of one of its groups."""
+        own = self.key(optimizer)
         return [
             pair
-            for key in (self.key(optimizer), "optimizer *")
+            for key in (own, "optimizer *", f"{own} group {group}")
             for pair in self.wanted.get(key, ())
             if type(optimizer).__name__ in pair[0].kinds
         ]
@@ -307,18 +328,19 @@ class Watching:
     def begin(self, optimizer: Optimizer, _args: Any, _named: Any) -> None:
         """Before a step: put hyperparameters, and remember what an update begins from."""
         self.stepping = True
-        changes = self.changes(optimizer)
-        for other, settings in changes:
-            if other.update is None:
-                for group in optimizer.param_groups:
+        before: list[Before] = []
+        for number, group in enumerate(optimizer.param_groups):
+            changes = self.changes(optimizer, number)
+            for other, settings in changes:
+                if other.update is None:
                     put(group, settings)
-        if any(other.update for other, _ in changes):
-            self.before[id(optimizer)] = [
-                (p, p.detach().clone(), p.grad.detach().clone(), kept(optimizer.state.get(p, {})), group)
-                for group in optimizer.param_groups
-                for p in group["params"]
-                if p.grad is not None and not p.grad.is_sparse
-            ]
+            if any(other.update for other, _ in changes):
+                before += [
+                    Before(p, p.detach().clone(), p.grad.detach().clone(), kept(optimizer.state.get(p, {})), number)
+                    for p in group["params"]
+                    if p.grad is not None and not p.grad.is_sparse
+                ]
+        self.before[id(optimizer)] = before
 
     def end(self, optimizer: Optimizer, _args: Any, _named: Any) -> None:
         """After a step: put what the other update gives in its place."""
@@ -327,7 +349,9 @@ class Watching:
         self.stepping = False
 
     def _put(self, optimizer: Optimizer) -> None:
-        for p, old, grad, was, group in self.before.pop(id(optimizer), ()):
+        for one in self.before.pop(id(optimizer), ()):
+            p, was, grad = one.parameter, one.state, one.grad
+            group = optimizer.param_groups[one.group]
             now = optimizer.state[p]
             own = self.own.setdefault(p, {})
             own["fresh"] = "momentum_buffer" not in was or was["momentum_buffer"] is None
@@ -337,9 +361,11 @@ class Watching:
                     before = was.get(name)
                     item.copy_(before if isinstance(before, torch.Tensor) else torch.zeros_like(item))
             given = {**group, "maximize": False}
-            for other, settings in self.changes(optimizer):
+            for other, settings in self.changes(optimizer, one.group):
                 if other.update is not None:
-                    p.copy_(other.update(Step(old, -grad if group.get("maximize") else grad, state, given), settings))
+                    p.copy_(
+                        other.update(Step(one.value, -grad if group.get("maximize") else grad, state, given), settings)
+                    )
             own.update({name: item for name, item in state.items() if name not in now})
 
 

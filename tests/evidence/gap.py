@@ -4,7 +4,7 @@
     pytest -m "" tests/test_faults.py --twinloop-record faults.jsonl
     python tests/evidence/gap.py draws.jsonl faults.jsonl [--json FILE]
 
-Both files are read line by line: a line whose changes are those of a row in tests/faults.py is a fault or a valid
+Both files are read line by line: a line whose changes are those of a row in tests/faults is a fault or a valid
 rewrite, a line without changes is a valid run, and any other line is left out and counted. A run that the weaker rule
 judged stands on another scale, because that rule sees float32 alone; it is reported apart. Run it on the machine that
 recorded the files: it writes down which one that is.
@@ -136,7 +136,7 @@ def show(found: dict[str, Any]) -> None:
             console.print(f"{rule['without_excess']} faults changed a shape, a whole number or a length: no excess")
         console.print(f"empty decades between: {rule['empty_decades']}; the threshold is {rule['threshold']:g}\n")
     if found["left_out"]:
-        console.print(f"{found['left_out']} lines are neither valid runs nor rows of tests/faults.py and were left out")
+        console.print(f"{found['left_out']} lines are neither valid runs nor rows of tests/faults and were left out")
     console.print(told(found["machine"]))
 
 

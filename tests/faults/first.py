@@ -1,46 +1,6 @@
-"""Slips of porting as textual changes of real ports, and rewrites that are no slips: the table that test_faults.py runs."""
+"""The first slips that were planted, and combinations of them in one port, beside the first rewrites."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-from harness.running.pairs import Edit
-
-PORT = "tensorflow_loop.py"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is planted in which pair, and where it must first show: stage, step and the cause by its id.
-
-    then: of several mistakes at once, the causes of those that show later.
-    """
-
-    name: str
-    pair: str
-    edits: tuple[Edit, ...]
-    stage: str
-    step: int = 0
-    cause: str = ""
-    tensor: str = ""
-    status: str = "DIFFERENT"
-    settings: Mapping[str, Any] = field(default_factory=lambda: {"steps": 3})
-    then: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """Another way to write the same mathematics."""
-
-    name: str
-    pair: str
-    edits: tuple[Edit, ...]
-    settings: Mapping[str, Any] = field(default_factory=lambda: {"steps": 6})
-
-
-def edit(find: str, write: str, file: str = PORT) -> tuple[Edit, ...]:
-    return (Edit(file, find, write),)
-
+from faults.table import Fault, Rewrite, edit
 
 FAULTS = (
     Fault(

@@ -10,8 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
+from lazily import torch
 
 from harness import Scenario, UsageError, from_file, initial, make_problem, normal
 from harness.__main__ import main
@@ -227,7 +227,7 @@ def test_data_of_torch_s_format_and_names_that_no_batch_can_have_are_told(tmp_pa
 
 
 NET = """\
-import torch
+from lazily import torch
 from torch import nn
 
 

@@ -5,7 +5,6 @@ from harness.contract.stages import STAGES
 
 NAMES = (
     ("adam_regression: relu for silu", "adam_regression: Keras' epsilon"),
-    ("adam_regression: bias not loaded", "adam_regression: betas forgotten"),
     ("adamw_groups: gelu for silu", "adamw_groups: Adam for AdamW"),
     ("adamw_groups: shortcut forgotten", "adamw_groups: betas of one group forgotten"),
     ("adamw_groups: LayerNorm's epsilon", "adamw_groups: Keras' decay"),

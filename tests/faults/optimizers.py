@@ -130,8 +130,9 @@ FAULTS = (
         "        sparing.build(spared.variables)\n", "slots", "optimizer-step-omitted", right=("parameter-not-trained",)),
     row("graph_convolution", "second layer not moved", "        plain.apply(grads[2:], second)\n", "        plain.build(second)\n",
         "slots", "optimizer-step-omitted", right=("parameter-not-trained",)),
-    row("multi_task", "the weights of the tasks not handed over", TAKE_OFF,
-        "optimizer.build(port.variables)\n        optimizer.apply([*grads[:-1], None], port.variables)", "slots",
+    row("multi_task", "the weights of the tasks not handed over", "self.optimizer.apply(tape.gradient(loss, variables), variables)",
+        "grads = [None if v is self.log_var else g for v, g in zip(variables, tape.gradient(loss, variables), strict=True)]\n"
+        "        self.optimizer.apply(grads, variables)", "grads",
         "parameter-not-trained"),
     row("masked_language_model", "positions not handed over", TAKE_OFF,
         "optimizer.build(port.variables)\n        optimizer.apply([grads[0], None, *grads[2:]], port.variables)", "slots",

@@ -67,7 +67,7 @@ CASES = {
     "misspelt_argument": Case(
         ((SCENARIO, "batch_size=4", "batchsize=4"),),
         "pair misspelt_argument: scenario.py: Scenario has no batchsize=; did you mean batch_size? There are: about, accept, "
-        "batch_size, curve, data, drop_last, epochs, hyper, may_rise, noise, only_float32, shuffle, still, traps, "
+        "batch_size, curve, data, drop_last, epochs, hyper, may_rise, noise, only_float32, resources, shuffle, still, traps, "
         "unnoticed, vary, weights (scenario.py:4)",
     ),
     "misspelt_acceptance": Case(

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from lazily import torch
+from lazily import Lazily, torch
 
 from harness import Scenario, UsageError, from_file, initial, make_problem, normal
 from harness.__main__ import main
@@ -21,10 +21,11 @@ from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Request
 from harness.running.pairs import Pair
-from harness.running.torch_files import torch_file
 from harness.verdict import Verdict
 
 pytestmark = pytest.mark.xdist_group("captured")
+
+torch_files = Lazily("harness.running.torch_files")
 
 KERNEL = np.arange(6, dtype=np.float32).reshape(3, 2)
 BIAS = np.array([0.5, -0.5], np.float64)
@@ -121,7 +122,7 @@ def test_torch_s_format_is_a_state_dict_or_one_of_a_checkpoint(tmp_path: Path) -
     net = torch.nn.Linear(3, 2)
     torch.save(net.state_dict(), tmp_path / "net.pt")
     torch.save({"epoch": 7, "model": net.state_dict()}, tmp_path / "checkpoint.ckpt")
-    assert set(torch_file(tmp_path / "checkpoint.ckpt")) == {"model/weight", "model/bias"}
+    assert set(torch_files.torch_file(tmp_path / "checkpoint.ckpt")) == {"model/weight", "model/bias"}
     for weights in (from_file(tmp_path / "net.pt"), from_file(tmp_path / "checkpoint.ckpt", "model")):
         drawn = draw("weights", weights, 0)
         np.testing.assert_array_equal(drawn["weight"], net.weight.detach().numpy())
@@ -227,7 +228,7 @@ def test_data_of_torch_s_format_and_names_that_no_batch_can_have_are_told(tmp_pa
 
 
 NET = """\
-from lazily import torch
+import torch
 from torch import nn
 
 

@@ -1,4 +1,4 @@
-"""Problems that sleep instead of training: imported on a node, this stands in for its worker, and all else is as it is.
+"""Problems that sleep instead of training: for as long as one is asked for, this stands in for a node's worker.
 
 A problem takes ``steps`` hundredths of a second, and what it answers follows from the problem alone. Where ``hyper`` names a
 file under "kills" that is there, the process takes it away and kills itself; a folder stays, so that it does so each time.
@@ -57,25 +57,36 @@ def held(*_: Any) -> Iterator[Any]:
     yield Sleeper()
 
 
-harness.fleet.node.held = held  # type: ignore[assignment]
+@contextmanager
+def asleep() -> Iterator[None]:
+    """Nodes of this process sleep; the next who asks one of them finds it as it was."""
+    awake = harness.fleet.node.held
+    harness.fleet.node.held = held  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        harness.fleet.node.held = awake
 
 
 def judge_on_ray(text: str, board: Any) -> str:
     from harness.fleet.on_ray import judge
 
-    return judge(text, board)
+    with asleep():
+        return judge(text, board)
 
 
 def judge_on_dask(text: str, run: str) -> str:
     from harness.fleet.on_dask import judge
 
-    return judge(text, run)
+    with asleep():
+        return judge(text, run)
 
 
 def judge_on_slurm(text: str) -> str:
     from harness.fleet.on_slurm import judge
 
-    return judge(text)
+    with asleep():
+        return judge(text)
 
 
 def bare(verdict: Verdict) -> Verdict:

@@ -131,7 +131,8 @@ def bare(verdicts: list[Verdict]) -> list[str]:
 
 def locally(pairs: Path, asked: list[Request]) -> list[Verdict]:
     """What this machine's own processes say of problems that sleep."""
-    return run(Fleet(lambda hear: OnLocal(4, pairs.parent, hear), pairs), asked)
+    with sleeping.asleep():
+        return run(Fleet(lambda hear: OnLocal(4, pairs.parent, hear), pairs), asked)
 
 
 def test_what_dies_is_tried_once_more_and_then_an_error_that_says_where(cluster: Cluster, pairs: Path) -> None:

@@ -20,9 +20,9 @@ from harness.fleet.messages import Sign, Task, line, sign, verdict
 from harness.fleet.node import lost
 from harness.fleet.pace import Pace
 from harness.fleet.tree import root_of
-from harness.running.messages import Event, Request
+from harness.running.messages import Request
 from harness.running.pairs import Pair
-from harness.running.pool import OnEvent
+from harness.running.pool import OnEvent, gather
 from harness.verdict import Verdict
 
 TRIES = 2
@@ -101,19 +101,8 @@ class Fleet:
         self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]
     ) -> None:
         """Ask for every request. Callbacks come in this thread. Whatever ends this ends all tasks of the fleet."""
-        news: queue.Queue[tuple[Request, Event | Future[Verdict]]] = queue.Queue()
         try:
-            for request in requests:
-                asked = self.submit(request, lambda asked, event: news.put((asked, event)))
-                asked.add_done_callback(lambda done, request=request: news.put((request, done)))  # type: ignore[misc]
-            left = len(requests)
-            while left:
-                request, what = news.get()
-                if isinstance(what, Event):
-                    on_event(request, what)
-                    continue
-                left -= 1
-                on_verdict(request, what.result())
+            gather(requests, self.submit, on_event, on_verdict)
         finally:
             self.close()
 

@@ -242,25 +242,15 @@ class Pool(Executor):
         self, requests: Sequence[Request], on_event: OnEvent, on_verdict: Callable[[Request, Verdict], None]
     ) -> None:
         """Ask for every request. Callbacks come in this thread. A KeyboardInterrupt ends the workers and goes on up."""
-        news: queue.Queue[tuple[Request, Event | Future[Verdict]]] = queue.Queue()
-
-        def ask(request: Request) -> Verdict:
-            return mine().ask(request, lambda asked, event: news.put((asked, event)))
-
         if min(len(requests), len(self.workers)) > 1:
             self.share(requests)
         try:
-            for request in requests:
-                asked = self.submit(ask, request)
-                asked.add_done_callback(lambda done, request=request: news.put((request, done)))  # type: ignore[misc]
-            left = len(requests)
-            while left:
-                request, what = news.get()
-                if isinstance(what, Event):
-                    on_event(request, what)
-                    continue
-                left -= 1
-                on_verdict(request, what.result())
+            gather(
+                requests,
+                lambda request, heard: self.submit(lambda: mine().ask(request, heard)),
+                on_event,
+                on_verdict,
+            )
         finally:
             self.close()
 
@@ -286,6 +276,27 @@ class Pool(Executor):
         if self.mothers is not None:
             self.mothers.close()
             self.mothers = None
+
+
+def gather(
+    requests: Sequence[Request],
+    submit: Callable[[Request, OnEvent], "Future[Verdict]"],
+    on_event: OnEvent,
+    on_verdict: Callable[[Request, Verdict], None],
+) -> None:
+    """Submit every request and wait for all verdicts; what comes from other threads is handed over in this one."""
+    news: queue.Queue[tuple[Request, Event | Future[Verdict]]] = queue.Queue()
+    for request in requests:
+        asked = submit(request, lambda asked, event: news.put((asked, event)))
+        asked.add_done_callback(lambda done, request=request: news.put((request, done)))  # type: ignore[misc]
+    left = len(requests)
+    while left:
+        request, what = news.get()
+        if isinstance(what, Event):
+            on_event(request, what)
+            continue
+        left -= 1
+        on_verdict(request, what.result())
 
 
 def mine() -> Worker:

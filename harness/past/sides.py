@@ -5,15 +5,17 @@ from dataclasses import replace
 
 from harness.contract.record import Record
 from harness.contract.scenario import Problem
-from harness.running.start import SIDES, LoopError, Running, RunSpec, Side, Start, Step, Watched
+from harness.running.passed_on import PassedOn
+from harness.running.start import SIDES, LoopError, Running, RunSpec, Side, Start, Step
 from harness.verdict import Verdict
 
 
-class InPlaceOf:
+class InPlaceOf(PassedOn):
     """A run that stands for a side of the comparison, and is another's; see Running."""
 
     def __init__(self, run: Running, side: Side) -> None:
-        self.run, self.side = run, side
+        super().__init__(run)
+        self.side = side
 
     def __next__(self) -> Step:
         try:
@@ -25,35 +27,12 @@ class InPlaceOf:
         """The error as one of the side that it stands for."""
         return LoopError(self.side, error.precision, error.step, error.message, error.trace)
 
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """See Running."""
-        return self.run.parameters
-
-    @property
-    def captured(self) -> bool:
-        """Whether it is a training function that is run as it is."""
-        return getattr(self.run, "captured", False)
-
-    @property
-    def watched(self) -> Watched:
-        """See Running."""
-        return self.run.watched
-
-    def release(self) -> None:
-        """See Running."""
-        self.run.release()
-
     def write(self, arrays: Record) -> None:
         """See Running."""
         try:
-            self.run.write(arrays)
+            super().write(arrays)
         except LoopError as error:
             raise self.own(error) from error
-
-    def close(self) -> None:
-        """See Running."""
-        self.run.close()
 
 
 def beside(was: Start, now: Start, side: Side) -> Start:

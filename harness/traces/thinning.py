@@ -10,7 +10,8 @@ import numpy as np
 from harness.contract.recipes import Array
 from harness.contract.record import Record
 from harness.contract.scenario import Problem, stream
-from harness.running.start import Running, RunSpec, Start, Step, Watched
+from harness.running.passed_on import PassedOn
+from harness.running.start import Running, RunSpec, Start, Step
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,12 @@ class Thinning:
 WHOLE = Thinning()
 
 
-class Thinned:
+class Thinned(PassedOn):
     """A run of which less is seen; see Running. Its ``steps`` are those that are recorded."""
 
     def __init__(self, run: Running, thinning: Thinning, curve: str) -> None:
-        self.run, self.thinning, self.curve = run, thinning, curve
+        super().__init__(run)
+        self.thinning, self.curve = thinning, curve
         self.made = 0
 
     def __next__(self) -> Step:
@@ -83,33 +85,6 @@ class Thinned:
             self.made += 1
             if (self.made - 1) % self.thinning.every == 0:
                 return Step(self.thinning.thinned(step.arrays, self.curve), step.epoch, examples)
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """See Running."""
-        return self.run.parameters
-
-    @property
-    def captured(self) -> bool:
-        """Whether it is a training function that is run as it is."""
-        return getattr(self.run, "captured", False)
-
-    @property
-    def watched(self) -> Watched:
-        """See Running."""
-        return self.run.watched
-
-    def release(self) -> None:
-        """See Running."""
-        self.run.release()
-
-    def write(self, arrays: Record) -> None:
-        """See Running."""
-        self.run.write(arrays)
-
-    def close(self) -> None:
-        """See Running."""
-        self.run.close()
 
 
 def thinned(start: Start, thinning: Thinning) -> Start:

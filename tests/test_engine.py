@@ -418,7 +418,9 @@ def test_no_descriptor_is_left(engine: Engine, write: Callable[..., Pair]) -> No
 
 
 def test_all_processes_end_with_whoever_judges(tmp_path: Path) -> None:
-    """Even if it was killed, and even those that a loop has put into a session of their own."""
+    """Even if it was killed, and even those that a loop has put into a session of their own; their files are gone as well."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     plain_pair.write(tmp_path, "plain", at_step(1, LEAVES))
     script = f"""
 from pathlib import Path
@@ -433,17 +435,21 @@ with engine.pair(pair) as start:
     print("there", flush=True)
     __import__("time").sleep(600)
 """
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"
     below = descendants(process.pid)
     assert len(below) >= 5
+    assert len(list(temporary.glob("twinloop-*"))) == len(SIDES)
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 10
     while (left := [pid for pid in below if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not left
+    assert not list(temporary.glob("twinloop-*"))
 
 
 # Where a process cannot be forked

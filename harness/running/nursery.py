@@ -25,6 +25,7 @@ import numpy as np
 
 from harness.running import child, wire
 from harness.running.frameworks import Framework, load
+from harness.running.scratch import scratch
 from harness.running.start import Side
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -215,7 +216,8 @@ def main(side: Side, end: int, threads: int, how: str = "") -> None:
         # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
         gc.collect()
         gc.freeze()
-    Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
+    with scratch():
+        Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 from harness import Problem, UsageError, make_problem, normal
 from harness.__main__ import main
 from harness.judging.judge import judge
+from harness.oracle.bounds import STAYS
 from harness.running.start import RunSpec, Side, Start
 from harness.traces import manifest, tensor_file
 from harness.traces.header import FORMAT, Header, noise_of, order_of
@@ -43,11 +44,11 @@ def header(side: Side, problem: Problem, thinning: Thinning = WHOLE) -> Header:
 
 def recorded(
     folder: Path, start: Start, side: Side = "torch",
-    *, problem: Problem | None = None, thinning: Thinning = WHOLE, nudged: bool = True, precisions: Any = BOTH,
+    *, problem: Problem | None = None, thinning: Thinning = WHOLE, nudged: bool = True, precisions: Any = BOTH, draws: int = 2,
 ) -> Path:  # fmt: skip
     """A trace of one side of two plain loops."""
     problem = problem or make_problem(plain.LINE)
-    groups = needed(side, problem, precisions, nudged=nudged)
+    groups = needed(side, problem, precisions, nudged=nudged, draws=draws)
     record(folder, header(side, problem, thinning), start, problem, groups, lambda: b"")
     return folder
 
@@ -372,6 +373,20 @@ def test_a_run_that_is_missing_is_asked_for_and_not_guessed(tmp_path: Path) -> N
     ):
         judged(start, torch=folder)
     assert judged(RIGHT, torch=folder).status == "EQUIVALENT", "which needs none"
+
+
+def test_where_float32_stands_alone_more_draws_may_be_asked_for(tmp_path: Path) -> None:
+    """Two are recorded; a float32 run that stands alone in both of them takes eight more to be called a mistake."""
+
+    def alone(record: Any, _step: int, dtype: Any) -> None:
+        record["outputs"] = np.ones(4, dtype) + dtype(dtype is np.float32)
+
+    start = plain.starting(plain.changed(plain.training, alone), plain.showing(np.ones(4)))
+    few = recorded(tmp_path / "few", start)
+    with pytest.raises(UsageError, match=r"needs another run of torch nudged 3, .* record it anew with --draws 10"):
+        judged(start, torch=few)
+    enough = recorded(tmp_path / "enough", start, draws=STAYS)
+    assert judged(start, torch=enough).status == "DIFFERENT"
 
 
 def test_float32_that_could_not_be_looked_for_is_said(tmp_path: Path) -> None:

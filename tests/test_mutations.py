@@ -19,7 +19,8 @@ from harness.report import wording
 from harness.running.messages import Request
 from harness.running.pool import Worker
 from harness.running.reuse import leaves_nothing
-from harness.running.start import Mutant
+from harness.running.start import Mutant, Mutating
+from harness.running.wide import Wide
 from harness.verdict import Diagnosis, Difference, Verdict
 
 calls, optimizers, sites, mutated = (
@@ -184,6 +185,47 @@ def test_one_group_of_an_optimizer_is_changed_and_the_other_is_not() -> None:
     optimizer.step()
     watching.end(optimizer, (), {})
     assert (first.tolist(), second.tolist()) == ([-0.5, -0.5], [-0.25, -0.25])
+
+
+def listed(run: Any) -> list[Mutant]:
+    """The mistakes in calls that could be made in a float64 run of this."""
+    watching, wide = mutated.Mutated(Mutating(list=True)), Wide("torch")
+    with wide.active(), watching.active():
+        run()
+    wide.close()
+    return [mutant for mutant in watching.offers if mutant.stage != "grads" and "test_mutations" in mutant.site]
+
+
+def test_a_method_that_a_float64_run_widens_is_seen_by_its_name() -> None:
+    made = listed(lambda: torch.ones(2, 3, dtype=torch.float64).mean(1).log_softmax(-1))
+    assert {mutant.cause for mutant in made} == {"loss-sum-for-mean", "layer-omitted"}
+
+
+def test_a_mistake_in_a_line_is_made_in_each_module_that_runs_it() -> None:
+    """Two blocks of one class: each norm by itself, both by the line that calls them; where in the run each was reached."""
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.last = torch.nn.LayerNorm(4), torch.nn.LayerNorm(4)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(self.norm(x))
+
+    blocks = torch.nn.ModuleList([Block(), Block()]).double()
+
+    def run() -> None:
+        x = torch.ones(2, 4, dtype=torch.float64)
+        for block in blocks:
+            x = block(x)
+
+    made = [mutant for mutant in listed(run) if dict(mutant.settings) == {"eps": 1e-3}]
+    sites = [mutant.label.split(", ", 1)[1] for mutant in made]
+    assert sites == [
+        "0.norm, layer_norm", "0.norm first, layer_norm", "0.last, layer_norm", "0.last first, layer_norm",
+        "1.norm, layer_norm", "1.last, layer_norm",
+    ]  # fmt: skip
+    assert [mutant.behind for mutant in made] == [0, 0, 1, 1, 2, 3]
 
 
 def test_what_stands_there_is_no_mistake() -> None:

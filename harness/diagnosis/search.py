@@ -18,6 +18,7 @@ from harness.contract.record import Record, causal
 from harness.contract.stages import STAGES, stage_of
 from harness.diagnosis import given
 from harness.diagnosis.causes import cause
+from harness.diagnosis.parting import Parting, parting
 from harness.oracle.evidence import Evidence, Report
 from harness.oracle.gap import gap, magnitude
 from harness.running.start import LoopError, Mutant, Mutating, RunSpec, Start
@@ -80,6 +81,22 @@ class Search:
         self.problem = replace(seen.problem, steps=last + 1)
         self.until = time.monotonic() + min(LONGEST, SECONDS * busy())
         self.tried: dict[str, int] = {}
+        self.parted: tuple[Difference, Parting] | None = None
+
+    def part(self, first: Difference) -> None:
+        """Find the layer in which the two sides part, where what differs first is what layers have put out."""
+        if rank(first.stage) != rank("outputs"):
+            return
+        cut = replace(self.problem, steps=first.step + 1)
+        found = parting(self.start, self.seen.rule.left.precision, cut, first.step, min(first.relative, 1.0))
+        self.parted = (first, found) if found is not None else None
+
+    def nearest(self, mutants: Sequence[Mutant], first: Difference) -> list[Mutant]:
+        """The mutants with those first that are made where the two sides part."""
+        if self.parted is None or self.parted[0].tensor != first.tensor or self.parted[0].step != first.step:
+            return list(mutants)
+        place = self.parted[1]
+        return sorted(mutants, key=lambda mutant: not place.holds(mutant.behind))
 
     @property
     def over(self) -> bool:
@@ -170,6 +187,7 @@ def diagnosed(
         return ()
     if before.first is None:
         return ()
+    search.part(first)
     chain: list[Hit] = []
     ties: list[tuple[Hit, ...]] = []
     while before.first is not None and len(chain) < MORE and not search.over:
@@ -180,7 +198,7 @@ def diagnosed(
             break
         hits: list[Hit] = []
         for wave in waves(offered, before.first, seen, [hit.mutant for hit in chain]):
-            hits += search.tries(base, wave, before)
+            hits += search.tries(base, search.nearest(wave, before.first), before)
             if any(hit.left.first is None for hit in hits):
                 break
         if not hits:
@@ -234,7 +252,7 @@ def waves(
 
 def outside(item: Mutant) -> bool:
     """Whether a mistake is in a call that the loop makes itself, and no layer: a batch may be computed by such."""
-    return item.stage == "outputs" and item.site.endswith(":") and not item.site.startswith("*")
+    return item.stage == "outputs" and item.site.endswith(":") and "*" not in item.site
 
 
 def rank(stage: str) -> int:
@@ -325,6 +343,8 @@ def reordered(search: Search, first: Difference) -> bool:
 
 def narrowest(first: Difference, search: Search) -> str:
     """The tensor that differs; of the outputs, beside it the gradient that is furthest off at that step."""
+    if search.parted is not None and search.parted[0].step == first.step:
+        return f"{first.tensor}; {search.parted[1]}"
     port = search.targets.get(first.step)
     if first.stage != "outputs" or port is None:
         return first.tensor

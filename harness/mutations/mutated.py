@@ -6,6 +6,7 @@ for the call; where mutants are listed, the reference runs as it is, and what co
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -35,6 +36,14 @@ class Calls(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+@dataclass(frozen=True)
+class Reached:
+    """Where a run was when it first came to a site: behind so many layers, in which module."""
+
+    behind: int
+    label: str
+
+
 class Mutated:
     """See the module. ``offers``: the mutants that could be made in what was run so far."""
 
@@ -46,6 +55,7 @@ class Mutated:
         self.found: dict[Mutant, int] = {}
         self.sites: dict[str, set[str]] = {}
         self.seen: set[str] = set()
+        self.places: dict[str, Reached] = {}
         changes = {(change.name, change.cause): change for change in calls.CHANGES}
         others = {(other.name, other.cause): other for other in optimizers.CHANGES}
         habits = {(habit.name, habit.cause): habit for habit in loops.HABITS}
@@ -95,7 +105,7 @@ class Mutated:
                 self.seen.add(here.key)
                 self.note(here, calls.Call(function, args, named))
             return function(*args, **named)
-        for key in (here.key, f"{EVERYWHERE}:{name}"):
+        for key in (here.key, here.line, f"{EVERYWHERE}:{name}"):
             for change, settings in self.wanted.get(key, ()):
                 if name in change.functions:
                     return change.apply(calls.Call(function, args, named), settings)
@@ -103,6 +113,13 @@ class Mutated:
 
     def note(self, here: Site, call: calls.Call) -> None:
         """Which mistakes could be made at a site."""
+        behind = len(self.modules.done)
+        for key, at in (
+            (here.key, ""),
+            (here.line, f"{here.label} first"),
+            (f"{EVERYWHERE}:{call.name}", self.modules.path),
+        ):
+            self.places.setdefault(key, Reached(behind, at))
         for change in self.table[call.name]:
             offered: list[calls.Offer] = []
             with suppress(Exception):  # whatever a change makes of arguments that it was not made for
@@ -110,9 +127,15 @@ class Mutated:
             for turn, (settings, was) in enumerate(offered):
                 told = (*settings.items(),)
                 key = f"{EVERYWHERE}:{call.name}"
-                for where, label in ((here.key, f"{here.label}, {call.name}"), (key, f"every {call.name}")):
-                    made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),))
-                    self.sites.setdefault(str((key, change.name, change.cause, told)), set()).add(here.key)
+                own, line, every = self.places[here.key], self.places[here.line], self.places[key]
+                first = f", {every.label} first" if every.label else ""
+                for where, label, behind in (
+                    (here.key, f"{here.label}, {call.name}", own.behind),
+                    (here.line, f"{line.label}, {call.name}", line.behind),
+                    (key, f"every {call.name}{first}", every.behind),
+                ):
+                    made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),), behind)
+                    self.sites.setdefault(str((where, change.name, change.cause, told)), set()).add(here.key)
                     if len(self.found) < MOST:
                         self.found.setdefault(made, turn)
 
@@ -124,7 +147,7 @@ class Mutated:
         found = [
             mutant
             for mutant in self.found
-            if not mutant.site.startswith(EVERYWHERE)
+            if mutant.site in self.seen
             or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
         ]
         order = {(change.name, change.cause): place for place, change in enumerate(calls.CHANGES)}

@@ -17,23 +17,29 @@ HIDDEN = ("/torch/optim/", "/torch/nn/utils/", "/torch/autograd/", "/torch/utils
 """Parts of torch whose own calls are no sites: mistakes in them are changes of their own."""
 
 EVERYWHERE = "*"
-"""The site of a mistake that is made in all calls of a function at once."""
+"""In the site of a mistake that is made in all calls of a function at once, or wherever one line of code is run."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A call in the code of the reference. key: names it in every run of the same code. label: names it for people."""
+    """A call in the code of the reference. key: names it in every run of the same code. label: names it for people.
+
+    line: names what is written there, whichever module of a class is being called.
+    """
 
     key: str
     label: str
+    line: str
 
 
 class Modules:
-    """Paths of the modules that are being called, the innermost last."""
+    """Paths of the modules that are being called, the innermost last, and which with tensors of their own have been."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.named: dict[int, str] = {}
+        self.done: dict[int, torch.nn.Module] = {}
+        self.roots: dict[int, torch.nn.Module] = {}
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -47,11 +53,17 @@ class Modules:
             after.remove()
 
     def _enter(self, module: torch.nn.Module, _given: Any) -> None:
-        if not self.paths:
-            self.named |= {id(part): path for path, part in module.named_modules() if path}
+        if not self.paths and id(module) not in self.roots:
+            self.roots[id(module)] = module
+            own = name_of(module)
+            self.named |= {
+                id(part): ".".join(filter(None, (own, path))) for path, part in module.named_modules() if own or path
+            }
         self.paths.append(self.named.get(id(module), ""))
 
-    def _leave(self, _module: torch.nn.Module, _given: Any, _made: Any) -> None:
+    def _leave(self, module: torch.nn.Module, _given: Any, _made: Any) -> None:
+        if any(tensor is not None for tensor in (*module._parameters.values(), *module._buffers.values())):
+            self.done[id(module)] = module
         if self.paths:
             self.paths.pop()
 
@@ -59,6 +71,27 @@ class Modules:
     def path(self) -> str:
         """The innermost module with a path; "" outside of all."""
         return next((path for path in reversed(self.paths) if path), "")
+
+
+def name_of(module: torch.nn.Module) -> str:
+    """What the loop that calls a module calls it: its path in a larger one, or the name of its variable if there are others.
+
+    Empty for the only model of a loop, and outside of the user's own code.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and whose(frame.f_code.co_filename) != "own":
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    held = {
+        name: value
+        for name, value in frame.f_locals.items()
+        if isinstance(value, torch.nn.Module) and next(value.parameters(), None) is not None
+    }
+    paths = [path for value in held.values() for path, part in value.named_modules() if part is module]
+    if path := next(filter(None, paths), ""):
+        return path
+    return next((name for name, value in held.items() if value is module), "") if len(held) > 1 else ""
 
 
 def site(function: str, path: str) -> Site | None:
@@ -71,6 +104,7 @@ def site(function: str, path: str) -> Site | None:
         if whose(file) == "own":
             name = Path(file).name
             label = f"{name}:{frame.f_lineno}" + (f", {path}" if path else "")
-            return Site(f"{name}:{frame.f_lineno}:{frame.f_lasti}:{function}:{path}", label)
+            line = f"{name}:{frame.f_lineno}:{frame.f_lasti}{EVERYWHERE}:{function}:"
+            return Site(f"{name}:{frame.f_lineno}:{frame.f_lasti}:{function}:{path}", label, line)
         frame = frame.f_back
     return None

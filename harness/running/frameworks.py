@@ -95,7 +95,13 @@ class Framework(Protocol):
         """Run a training function as it is; ``train`` calls ``function`` with its arguments."""
 
     def observe(self) -> None:
-        """Have every layer's output told to ``harness.contract.unmapped.HELD``, as long as that is blind."""
+        """Have every layer's output told to ``harness.contract.unmapped.HELD``, as long as that is blind.
+
+        To ``harness.contract.probes.HEARD`` too, as long as that is on.
+        """
+
+    def identity(self, value: Any) -> tuple[Any, ...]:
+        """The objects of which a record's tensor is made, as a layer holds them."""
 
     def fresh(self) -> bool:
         """Forget the last loop; whether all settings are as they were before it."""

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.ops import EagerTensor
 
-from harness.contract.port import dense
+from harness.contract.port import View, dense
+from harness.contract.probes import HEARD
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
@@ -107,23 +108,32 @@ class TensorFlow:
 
         del initial
         # Of a traced function no layer shows what it put out, and to trace it takes longer than the few steps of a map.
-        tf.config.run_functions_eagerly(HELD.blind)
+        tf.config.run_functions_eagerly(HELD.blind or HEARD.on)
         begin = partial(self.begin, self.precision, self.seed)
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 
     def observe(self) -> None:
-        """See Framework. What a layer puts out while a function is traced is no number, and is left out."""
-        if HELD.blind and not self.observed:
+        """See Framework. What a layer puts out while a function is traced is no number: it is left out, or nothing is traced."""
+        if HEARD.on:
+            tf.config.run_functions_eagerly(True)
+        if (HELD.blind or HEARD.on) and not self.observed:
             self.observed = True
             plain = keras.layers.Layer.__call__
 
             def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
                 output = plain(layer, *args, **kwargs)
-                if HELD.blind and tf.executing_eagerly():
-                    HELD.variables.put_out([*layer._trainable_variables, *layer._non_trainable_variables], output)
+                if (HELD.blind or HEARD.on) and tf.executing_eagerly():
+                    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+                    if HELD.blind:
+                        HELD.variables.put_out(own, output)
+                    HEARD.hear(layer, own, (args, kwargs), output, self.lend)
                 return output
 
             keras.layers.Layer.__call__ = called
+
+    def identity(self, value: Any) -> tuple[Any, ...]:
+        """See Framework."""
+        return tuple(value.leaves) if isinstance(value, View) else (value,)
 
     def fresh(self) -> bool:
         """See Framework."""

@@ -10,6 +10,7 @@ import torch
 import torch._dynamo  # torch imports it at the first optimizer step; before the fork it is imported once for all runs
 
 from harness.contract.port import dense
+from harness.contract.probes import HEARD
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
@@ -101,12 +102,18 @@ class Torch:
     def observe(self) -> None:
         """See Framework."""
 
-        def seen(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
-            own = [*module._parameters.values(), *module._buffers.values()]
-            HELD.variables.put_out([tensor for tensor in own if tensor is not None], output)
+        def seen(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+            own = [tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None]
+            if HELD.blind:
+                HELD.variables.put_out(own, output)
+            HEARD.hear(module, own, inputs, output, self.lend)
 
-        if HELD.blind:
+        if HELD.blind or HEARD.on:
             torch.nn.modules.module.register_module_forward_hook(seen)
+
+    def identity(self, value: Any) -> tuple[Any, ...]:
+        """See Framework."""
+        return (value,)
 
     def fresh(self) -> bool:
         """See Framework."""

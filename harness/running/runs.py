@@ -93,6 +93,7 @@ class Runs:
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
             "initial": spec.initial,
             "mutating": [[m.plain for m in spec.mutating.mutants], spec.mutating.list] if spec.mutating else None,
+            "probing": spec.probing,
             "problem": self.given[2],
             "ahead": -1 if self.resync else AHEAD,
             # The first run that trains the reference says what its draws are for; all others of this problem may read it.

@@ -317,6 +317,8 @@ def shown(first: Difference, relations: Sequence[Relation], search: Search, trie
         known = cause("shuffle-order")
         return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
     for relation in relations:
+        if relation.kind == "still" and first.step > 0:
+            continue  # it was trained before
         if first.stage == "lr" and first.step > 0 and relation.kind == "factor":
             continue  # the rate was used before; it changes at another step, by which the place says the most
         if (found := OF_RELATIONS.get((relation.kind, stage_of(relation.tensors[0])))) is not None:

@@ -524,6 +524,17 @@ def bent(call: Call, delta: float) -> Any:
     return F.huber_loss(**named(call, "input target reduction"), delta=delta)
 
 
+def no_margin(call: Call) -> Any:
+    """A triplet loss whose margin, which torch wants above zero, is none."""
+    near, far = (
+        F.pairwise_distance(call.given["anchor"], call.given[other], call.given["p"], call.given["eps"])
+        for other in ("positive", "negative")
+    )
+    each = (near - far).clamp(min=0)
+    kind = call.given["reduction"]
+    return each if kind == "none" else each.sum() if kind == "sum" else each.mean()
+
+
 def of_parameter(call: Call) -> bool:
     """Whether a parameter itself is the first argument."""
     return isinstance(call.first, torch.nn.Parameter)
@@ -590,6 +601,7 @@ CHANGES: tuple[Change, ...] = (
     argument("smoothl1-beta-vs-huber-delta", "huber_loss", "delta", 1.0, 0.5, stage="loss"),
     argument("margin-default", "triplet_margin_loss margin_ranking_loss hinge_embedding_loss cosine_embedding_loss",
              "margin", 1.0, 0.0, 0.5, 0.2, stage="loss"),
+    written("no margin", "margin-default", "triplet_margin_loss", no_margin, stage="loss"),
     argument("poisson-nll-log-input", "poisson_nll_loss", "log_input", False, True, stage="loss"),
     argument("target-network-ema-rate", "lerp lerp_", "weight", lambda w: 1 - w, stage="outputs"),
     argument("ema-default-momentum", "lerp lerp_", "weight", 0.01, 0.001, 0.1, stage="outputs"),

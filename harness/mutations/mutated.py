@@ -51,7 +51,7 @@ class Mutated:
         self.list = asked.list
         self.table = calls.by_function()
         self.modules = Modules()
-        self.used: set[str] = set()
+        self.used: dict[str, str] = {}
         self.found: dict[Mutant, int] = {}
         self.sites: dict[str, set[str]] = {}
         self.seen: set[str] = set()
@@ -82,10 +82,11 @@ class Mutated:
                 stack.enter_context(habit.patched())
             stack.callback(register_optimizer_step_pre_hook(begin).remove)
             stack.callback(register_optimizer_step_post_hook(end).remove)
-            if self.list:
-                stack.enter_context(loops.noticed(self.used))
             if self.list or self.functions:
                 stack.enter_context(self.modules.watched())
+            if self.list:
+                stack.enter_context(loops.noticed(self.used, lambda: self.modules.path))
+            if self.list or self.functions:
                 stack.enter_context(Calls(self))
             yield
 
@@ -155,9 +156,10 @@ class Mutated:
         found.sort(key=lambda mutant: (self.found[mutant], order[mutant.change, mutant.cause]))
         found += self.of_optimizers()
         found += [
-            Mutant(habit.name, habit.cause, habit.stage, "loop", "the loop")
+            Mutant(habit.name, habit.cause, habit.stage, "loop", f"the loop{told}")
             for habit in loops.HABITS
             if habit.used in self.used
+            for told in (f", {self.used[habit.used]} first" if self.used[habit.used] else "",)
         ]
         return tuple(found)
 

@@ -136,7 +136,7 @@ FAULTS = (
     row("frozen_backbone", "flattened with channels last", "        features = tf.transpose(features, (0, 3, 1, 2))\n", "", "outputs",
         "flatten-order-nchw-nhwc", layer="head"),
     row("convnet_batchnorm", "flattened with channels last", "x = self.channels_first(tf.nn.relu(x))", "x = tf.nn.relu(x)", "outputs",
-        "flatten-order-nchw-nhwc", layer="fc"),
+        "flatten-order-nchw-nhwc", layer="flatten"),
     row("convnet_batchnorm", "images reshaped", "tf.transpose(image, (0, 2, 3, 1))", "tf.reshape(image, (-1, 8, 8, 3))", "outputs",
         "nchw-data-reshaped-to-nhwc"),
     row("residual_net", "images reshaped", "tf.transpose(images, (0, 2, 3, 1))", "tf.reshape(images, (-1, 12, 12, 3))", "outputs",

@@ -187,13 +187,13 @@ def test_one_group_of_an_optimizer_is_changed_and_the_other_is_not() -> None:
     assert (first.tolist(), second.tolist()) == ([-0.5, -0.5], [-0.25, -0.25])
 
 
-def listed(run: Any) -> list[Mutant]:
-    """The mistakes in calls that could be made in a float64 run of this."""
+def listed(run: Any, word: str = "test_mutations") -> list[Mutant]:
+    """The mistakes in calls that could be made in a float64 run of this, at sites with this word."""
     watching, wide = mutated.Mutated(Mutating(list=True)), Wide("torch")
     with wide.active(), watching.active():
         run()
     wide.close()
-    return [mutant for mutant in watching.offers if mutant.stage != "grads" and "test_mutations" in mutant.site]
+    return [mutant for mutant in watching.offers if mutant.stage != "grads" and word in mutant.site]
 
 
 def test_a_method_that_a_float64_run_widens_is_seen_by_its_name() -> None:
@@ -226,6 +226,22 @@ def test_a_mistake_in_a_line_is_made_in_each_module_that_runs_it() -> None:
         "1.norm, layer_norm", "1.last, layer_norm",
     ]  # fmt: skip
     assert [mutant.behind for mutant in made] == [0, 0, 1, 1, 2, 3]
+
+
+def test_a_mistake_in_a_module_is_made_wherever_it_is_called() -> None:
+    """A discriminator is called in two lines; its variable names it beside the generator."""
+    generator = torch.nn.Sequential(torch.nn.Linear(3, 3)).double()
+    critic = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.LeakyReLU()).double()
+
+    def run() -> None:
+        made = generator(torch.ones(2, 3, dtype=torch.float64))
+        critic(made)
+        critic(made * 2)
+
+    made = [mutant for mutant in listed(run, "leaky_relu") if dict(mutant.settings) == {"negative_slope": 0.2}]
+    assert [mutant.label.split(", ", 1)[-1] for mutant in made] == [
+        "critic.1, leaky_relu", "leaky_relu", "critic.1 first", "critic.1, leaky_relu",
+    ]  # fmt: skip
 
 
 def test_what_stands_there_is_no_mistake() -> None:

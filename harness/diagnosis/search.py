@@ -91,12 +91,14 @@ class Search:
         found = parting(self.start, self.seen.rule.left.precision, cut, first.step, min(first.relative, 1.0))
         self.parted = (first, found) if found is not None else None
 
-    def nearest(self, mutants: Sequence[Mutant], first: Difference) -> list[Mutant]:
-        """The mutants with those first that are made where the two sides part."""
-        if self.parted is None or self.parted[0].tensor != first.tensor or self.parted[0].step != first.step:
-            return list(mutants)
+    def nearest(self, waves: Iterable[list[Mutant]], first: Difference) -> list[list[Mutant]]:
+        """The waves of mutants, before all of them those that are made where the two sides part."""
+        every = list(waves)
+        if self.parted is None or (self.parted[0].tensor, self.parted[0].step) != (first.tensor, first.step):
+            return every
         place = self.parted[1]
-        return sorted(mutants, key=lambda mutant: not place.holds(mutant.behind))
+        near = [mutant for wave in every for mutant in wave if place.holds(mutant.behind)]
+        return [near, *([mutant for mutant in wave if not place.holds(mutant.behind)] for wave in every)]
 
     @property
     def over(self) -> bool:
@@ -197,8 +199,8 @@ def diagnosed(
         except LoopError:
             break
         hits: list[Hit] = []
-        for wave in waves(offered, before.first, seen, [hit.mutant for hit in chain]):
-            hits += search.tries(base, search.nearest(wave, before.first), before)
+        for wave in search.nearest(waves(offered, before.first, seen, [hit.mutant for hit in chain]), before.first):
+            hits += search.tries(base, wave, before)
             if any(hit.left.first is None for hit in hits):
                 break
         if not hits:

@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from harness.mutations import calls, loops, optimizers
-from harness.mutations.sites import EVERYWHERE, Modules, Site, site
+from harness.mutations.sites import Modules, Site, site
 from harness.running.start import Mutant, Mutating
 
 MOST = 4000
@@ -38,7 +38,7 @@ class Calls(TorchFunctionMode):
 
 @dataclass(frozen=True)
 class Reached:
-    """Where a run was when it first came to a site: behind so many layers, in which module."""
+    """Where a run was when it first came to a site: behind so many layers, and what it is called."""
 
     behind: int
     label: str
@@ -106,7 +106,7 @@ class Mutated:
                 self.seen.add(here.key)
                 self.note(here, calls.Call(function, args, named))
             return function(*args, **named)
-        for key in (here.key, here.line, f"{EVERYWHERE}:{name}"):
+        for key in here.groups:
             for change, settings in self.wanted.get(key, ()):
                 if name in change.functions:
                     return change.apply(calls.Call(function, args, named), settings)
@@ -114,28 +114,19 @@ class Mutated:
 
     def note(self, here: Site, call: calls.Call) -> None:
         """Which mistakes could be made at a site."""
-        behind = len(self.modules.done)
-        for key, at in (
-            (here.key, ""),
-            (here.line, f"{here.label} first"),
-            (f"{EVERYWHERE}:{call.name}", self.modules.path),
-        ):
-            self.places.setdefault(key, Reached(behind, at))
+        for key, label in here.groups.items():
+            self.places.setdefault(key, Reached(len(self.modules.done), label))
         for change in self.table[call.name]:
             offered: list[calls.Offer] = []
             with suppress(Exception):  # whatever a change makes of arguments that it was not made for
                 offered = list(change.offers(call))
             for turn, (settings, was) in enumerate(offered):
                 told = (*settings.items(),)
-                key = f"{EVERYWHERE}:{call.name}"
-                own, line, every = self.places[here.key], self.places[here.line], self.places[key]
-                first = f", {every.label} first" if every.label else ""
-                for where, label, behind in (
-                    (here.key, f"{here.label}, {call.name}", own.behind),
-                    (here.line, f"{line.label}, {call.name}", line.behind),
-                    (key, f"every {call.name}{first}", every.behind),
-                ):
-                    made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),), behind)
+                for where in here.groups:
+                    at = self.places[where]
+                    made = Mutant(
+                        change.name, change.cause, change.stage, where, at.label, told, (*was.items(),), at.behind
+                    )
                     self.sites.setdefault(str((where, change.name, change.cause, told)), set()).add(here.key)
                     if len(self.found) < MOST:
                         self.found.setdefault(made, turn)

@@ -17,19 +17,39 @@ HIDDEN = ("/torch/optim/", "/torch/nn/utils/", "/torch/autograd/", "/torch/utils
 """Parts of torch whose own calls are no sites: mistakes in them are changes of their own."""
 
 EVERYWHERE = "*"
-"""In the site of a mistake that is made in all calls of a function at once, or wherever one line of code is run."""
+"""In the site of a mistake that is made in all calls of a function at once, wherever one line of code is run, or one module."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A call in the code of the reference. key: names it in every run of the same code. label: names it for people.
+    """A call of a function in the code of the reference: the line, the place in it, the module that is being called."""
 
-    line: names what is written there, whichever module of a class is being called.
-    """
+    file: str
+    line: int
+    place: int
+    function: str
+    path: str
 
-    key: str
-    label: str
-    line: str
+    @property
+    def key(self) -> str:
+        """Names the call in every run of the same code."""
+        return f"{self.file}:{self.line}:{self.place}:{self.function}:{self.path}"
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The call, and those that a mistake may be made in together with it, by key, with what they are called.
+
+        The same line in whichever module of a class runs it; the same module wherever it is called; every call.
+        """
+        line = f"{self.file}:{self.line}"
+        own, first = (f", {self.path}", f", {self.path} first") if self.path else ("", "")
+        every = {
+            self.key: f"{line}{own}, {self.function}",
+            f"{line}:{self.place}{EVERYWHERE}:{self.function}:": f"{line}{first}, {self.function}",
+            f"{EVERYWHERE}:::{self.function}:{self.path}": f"{self.path}, {self.function}",
+            f"{EVERYWHERE}:{self.function}": f"every {self.function}{first}",
+        }
+        return every if self.path else {key: label for key, label in every.items() if ":::" not in key}
 
 
 class Modules:
@@ -102,9 +122,6 @@ def site(function: str, path: str) -> Site | None:
         if any(part in file for part in HIDDEN):
             return None
         if whose(file) == "own":
-            name = Path(file).name
-            label = f"{name}:{frame.f_lineno}" + (f", {path}" if path else "")
-            line = f"{name}:{frame.f_lineno}:{frame.f_lasti}{EVERYWHERE}:{function}:"
-            return Site(f"{name}:{frame.f_lineno}:{frame.f_lasti}:{function}:{path}", label, line)
+            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path)
         frame = frame.f_back
     return None

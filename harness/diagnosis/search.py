@@ -328,6 +328,9 @@ def shown(first: Difference, relations: Sequence[Relation], search: Search, trie
             return Diagnosis(
                 found, "likely", relation.tensors[0], sentence=known.sentence, instead=known.instead, tried=tried
             )
+    if first.kind == "none" and first.stage == "grads" and first.tensorflow.startswith("None"):
+        known = cause("parameter-not-trained")
+        return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
     return Diagnosis("", "shown", narrowest(first, search), remains=first, tried=tried)
 
 

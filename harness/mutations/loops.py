@@ -341,6 +341,7 @@ def noticed(used: dict[str, str], path: Callable[[], str]) -> Iterator[None]:
         (torch.Tensor, "backward", noting("backward")),
         (torch.nn.Module, "train", mode),
         (LRScheduler, "__init__", noting("scheduler")),
+        (ReduceLROnPlateau, "__init__", noting("scheduler")),
         (torch.amp.autocast_mode.autocast, "__init__", noting("autocast")),
         (torch.no_grad, "__enter__", noting("no_grad")),
         (torch.utils.data.DataLoader, "__init__", noting("DataLoader")),

@@ -98,13 +98,13 @@ class Mutated:
 
     def call(self, name: str, function: Callable[..., Any], args: Sequence[Any], named: dict[str, Any]) -> Any:
         """A call of such a function."""
-        here = site(name, self.modules.path)
+        here = site(name, self.modules.path, numbers=self.list)
         if here is None:
             return function(*args, **named)
         if self.list:
             if here.key not in self.seen:
                 self.seen.add(here.key)
-                self.note(here, calls.Call(function, args, named))
+                self.note(here, calls.Call(function, args, named, here.numbers))
             return function(*args, **named)
         for key in here.groups:
             for change, settings in self.wanted.get(key, ()):

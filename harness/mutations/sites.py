@@ -1,9 +1,9 @@
 """Where a torch function is called: the user's own line, and the module that is being called, by its path."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,13 +22,17 @@ EVERYWHERE = "*"
 
 @dataclass(frozen=True)
 class Site:
-    """A call of a function in the code of the reference: the line, the place in it, the module that is being called."""
+    """A call of a function in the code of the reference: the line, the place in it, the module that is being called.
+
+    numbers: those among the variables of that code.
+    """
 
     file: str
     line: int
     place: int
     function: str
     path: str
+    numbers: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> str:
@@ -114,14 +118,19 @@ def name_of(module: torch.nn.Module) -> str:
     return next((name for name, value in held.items() if value is module), "") if len(held) > 1 else ""
 
 
-def site(function: str, path: str) -> Site | None:
-    """The site of the call that is being made; None if no line of the user's own leads to it."""
+def site(function: str, path: str, *, numbers: bool = False) -> Site | None:
+    """The site of the call that is being made; None if no line of the user's own leads to it.
+
+    numbers: with those among its variables.
+    """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
         if any(part in file for part in HIDDEN):
             return None
         if whose(file) == "own":
-            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path)
+            own = frame.f_locals.items() if numbers else ()
+            found = {name: float(value) for name, value in own if type(value) in (int, float)}
+            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path, found)
         frame = frame.f_back
     return None

@@ -680,6 +680,7 @@ CHANGES: tuple[Change, ...] = (
             where=lambda c: number(c) in (2.0, 0.5) and of_squares(c)),
     written("the number left out", "factor-omitted", "div mul __rmul__", one,
             where=lambda c: number(c) not in (None, 0.0, 1.0) and not of_squares(c)),
+    written("the second factor left out", "factor-omitted", "mul div", lambda c: c.args[0], where=two_tensors),
     Change("a part of the number left out", "factor-omitted", frozenset({"div", "mul", "__rmul__"}), "outputs", divided,
            lambda call, s: call.function(call.args[0], s["number"], *call.args[2:], **call.named)),
     written("applied twice", "factor-twice", "div mul __rmul__", lambda c: c.function(c.run(), c.args[1]),

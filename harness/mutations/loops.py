@@ -329,6 +329,8 @@ def noticed(used: dict[str, str], path: Callable[[], str]) -> Iterator[None]:
             used.setdefault("batch norm", path())
         elif module.training and isinstance(module, _DropoutNd):
             used.setdefault("dropout", path())
+        if isinstance(module, torch.nn.RNNBase) and used.get("pack_padded_sequence") == "":
+            used["pack_padded_sequence"] = path()
         if given and channels(given[0]):
             used.setdefault("channels", "")
 

@@ -134,7 +134,7 @@ FAULTS = (
     row("adadelta", "matrix reshaped", LOAD, loading('taken(w) if n == "fc2.weight" else w', RESHAPED), "outputs",
         "conv-weight-reshape-instead-of-transpose", layer="fc2"),
     row("frozen_backbone", "flattened with channels last", "        features = tf.transpose(features, (0, 3, 1, 2))\n", "", "outputs",
-        "flatten-order-nchw-nhwc", layer="head"),
+        "flatten-order-nchw-nhwc", layer="flatten"),
     row("convnet_batchnorm", "flattened with channels last", "x = self.channels_first(tf.nn.relu(x))", "x = tf.nn.relu(x)", "outputs",
         "flatten-order-nchw-nhwc", layer="flatten"),
     row("convnet_batchnorm", "images reshaped", "tf.transpose(image, (0, 2, 3, 1))", "tf.reshape(image, (-1, 8, 8, 3))", "outputs",
@@ -166,7 +166,7 @@ FAULTS = (
     row("ctc_speech", "lengths not passed", "self.gru(tf.nn.relu(x), lengths=lengths)", "self.gru(tf.nn.relu(x))", "outputs",
         "rnn-padded-last-hidden", layer="gru"),
     row("seq2seq_attention", "lengths not passed", "self.encoder(x, lengths=lengths)", "self.encoder(x)", "outputs",
-        "rnn-padded-last-hidden", layer="encoder"),
+        "rnn-padded-last-hidden", layer="encoder", right=("embedding-padding-idx",)),  # the lengths had hidden that there is none
     row("gpt", "products not divided", ' / math.sqrt(8)', "", "outputs", "attention-layer-no-scaling", right=("factor-omitted",)),
     row("gpt", "the past not masked", "tf.where(past, att, -math.inf)", "att", "outputs", "attention-mask-omitted"),
     row("seq2seq_attention", "padding attended to", "        scores = tf.where((source == 0)[:, None], -math.inf, scores)\n", "",

@@ -108,7 +108,8 @@ class Trials:
         noise = {name: track.loudest for name, track in oracle.tracks.items()}
         try:
             reference = self.reference(left, mistake.right or self.seen.problem).records()
-            with closing(self.seen.start(self._spec(right), mistake.problem)) as run:
+            spec = replace(self._spec(right), stepwise=True)
+            with closing(self.seen.start(spec, mistake.problem)) as run:
                 wrong = steps(run)
                 for step in range(last + 1):
                     mine, yours = next(reference, None), next(wrong, None)

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from harness.contract.scenario import Range, Scenario, Value, format_value, make_problem, snap
+from harness.contract.scenario import Range, Scenario, Value, format_value, snap
 from harness.oracle.bounds import THRESHOLD
 from harness.plugin import Twin
 from harness.report.terminal import rise, text
@@ -94,11 +94,10 @@ def test_any_draw_trains_the_same(twin: Twin, data: st.DataObject) -> None:
     """The same for any seed, batch size, learning rate and number of epochs within the scenario's ranges."""
     settings = drawn(data, twin.scenario, twin.depth.most_epochs)
     seed = data.draw(st.integers(0, 2**31 - 1), label="seed")
-    short = twin.depth.drawn(make_problem(twin.scenario, batch_size=settings.get("batch_size")))
-    verdict = twin.ask(seed=seed, **settings, **short)
+    verdict = twin.ask(seed=seed, **twin.shortened(settings))
     note(verdict.reproduce)
     assert verdict.agrees, "\n" + text(verdict)
-    whole = verdict.curve.judged and "steps" not in short
+    whole = verdict.curve.judged and not twin.depth.brief
     assert verdict.curve.falls or not whole, rise(verdict) + f"\nagain: {verdict.reproduce}"
 
 

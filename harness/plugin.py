@@ -1,6 +1,6 @@
 """pytest: the ``twin`` argument, options, and the closing table. Loads neither framework; workers do."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ class Twin:
     pair: Pair
     worker: "Worker | Recorder"
     known: list["Verdict"] = field(default_factory=list)
-    depth: Depth = DEPTHS["default"]
+    depth: Depth = DEPTHS["ci"]
     shows: bool = False
 
     @property
@@ -51,11 +51,20 @@ class Twin:
         if not self.known:
             from harness.contract.scenario import make_problem
 
-            steps = self.depth.own_steps(make_problem(self.scenario))
+            limited = self.depth.most_steps is not None
+            steps = self.depth.own_steps(make_problem(self.scenario)) if limited else None
             self.known.append(self.ask(thorough=True, explain=True, digests=self.depth.rerun, steps=steps))
             if self.shows and self.known[0].printed:
                 print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]
+
+    def shortened(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a drawn problem, and what the profile leaves out of it."""
+        if not self.depth.brief:
+            return dict(settings)
+        from harness.contract.scenario import make_problem
+
+        return {**settings, **self.depth.drawn(make_problem(self.scenario, batch_size=settings.get("batch_size")))}
 
     def ask(self, **request: Any) -> "Verdict":
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""

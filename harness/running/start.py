@@ -177,6 +177,7 @@ class RunSpec:
     initial: only up to what the model holds before it is trained, which is its one record.
     mutating: the reference with mistakes made in it; it is run in a process of its own like any other.
     stepwise: no step is begun before the last one's record was released, as most such runs are left after their first.
+    eager: functions that TensorFlow would trace are run as they stand.
     """
 
     side: Side
@@ -186,6 +187,7 @@ class RunSpec:
     initial: bool = False
     mutating: Mutating | None = None
     stepwise: bool = field(default=False, compare=False)
+    eager: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"

@@ -326,6 +326,13 @@ def test_a_loop_in_torch_may_share_a_process_unless_it_changes_torch_for_all() -
     assert not leaves_nothing("import torch\ntorch.nn.Linear.forward = None")
 
 
+def test_a_model_of_keras_is_compiled_for_itself_and_torch_for_all() -> None:
+    assert leaves_nothing("import keras\ndef train(x):\n  model = keras.Sequential()\n  model.compile(loss='mse')")
+    assert not leaves_nothing("import torch\ndef train(x):\n  return torch.compile(x)")
+    assert not leaves_nothing("import torch\nnet = torch\ndef train(x):\n  return net.compile(x)")
+    assert not leaves_nothing("def train(x):\n  return compile(x)")
+
+
 PROVED = (
     "nesterov forgotten", "from_logits forgotten", "zero_grad forgotten", "BatchNorm momentum 0.1 for 0.9",
     "running variance biased", "Adam's epsilon outside the correction", "1e-6 left out of the clipping",

@@ -86,7 +86,7 @@ def parting(start: Start, precision: str, problem: Problem, step: int, apart: fl
     """
     sides = []
     for side in ("torch", "tensorflow"):
-        spec = RunSpec(side, precision, probing=True)  # type: ignore[arg-type]
+        spec = RunSpec(side, precision, probing=True, eager=True)  # type: ignore[arg-type]
         try:
             sides.append(heard(start, spec, problem, step))
         except (LoopError, UsageError):  # one that cannot be listened to, as what was recorded

@@ -128,7 +128,8 @@ class Trials:
         """The reference with these mistakes; raises LoopError if it cannot be started."""
         problem = given.changed(self.problem, [item for item in mutants if item.site.startswith(OF_PROBLEM)])
         code = tuple(item for item in mutants if not item.site.startswith(OF_PROBLEM))
-        return self.start(RunSpec("torch", self.seen.rule.left.precision, mutating=Mutating(code, listed)), problem)
+        spec = RunSpec("torch", self.seen.rule.left.precision, mutating=Mutating(code, listed), stepwise=True)
+        return self.start(spec, problem)
 
     def offers(self, base: Sequence[Mutant]) -> list[Mutant]:
         """Every mistake that could be made in the reference's code and in what it is given."""

@@ -72,7 +72,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         random.seed(seed)
         np.random.seed(seed)  # the global state is what loops may use
         try:
-            framework.begin(spec.precision, seed)
+            framework.begin(spec.precision, seed, eager=asked["eager"])
             scenario = pair.scenario()
             said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)

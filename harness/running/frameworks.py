@@ -56,8 +56,11 @@ class Framework(Protocol):
     dear: bool
     """Whether a new process is dear enough to use one again for another loop of the same pair, side and precision."""
 
-    def begin(self, precision: Precision, seed: int) -> None:
-        """Make the precision and the seed those of this process, before any of a pair's files is run."""
+    def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
+        """Make the precision and the seed those of this process, before any of a pair's files is run.
+
+        eager: functions that would be traced are run as they stand.
+        """
 
     def tensor(self, array: Array) -> Any:
         """A tensor of this process's precision that shares no memory with the array."""

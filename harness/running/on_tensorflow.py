@@ -43,15 +43,16 @@ class TensorFlow:
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
-        self.seed = 0
+        self.seed, self.eager = 0, False
         SWITCHES["tensorflow"].made()  # before the fork, once for all runs
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
         self.observed = False
 
-    def begin(self, precision: Precision, seed: int) -> None:
+    def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
-        self.precision, self.seed = precision, seed
+        self.precision, self.seed, self.eager = precision, seed, eager
+        tf.config.run_functions_eagerly(eager)
         if device():
             settle(device(), tf32=tf32())
         keras.config.set_floatx(precision)
@@ -108,14 +109,13 @@ class TensorFlow:
 
         del initial
         # Of a traced function no layer shows what it put out, and to trace it takes longer than the few steps of a map.
-        tf.config.run_functions_eagerly(HELD.blind or HEARD.on)
-        begin = partial(self.begin, self.precision, self.seed)
+        eager = HELD.blind or self.eager
+        tf.config.run_functions_eagerly(eager)
+        begin = partial(self.begin, self.precision, self.seed, eager=eager)
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 
     def observe(self) -> None:
-        """See Framework. What a layer puts out while a function is traced is no number: it is left out, or nothing is traced."""
-        if HEARD.on:
-            tf.config.run_functions_eagerly(True)
+        """See Framework. What a layer puts out while a function is traced is no number, and is left out."""
         if (HELD.blind or HEARD.on) and not self.observed:
             self.observed = True
             plain = keras.layers.Layer.__call__

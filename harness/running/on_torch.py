@@ -34,8 +34,9 @@ class Torch:
         SWITCHES["torch"].made()  # before the fork, once for all runs
         import_module("harness.mutations.mutated")
 
-    def begin(self, precision: Precision, seed: int) -> None:
+    def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
         """See Framework."""
+        del eager  # torch's loops are, and one that is compiled is judged as that
         self.precision = precision
         torch.set_default_dtype(getattr(torch, precision))
         if device():

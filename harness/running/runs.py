@@ -95,7 +95,8 @@ class Runs:
             "mutating": [[m.plain for m in spec.mutating.mutants], spec.mutating.list] if spec.mutating else None,
             "probing": spec.probing,
             "problem": self.given[2],
-            "ahead": -1 if self.resync else AHEAD,
+            "eager": spec.eager,
+            "ahead": -1 if self.resync or spec.stepwise else AHEAD,
             # The first run that trains the reference says what its draws are for; all others of this problem may read it.
             "posts": self.board is None and spec.side == "torch" and not spec.initial,
         }

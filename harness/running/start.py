@@ -5,7 +5,7 @@ interpreter, and the plain loops of the tests are one to it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from harness.contract.record import Record
@@ -179,6 +179,8 @@ class RunSpec:
     initial: only up to what the model holds before it is trained, which is its one record.
     mutating: the reference with mistakes made in it; it is run in a process of its own like any other.
     probing: beside the record stands what the layers were given and have put out; see ``harness.contract.probes``.
+    stepwise: no step is begun before the last one's record was released, as most such runs are left after their first.
+    eager: functions that TensorFlow would trace are run as they stand.
     """
 
     side: Side
@@ -188,6 +190,8 @@ class RunSpec:
     initial: bool = False
     mutating: Mutating | None = None
     probing: bool = False
+    stepwise: bool = field(default=False, compare=False)
+    eager: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"

@@ -16,7 +16,7 @@ from harness.contract.scenario import Problem, batch_type
 from harness.contract.stored import wants_torch
 from harness.errors import UsageError, instead
 from harness.running.draws import Draws, active
-from harness.running.frameworks import Framework
+from harness.running.frameworks import Framework, elsewhere
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import lacking
 from harness.running.pairs import Pair
@@ -240,7 +240,7 @@ class Run:
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         said = said if len(said) <= MOST else said[:MOST] + " ..."
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
-        return self._failed(f"{kind}{said}{place}{lacking(error)}", trace="".join(lines))
+        return self._failed(f"{kind}{said}{place}{lacking(error)}{elsewhere(error)}", trace="".join(lines))
 
     def _failed(self, message: str, *, back: int = 0, trace: str = "") -> LoopError:
         return LoopError(self.spec.side, self.spec.precision, self.step - back, message, trace)

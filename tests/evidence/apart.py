@@ -27,19 +27,19 @@ ROOT = Path(__file__).parent.parent.parent
 PAIRS = ("linear_regression", "mini_batch_mlp", "convnet_batchnorm", "lstm_classifier", "adamw_groups")
 
 
-def twinloop(*words: str, python: str = sys.executable) -> None:
-    """Run a command of twinloop's with an interpreter; raises ClickException unless there was a verdict."""
+def twinloop(*words: str, python: str = sys.executable, makes: Path) -> None:
+    """Run a command of twinloop's with an interpreter; raises ClickException unless it has made this."""
     around = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(  # noqa: S603  # an interpreter that was asked for
         [python, "-m", "harness", *words], capture_output=True, text=True, check=False, env=around
     )
-    if done.returncode not in (0, 1):
+    if not makes.exists():
         raise click.ClickException(done.stdout + done.stderr)
 
 
 def judged(file: Path, *words: str, python: str = sys.executable) -> dict[str, Verdict]:
     """The verdicts of a run by pair."""
-    twinloop("run", *words, "--json", str(file), "--quick", "--no-cause", python=python)
+    twinloop("run", *words, "--json", str(file), "--quick", "--no-cause", python=python, makes=file)
     return {verdict.pair: verdict for verdict in read(file).verdicts}
 
 
@@ -83,7 +83,18 @@ def main(
         if not pairs:
             raise click.ClickException("none of them can be run there")
         for side, python in (("torch", torch_python), ("tensorflow", tensorflow_python)):
-            twinloop("record", *pairs, "--side", side, "--python", python, *few, "-o", str(folder / side))
+            twinloop(
+                "record",
+                *pairs,
+                "--side",
+                side,
+                "--python",
+                python,
+                *few,
+                "-o",
+                str(folder / side),
+                makes=folder / side,
+            )
         traces = {side: (f"--{side}", str(folder / side)) for side in ("torch", "tensorflow")}
         found["torch recorded"] = judged(folder / "a.json", *pairs, *few, *there[2:], *traces["torch"])
         found["tensorflow recorded"] = judged(folder / "b.json", *pairs, *few, *there[:2], *traces["tensorflow"])

@@ -21,7 +21,9 @@ from harness import Problem, UsageError, make_problem, normal
 from harness.__main__ import main
 from harness.judging.judge import judge
 from harness.oracle.bounds import STAYS
+from harness.running.messages import Request
 from harness.running.start import RunSpec, Side, Start
+from harness.sides import untried
 from harness.traces import manifest, tensor_file
 from harness.traces.header import FORMAT, Header, noise_of, order_of
 from harness.traces.reading import Trace
@@ -138,6 +140,25 @@ def test_a_weaker_rule_has_its_nudged_runs_too(tmp_path: Path, precision: str) -
 def test_a_whole_trace_leaves_nothing_to_say(tmp_path: Path) -> None:
     recorded(tmp_path / "torch", RIGHT)
     assert not judged(RIGHT, torch=tmp_path / "torch").findings
+
+
+def test_an_agreement_with_a_recorded_side_says_that_no_slip_was_tried() -> None:
+    """But only where one would have been: not with --quick, not where sides differ, and not without a hyperparameter."""
+    problem = make_problem(plain.LINE)
+    agreed, asked = Verdict("line", "EQUIVALENT", "all"), Request("line", torch="there", briefly=True)
+    (said,) = untried(agreed, asked, problem).findings
+    assert said.sentence == (
+        "no slip in a hyperparameter was tried: to see one takes both sides as they run, and torch's was recorded"
+    )
+    both = untried(agreed, replace(asked, tensorflow="here"), problem)
+    assert both.findings[0].sentence.endswith("and torch's and tensorflow's were recorded")
+    for verdict, request, given in (
+        (agreed, replace(asked, briefly=False), problem),
+        (agreed, replace(asked, torch=""), problem),
+        (replace(agreed, status="DIFFERENT"), asked, problem),
+        (agreed, asked, replace(problem, hyper={})),
+    ):
+        assert untried(verdict, request, given) == verdict
 
 
 def test_arrays_of_every_type_come_back_and_others_can_read_them(tmp_path: Path) -> None:

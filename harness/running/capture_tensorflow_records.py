@@ -1,11 +1,12 @@
 """A step of a captured TensorFlow function as a record under torch's names and axes, read through the Port."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
-from harness.contract.keras_slots import SLOTS, kind_of
+from harness.contract.keras_slots import held_for, keeps_otherwise
 from harness.contract.port import Port, View
 from harness.running.capture import unnamed
 from harness.running.capture_tensorflow_cells import Applied
@@ -70,17 +71,13 @@ class Records:
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         kind = type(optimizer).__name__
         slots: dict[str, dict[int, Any]] = {}
-        if hasattr(optimizer, "state_of"):
-            for variable in self.port.variables:
-                for slot, held in optimizer.state_of(variable).items():
-                    slots.setdefault(slot, {})[id(value_of(variable))] = held
-        else:
-            trained = [id(value_of(variable)) for variable in optimizer._trainable_variables]
-            for attribute, slot in SLOTS.get(kind_of(optimizer), {}).items():
-                if held := getattr(optimizer, attribute, None):
-                    slots[slot] = dict(zip(trained, held, strict=False))
-            if not slots and getattr(optimizer, "momentum", None):
-                self.lacks["slots"] = OTHERWISE.format(kind, kind)
+        own_names = hasattr(optimizer, "state_of")
+        kept = optimizer.state_of if own_names else partial(held_for, optimizer)
+        for variable in self.port.variables:
+            for slot, held in kept(variable).items():
+                slots.setdefault(slot, {})[id(value_of(variable))] = held
+        if not slots and not own_names and getattr(optimizer, "momentum", None) and keeps_otherwise(optimizer):
+            self.lacks["slots"] = OTHERWISE.format(kind, kind)
         found = {}
         for slot, held in slots.items():
             found[slot] = {name: view for name, view in self.named(held, own).items() if view is not None}

@@ -39,6 +39,20 @@ def tf32() -> bool:
     return os.environ.get(TF32) == "1"
 
 
+OF_A_DEVICE = ("cpu", "gloo", "same device", "device type", "cuda tensor")
+"""What an error says of where tensors lie."""
+
+
+def elsewhere(error: BaseException) -> str:
+    """What to say of an error about where tensors lie, in a process that makes them on a device; nothing of any other."""
+    if not device() or not any(words in str(error).lower() for words in OF_A_DEVICE):
+        return ""
+    return (
+        f"; whatever this loop makes is made on {device()}: what must stay on the CPU, such as what gloo is given, make with "
+        'device="cpu", or bring there by .cpu()'
+    )
+
+
 def threading(threads: int) -> dict[str, str]:
     """Environment that says how many threads a framework may use.
 

@@ -20,7 +20,7 @@ from harness.errors import UsageError
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import device, in_precision, tf32
 from harness.running.leaks import Watch
-from harness.running.legacy_keras import LegacyKeras
+from harness.running.legacy_keras import LegacyKeras, classes, versions
 from harness.running.start import Precision
 from harness.running.wide import SWITCHES
 
@@ -40,6 +40,7 @@ class TensorFlow:
         self.versions: dict[str, str] = {
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
+            **versions(),
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
@@ -118,18 +119,23 @@ class TensorFlow:
         """See Framework. What a layer puts out while a function is traced is no number, and is left out."""
         if (HELD.blind or HEARD.on) and not self.observed:
             self.observed = True
-            plain = keras.layers.Layer.__call__
+            self._observed(keras.layers.Layer, "_trainable_variables", "_non_trainable_variables")
+            if (legacy := classes()) is not None:
+                self._observed(legacy.layer, "_trainable_weights", "_non_trainable_weights")
 
-            def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
-                output = plain(layer, *args, **kwargs)
-                if (HELD.blind or HEARD.on) and tf.executing_eagerly():
-                    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-                    if HELD.blind:
-                        HELD.variables.put_out(own, output)
-                    HEARD.hear(layer, own, (args, kwargs), output, self.lend)
-                return output
+    def _observed(self, kind: Any, *held: str) -> None:
+        plain = kind.__call__
 
-            keras.layers.Layer.__call__ = called
+        def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            output = plain(layer, *args, **kwargs)
+            if (HELD.blind or HEARD.on) and tf.executing_eagerly():
+                own = [variable for name in held for variable in getattr(layer, name)]
+                if HELD.blind:
+                    HELD.variables.put_out(own, output)
+                HEARD.hear(layer, own, (args, kwargs), output, self.lend)
+            return output
+
+        kind.__call__ = called
 
     def identity(self, value: Any) -> tuple[Any, ...]:
         """See Framework."""
@@ -138,6 +144,7 @@ class TensorFlow:
     def fresh(self) -> bool:
         """See Framework."""
         keras.utils.clear_session()
+        self.legacy.forget()
         gc.collect()
         return settings() == self.settings
 

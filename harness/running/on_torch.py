@@ -1,5 +1,6 @@
 """PyTorch, as a process that runs one of its loops needs it."""
 
+import functools
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 import torch._dynamo  # torch imports it at the first optimizer step; before the fork it is imported once for all runs
+from torch.nn.utils import rnn
 
 from harness.contract.port import dense
 from harness.contract.probes import HEARD
@@ -135,9 +137,21 @@ def settle(device: str, *, tf32: bool) -> None:
         raise UsageError(
             f"torch cannot make tensors on {device} here ({said}); leave --torch-device out, or mend it"
         ) from error
+    lengths_stay_here()
     torch.use_deterministic_algorithms(False)
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
+
+
+def lengths_stay_here() -> None:
+    """Have the lengths of packed sequences given on the CPU, where torch asks for them, whatever device they were made on."""
+    plain = rnn.pack_padded_sequence
+
+    @functools.wraps(plain)
+    def packed(sequence: Any, lengths: Any, *args: Any, **kwargs: Any) -> Any:
+        return plain(sequence, lengths.cpu() if isinstance(lengths, torch.Tensor) else lengths, *args, **kwargs)
+
+    rnn.pack_padded_sequence = packed
 
 
 def held() -> Iterator[torch.Tensor]:

@@ -241,7 +241,8 @@ class Runs:
         deadlines = []
         for other in due:
             if other.broken and other is not remote:
-                grace = GRACE if other.process.ended else max(GRACE, 2 * remote.pace(other))
+                died = other.process.ended and not other.events
+                grace = GRACE if died else max(GRACE, 2 * remote.pace(other))
                 deadline = max(other.failed, remote.asked) + grace
                 if now >= deadline:
                     raise other.error()

@@ -34,16 +34,25 @@ def kind_of(optimizer: Any) -> str:
     return kind
 
 
+def place_of(optimizer: Any, variable: Any) -> int | None:
+    """Which of the variables that the optimizer was built with this is. Legacy Keras keeps their places, Keras 3 themselves."""
+    if hasattr(optimizer, "_index_dict"):
+        return optimizer._index_dict.get(optimizer._var_key(variable))
+    return next(
+        (place for place, one in enumerate(getattr(optimizer, "_trainable_variables", ())) if one is variable), None
+    )
+
+
 def state_of(optimizer: Any, variable: Any) -> dict[str, Any]:
     """What one of Keras' optimizers, of a kind that ``kind_of`` knows, keeps for a variable; nothing for a stranger.
 
     The slots of a variable that has not been trained yet are there as well: Keras makes them all at once.
     """
-    places = [place for place, one in enumerate(optimizer._trainable_variables) if one is variable]
-    if not places:
+    place = place_of(optimizer, variable)
+    if place is None:
         return {}
     kept = {
-        slot: getattr(optimizer, name)[places[0]]
+        slot: getattr(optimizer, name)[place]
         for name, slot in SLOTS[kind_of(optimizer)].items()
         if getattr(optimizer, name, None)
     }

@@ -96,6 +96,9 @@ class Pass:
             getattr(faithful, name)  # which keeps what it finds at the first time
             for owner in (faithful, clipping):
                 self.exchange(owner, name, self.clipping)
+        from harness.running.capture_tensorflow_legacy import follow
+
+        follow(self)
 
     def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
         """Put a wrapper in the place of an attribute until ``close``; AutoGraph leaves it alone."""
@@ -185,7 +188,7 @@ class Pass:
         holding = [
             value
             for _, value in variables()
-            if isinstance(value, keras.layers.Layer) and any(inner is layer for inner in value._flatten_layers())
+            if hasattr(type(value), "_flatten_layers") and any(inner is layer for inner in value._flatten_layers())
         ]
         self.roots.append(max(holding or [layer], key=lambda value: len(list(value._flatten_layers()))))
 
@@ -250,16 +253,8 @@ class Pass:
                 return plain(optimizer, grads, trainable_variables)
             grads = list(grads)
             known = list(optimizer._trainable_variables if trainable_variables is None else trainable_variables)
-            self.applied_to = self.applied_to or known
-            self.first()
-            self.applying += 1
-            self.clip = self.rate = None
-            try:
-                made = plain(optimizer, grads, None if trainable_variables is None else known)
-            finally:
-                self.applying -= 1
-            self.applied(optimizer, grads, [value_of(variable) for variable in known])
-            return made
+            handed = None if trainable_variables is None else known
+            return self.step(optimizer, grads, known, lambda: plain(optimizer, grads, handed))
 
         return apply
 
@@ -286,6 +281,19 @@ class Pass:
         return rate
 
     # Steps
+
+    def step(self, optimizer: Any, grads: list[Any], known: list[Any], call: Callable[[], Any]) -> Any:
+        """An optimizer is about to apply gradients, which ``call`` does."""
+        self.applied_to = self.applied_to or known
+        self.first()
+        self.applying += 1
+        self.clip = self.rate = None
+        try:
+            made = call()
+        finally:
+            self.applying -= 1
+        self.applied(optimizer, grads, [value_of(variable) for variable in known])
+        return made
 
     def applied(self, optimizer: Any, handed: list[Any], known: list[Any]) -> None:
         """Gradients were applied: give way, or where a graph is traced, note what it will show."""

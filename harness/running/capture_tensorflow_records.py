@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from harness.contract.keras_slots import SLOTS, kind_of
+from harness.contract.keras_slots import SLOTS, kind_of, place_of
 from harness.contract.port import Port, View
 from harness.running.capture import unnamed
 from harness.running.capture_tensorflow_cells import Applied
@@ -75,16 +75,23 @@ class Records:
                 for slot, held in optimizer.state_of(variable).items():
                     slots.setdefault(slot, {})[id(value_of(variable))] = held
         else:
-            trained = [id(value_of(variable)) for variable in optimizer._trainable_variables]
+            places = self.places_in(optimizer)
             for attribute, slot in SLOTS.get(kind_of(optimizer), {}).items():
                 if held := getattr(optimizer, attribute, None):
-                    slots[slot] = dict(zip(trained, held, strict=False))
+                    slots[slot] = {own: held[place] for own, place in places.items()}
             if not slots and getattr(optimizer, "momentum", None):
                 self.lacks["slots"] = OTHERWISE.format(kind, kind)
         found = {}
         for slot, held in slots.items():
             found[slot] = {name: view for name, view in self.named(held, own).items() if view is not None}
         return {slot: views for slot, views in found.items() if views}
+
+    def places_in(self, optimizer: Any) -> dict[int, int]:
+        """Where an optimizer keeps what belongs to a variable, by the variable's identity."""
+        if hasattr(optimizer, "_trainable_variables"):
+            return {id(value_of(variable)): place for place, variable in enumerate(optimizer._trainable_variables)}
+        found = {id(variable): place_of(optimizer, variable) for variable in self.port.variables}
+        return {own: place for own, place in found.items() if place is not None}
 
     def pictured(self, tensors: Iterable[Any]) -> list[Any]:
         """Tensors in torch's order of axes, where a model of convolutions takes and gives pictures with channels last."""

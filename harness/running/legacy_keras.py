@@ -31,6 +31,22 @@ class LegacyKeras:
         keras.mixed_precision.set_global_policy(None)
 
 
+def when_loaded(then: Callable[[Any], None]) -> Callable[[], None]:
+    """Do something with legacy Keras, now or as soon as it is loaded; gives what calls that off."""
+    if NAME in sys.modules:
+        then(sys.modules[NAME])
+        return lambda: None
+    waiting = Waiting(NAME, then)
+    sys.meta_path.insert(0, waiting)
+    return lambda: sys.meta_path.remove(waiting) if waiting in sys.meta_path else None
+
+
+def forget() -> None:
+    """Let legacy Keras count its layers' names anew, if it is loaded."""
+    if NAME in sys.modules:
+        sys.modules[NAME].backend.clear_session()
+
+
 class Waiting(MetaPathFinder):
     """Finds a module where it is, and says so once it is loaded."""
 

@@ -19,7 +19,7 @@ from harness.errors import UsageError
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import device, in_precision, tf32
 from harness.running.leaks import Watch
-from harness.running.legacy_keras import LegacyKeras
+from harness.running.legacy_keras import LegacyKeras, forget, when_loaded
 from harness.running.start import Precision
 from harness.running.wide import SWITCHES
 
@@ -115,21 +115,33 @@ class TensorFlow:
         """See Framework. What a layer puts out while a function is traced is no number, and is left out."""
         if HELD.blind and not self.observed:
             self.observed = True
-            plain = keras.layers.Layer.__call__
-
-            def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
-                output = plain(layer, *args, **kwargs)
-                if HELD.blind and tf.executing_eagerly():
-                    HELD.variables.put_out([*layer._trainable_variables, *layer._non_trainable_variables], output)
-                return output
-
-            keras.layers.Layer.__call__ = called
+            observed(keras)
+            when_loaded(observed)
 
     def fresh(self) -> bool:
         """See Framework."""
         keras.utils.clear_session()
+        forget()
         gc.collect()
         return settings() == self.settings
+
+
+def observed(keras: Any) -> None:
+    """Have each layer of Keras, or of legacy Keras, tell what it puts out."""
+    plain = keras.layers.Layer.__call__
+
+    def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        output = plain(layer, *args, **kwargs)
+        if HELD.blind and tf.executing_eagerly():
+            own = [[*getattr(layer, f"{kind}_variables", getattr(layer, f"{kind}_weights", ()))] for kind in KINDS]
+            HELD.variables.put_out([*own[0], *own[1]], output)
+        return output
+
+    keras.layers.Layer.__call__ = called
+
+
+KINDS = ("_trainable", "_non_trainable")
+"""Of a layer's own variables; legacy Keras calls them weights."""
 
 
 def settle(device: str, *, tf32: bool) -> None:

@@ -1,8 +1,8 @@
 """The pairs whose masks and noise the scenario hands in, as people write them: each framework draws for itself.
 
-    python tests/own_randomness.py [--problems N] [PAIR ...]
+    python tests/own_randomness.py [--problems N] [--steps N] [PAIR ...]
 
-judges each of them on so many drawn problems and prints how many are equivalent, and the worst excess.
+judges each of them on so many drawn problems, up to so many steps, and prints how many are equivalent, and the worst excess.
 """
 
 import sys
@@ -156,13 +156,17 @@ OWN = (
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--problems", default=100, show_default=True, help="Problems of each pair, drawn by their seeds.")
-def main(names: tuple[str, ...], problems: int) -> None:
+@click.option("--steps", type=int, help="Judge so many steps of each instead of all.")
+def main(names: tuple[str, ...], problems: int, steps: int | None) -> None:
     """Judge every pair on so many problems."""
     with closing(Worker(300.0)) as worker:
         for own in OWN:
             if names and own.pair not in names:
                 continue
-            made = [worker.ask(Request(str(PAIRS / own.pair), edits=own.edits, seed=seed)) for seed in range(problems)]
+            made = [
+                worker.ask(Request(str(PAIRS / own.pair), edits=own.edits, seed=seed, steps=steps))
+                for seed in range(problems)
+            ]
             fine = sum(verdict.status == "EQUIVALENT" for verdict in made)
             worst = max(verdict.excess for verdict in made)
             click.echo(f"{own.pair:22} {fine} of {problems} equivalent, worst excess {worst:.3g}")

@@ -4,6 +4,7 @@
 attention's, ``rand``, ``nn.init``) draws from the stream too. Operations that draw nothing are not touched.
 """
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +68,10 @@ MARK = 1 << 62
 """Seeds from here on stand for states of the shared stream: torch's own generator draws nothing in a run."""
 
 
+OVER = {"allow_override": True} if "allow_override" in inspect.signature(Library.impl).parameters else {}
+"""Older releases of torch replace a kernel of its own without being told to."""
+
+
 class Replaced:
     """The kernels that stand in torch's place, for as many runs as want them."""
 
@@ -84,9 +89,9 @@ class Replaced:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a kernel is replaced is what is meant
             for name, function in COMPOSITE.items():
-                self.library.impl(name, function, "CompositeImplicitAutograd", allow_override=True)
+                self.library.impl(name, function, "CompositeImplicitAutograd", **OVER)
             for name, function in KERNELS.items():
-                self.library.impl(name, function, "CPU", allow_override=True)
+                self.library.impl(name, function, "CPU", **OVER)
         states: dict[int, dict[Any, int]] = {}
         get, put = rng_state(random.get_rng_state, states), set_rng_state(random.set_rng_state, states)
         for owner, name, new in (

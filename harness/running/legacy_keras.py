@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
 
 def classes() -> Classes | None:
     """Legacy Keras' classes, if a loop has loaded it, or will by ``tf.keras``."""
-    if NAME not in sys.modules and not (versions()):
+    if NAME not in sys.modules and not versions():
         return None
     import_module(NAME)
     newer = import_module("tf_keras.src.optimizers.optimizer")

@@ -97,6 +97,18 @@ RULES = {
         "sgd-momentum-other", "slots", "o = faithful.SGD(lr=lr)", "o = torch.optim.SGD(ps, lr, momentum)",
         "o = faithful.SGD(lr=lr, momentum=momentum)",
     ),
+    "a part of another name": (
+        "adam-weight-decay-coupled", "slots", "o = faithful.AdamW(lr=lr)", "o = torch.optim.Adam(ps, lr=lr)",
+        "o = faithful.Adam(lr=lr)",
+    ),
+    "a model that is called as in evaluation": (
+        "batchnorm-training-flag-omitted", "outputs", "a = model(x, training=False)", "a = model(x)",
+        "a = model(x, training=True)",
+    ),
+    "a term of a line that stands elsewhere": (
+        "term-omitted", "outputs", "x = y\n    x = tf.exp(x)\n    x = z\n    return x",
+        "x = torch.exp(y)\n    x = x + z\n    return x", "x = y\n    x = tf.exp(x)\n    x = x + z\n    return x",
+    ),
     "from_logits": (
         "ce-from-logits-default", "loss", "c = keras.losses.SparseCategoricalCrossentropy()", "c = nn.CrossEntropyLoss()",
         "c = keras.losses.SparseCategoricalCrossentropy(from_logits=True)",

@@ -111,7 +111,11 @@ PLAIN = (
 
 
 def training(case: Case) -> Iterator[Fix]:
-    """``training=True`` in each call of a model that is held in a variable, inside of a tape first."""
+    """``training=True`` in each call of a model that is held in a variable, inside of a tape first; no ``False`` before all."""
+    for call in case.calls:
+        off = call.argument("training")
+        if off is not None and isinstance(off.value, ast.Constant) and off.value.value is False:
+            yield call.fix([call.code.instead(off.value, "True")], f"training=True in {call.name}")
     found = []
     losses = {call.owner for call in case.calls if "losses." in call.name}
     for call in case.calls:

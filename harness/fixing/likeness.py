@@ -1,7 +1,8 @@
 """Fixes found where the port computes the same as the reference but for one place: the expressions of both, side by side."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 
 from harness.fixing.calls import dotted
 from harness.fixing.case import Case
@@ -11,17 +12,36 @@ from harness.fixing.translation import WRITTEN, tensorflow, wrapped
 
 
 def pairs(case: Case) -> Iterator[tuple[Code, ast.expr, Code, ast.expr]]:
-    """Expressions of both sides that go to a variable of the same name in functions of the same name, in their order."""
+    """Expressions of both sides that go to a variable of the same name in functions of the same name, and are not the same.
+
+    What stands between two that are the same on both sides belongs together, in its order first.
+    """
     theirs: dict[tuple[str, str], list[tuple[Code, ast.expr]]] = {}
     for code in case.reference:
         for key, value in valued(code):
             theirs.setdefault(key, []).append((code, value))
     for code in case.port:
-        count: dict[tuple[str, str], int] = {}
+        ours: dict[tuple[str, str], list[ast.expr]] = {}
         for key, value in valued(code):
-            at = count[key] = count.get(key, -1) + 1
-            if at < len(theirs.get(key, ())):
-                yield code, value, *theirs[key][at]
+            ours.setdefault(key, []).append(value)
+        for key, values in ours.items():
+            wanted = theirs.get(key, [])
+            for mine, other in between([term(value).key for value in values], [term(item).key for _, item in wanted]):
+                yield code, values[mine], *wanted[other]
+
+
+def between(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Places of two lists that may belong together, where they differ: those as far from where they begin to differ first.
+
+    >>> list(between(["a", "b", "c"], ["a", "x", "c"]))
+    [(1, 1)]
+    >>> list(between(["a", "b", "c"], ["x", "c"]))
+    [(0, 0), (1, 0)]
+    """
+    for tag, mine, mine_end, other, other_end in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if tag == "replace":
+            places = [(i, j) for i in range(mine, mine_end) for j in range(other, other_end)]
+            yield from sorted(places, key=lambda place: abs((place[0] - mine) - (place[1] - other)))
 
 
 def valued(code: Code) -> Iterator[tuple[tuple[str, str], ast.expr]]:

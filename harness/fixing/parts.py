@@ -25,6 +25,9 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 SEVERAL = {f"{name}{n}d": name for name in ("BatchNorm",) for n in (1, 2, 3)}
 """Classes of torch's of which one part stands for several."""
 
+RATES = ("learning_rate", "lr")
+"""How an optimizer's rate is called."""
+
 Arguments = dict[str | int, tuple[ast.expr, str]]
 """A call's arguments by name, or by place where they have none: what stands there, and how it is written."""
 
@@ -95,17 +98,22 @@ def apart(case: Case, call: Call, other: Call) -> Iterator[tuple[str | int, Cut,
 
 
 def optimizer(case: Case) -> Iterator[Fix]:
-    """An optimizer of Keras' own replaced by the part of torch's name, with the reference's arguments."""
-    ours = [
-        call for call in case.calls if call.last in OPTIMIZERS and not call.part and ("." in call.name or call.owner)
-    ]
+    """An optimizer of Keras' own, or of another name, replaced by the part of torch's name, with the reference's arguments."""
     theirs = [call for call in case.of_torch if call.last in ORDERS and counterpart(call)]
+    right = {counterpart(call) for call in theirs}
+    ours = [
+        call
+        for call in case.calls
+        if call.last in OPTIMIZERS and ("." in call.name or call.owner) and not (call.part and call.last in right)
+    ]
     for call in ours:
         fitting = [other for other in theirs if other.owner == call.owner] or theirs
+        for name in dict.fromkeys(counterpart(other) for other in fitting if call.part):
+            written = call.code.said(call.node.func).rpartition(".")[0]
+            write = f"{written}.{name}" if written else name
+            yield call.fix([call.code.instead(call.node.func, write)], f"{write} for {call.name}")
         for other in fitting[:3]:
-            rate = next(
-                iter([*call.node.args[:1], *(k.value for k in call.node.keywords if k.arg == "learning_rate")]), None
-            )
+            rate = next(iter([*call.node.args[:1], *(k.value for k in call.node.keywords if k.arg in RATES)]), None)
             wanted = [
                 (key, case.here(call, text) or (call.code.said(rate) if key == "lr" and rate is not None else ""))
                 for key, (_, text) in arguments(other, torch=True).items()

@@ -77,7 +77,7 @@ BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
     "grads": (likeness, expressions.flowing, expressions.stopped),
     "clipped": (clipping.clipping,),
-    "lr": (parts.same_arguments, layers.numbers, statements.missing),
+    "lr": (parts.same_arguments, layers.numbers, statements.missing, parts.optimizer),
     "slots": (parts.same_arguments, parts.optimizer),
     "params": (parts.same_arguments, parts.optimizer, layers.numbers, statements.missing),
     "buffers": (parts.same_arguments, layers.layer),

@@ -312,7 +312,7 @@ def record(names: tuple[str, ...], root: Path, out: Path, **asked: Any) -> None:
     from harness.traces.thinning import Thinning
 
     thinning = Thinning(asked.pop("every"), asked.pop("only"), asked.pop("sample"), asked.pop("sample_seed"))
-    own = {name: asked.pop(name) for name in ("side", "nudged", "torch", "timeout")}
+    own = {name: asked.pop(name) for name in ("side", "nudged", "draws", "torch", "timeout")}
     asked[f"{own['side']}_device"] = asked.pop("device")
     if python := asked.pop("python"):
         asked[f"{own['side']}_python"] = python

@@ -1,6 +1,7 @@
 """`twinloop doctor`: what each side's interpreter has, whether it will do, and if not what to install there."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,9 @@ from harness.running.other_python import words
 from harness.running.start import SIDES, Place, Side
 
 PACKAGES = ("torch", "tensorflow", "keras", "tf_keras", "numpy", "greenlet", "xxhash")
-NEEDED: Mapping[Side, tuple[str, ...]] = {"torch": ("numpy", "torch"), "tensorflow": ("numpy", "tensorflow")}
+NEEDED: Mapping[Side, tuple[str, ...]] = {"torch": ("numpy", "torch"), "tensorflow": ("numpy", "tensorflow", "keras")}
+FIRST: Mapping[str, tuple[int, int]] = {"tensorflow": (2, 18), "keras": (3, 8)}
+"""The first versions that the loops of a side can be seen in; of torch and NumPy older ones were not tried."""
 OLDEST = (3, 11)
 """The first version of Python that can run what travels along."""
 
@@ -82,13 +85,29 @@ def lacking(side: Side, made: Checked) -> str:
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there; {made.path} -m pip install "
             + (" ".join(missing))
         )
+    for name, first in FIRST.items():
+        if name in NEEDED[side] and (found := numbers(made.packages[name])) and found < first:
+            legacy = "; loops in legacy Keras use tf_keras, which may stand beside it" if name == "keras" else ""
+            wanted = f"{name}>={'.'.join(map(str, first))}"
+            return f"{name} {made.packages[name]} is too old; {made.path} -m pip install '{wanted}'{legacy}"
     return ""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version.
+
+    >>> numbers("3.12.0"), numbers("2.18rc1")
+    ((3, 12), (2, 18))
+    """
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def notes(packages: Mapping[str, str]) -> Iterator[str]:
     """What an interpreter can do without, and what for."""
     if "greenlet" not in packages:
         yield "without greenlet it runs loops with a `yield`, and no training function as it is"
+    if "tf_keras" in packages:
+        yield "legacy Keras is there: loops that import tf_keras run as they are, with TF_USE_LEGACY_KERAS=1 those with tf.keras"
 
 
 def loads(side: Side, path: str) -> str:

@@ -118,6 +118,10 @@ TRACE = (
         "--no-nudged", "nudged", flag_value=False, default=True,
         help="Leave out the runs from weights one unit off: cheaper, but a verdict that needs one is not given.",
     ),
+    click.option(
+        "--draws", default=2, show_default=True, type=click.IntRange(min=2, max=10),
+        help="Float32 runs from weights one unit off; where float32 stands alone, a verdict may ask for ten.",
+    ),
     click.option("--every", default=1, metavar="N", type=click.IntRange(min=1), help="Record one step of N."),
     click.option(
         "--only", multiple=True, metavar="PATTERN",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.contract.scenario import Range, Scenario, Value, format_value, snap
 from harness.oracle.bounds import THRESHOLD
-from harness.plugin import RERUN_STEPS, Twin
+from harness.plugin import Twin
 from harness.report.terminal import rise, text
 
 __all__ = [
@@ -66,7 +66,8 @@ def test_float64_is_far_tighter(twin: Twin) -> None:
 
 def test_rerun_is_bitwise_identical(twin: Twin) -> None:
     """The same inputs give the same bits, in each of the first records of every run."""
-    again = twin.ask(steps=min(RERUN_STEPS, max(1, twin.verdict.steps)), digests=RERUN_STEPS)
+    rerun = twin.depth.rerun
+    again = twin.ask(steps=min(rerun, max(1, twin.verdict.steps)), digests=rerun)
     assert again.digests, text(again)
     assert again.digests == twin.verdict.digests
 
@@ -91,12 +92,13 @@ def test_mistakes_are_noticed(twin: Twin) -> None:
 @given(data=st.data())
 def test_any_draw_trains_the_same(twin: Twin, data: st.DataObject) -> None:
     """The same for any seed, batch size, learning rate and number of epochs within the scenario's ranges."""
-    settings = drawn(data, twin.scenario, twin.most_epochs)
+    settings = drawn(data, twin.scenario, twin.depth.most_epochs)
     seed = data.draw(st.integers(0, 2**31 - 1), label="seed")
-    verdict = twin.ask(seed=seed, **settings)
+    verdict = twin.ask(seed=seed, **twin.shortened(settings))
     note(verdict.reproduce)
     assert verdict.agrees, "\n" + text(verdict)
-    assert verdict.curve.falls or not verdict.curve.judged, rise(verdict) + f"\nagain: {verdict.reproduce}"
+    whole = verdict.curve.judged and not twin.depth.brief
+    assert verdict.curve.falls or not whole, rise(verdict) + f"\nagain: {verdict.reproduce}"
 
 
 def drawn(data: st.DataObject, scenario: Scenario, most_epochs: int | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """pytest: the ``twin`` argument, options, and the closing table. Loads neither framework; workers do."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import UsageError, counted
-from harness.profiles import MOST_EPOCHS, MOST_STEPS, register
+from harness.profiles import DEPTHS, Depth, register
 from harness.report.files import Wanted
 from harness.running.pairs import Pair, discover, select
 from harness.running.project import in_repository, project
@@ -16,11 +17,8 @@ from harness.running.project import in_repository, project
 if TYPE_CHECKING:
     from harness.contract.scenario import Scenario
     from harness.running.messages import Request
-    from harness.running.pool import Worker
+    from harness.running.pool import Mothers, Worker
     from harness.verdict import Finding, Verdict
-
-RERUN_STEPS = 6
-"""Steps that are run a second time, to be compared bit by bit."""
 
 PAIR, VERDICT = "twinloop_pair", "twinloop_verdict"
 CACHE: dict[Pair, list["Verdict"]] = {}
@@ -34,8 +32,7 @@ class Twin:
     pair: Pair
     worker: "Worker | Recorder"
     known: list["Verdict"] = field(default_factory=list)
-    most_steps: int | None = None
-    most_epochs: int | None = None
+    depth: Depth = DEPTHS["ci"]
     shows: bool = False
 
     @property
@@ -49,17 +46,25 @@ class Twin:
 
         It is run once for all laws.
 
-        A profile may stop a long problem after ``most_steps``. What the loops printed is shown under ``pytest -s``.
+        A profile may stop it before its end. What the loops printed is shown under ``pytest -s``.
         """
         if not self.known:
             from harness.contract.scenario import make_problem
 
-            long = self.most_steps is not None and make_problem(self.scenario).most_steps > self.most_steps
-            steps = self.most_steps if long else None
-            self.known.append(self.ask(thorough=True, explain=True, digests=RERUN_STEPS, steps=steps))
+            limited = self.depth.most_steps is not None
+            steps = self.depth.own_steps(make_problem(self.scenario)) if limited else None
+            self.known.append(self.ask(thorough=True, explain=True, digests=self.depth.rerun, steps=steps))
             if self.shows and self.known[0].printed:
                 print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]
+
+    def shortened(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a drawn problem, and what the profile leaves out of it."""
+        if not self.depth.brief:
+            return dict(settings)
+        from harness.contract.scenario import make_problem
+
+        return {**settings, **self.depth.drawn(make_problem(self.scenario, batch_size=settings.get("batch_size")))}
 
     def ask(self, **request: Any) -> "Verdict":
         """The verdict on any other problem; the arguments are those of harness.worker.Request."""
@@ -276,19 +281,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def twinloop_worker(request: pytest.FixtureRequest) -> Iterator["Worker | Recorder"]:
     """A process that runs loops, for the whole session, or a cluster's; with --record, what it says goes to a file as well."""
+    with judging(request.config) as made:
+        yield made
+
+
+@contextmanager
+def judging(config: pytest.Config, mothers: "Mothers | None" = None) -> Iterator["Worker | Recorder"]:
+    """What judges for a session by its options. mothers: what has loaded the frameworks already, if it judges here."""
     from harness.running.pool import Worker
 
     made: Any
-    option = request.config.getoption
+    option = config.getoption
     if (on := option("twinloop_on")) == "local":
-        made = Worker(option("twinloop_timeout"))
+        made = Worker(option("twinloop_timeout"), mothers)
     else:
         from harness.fleet.engines import fleet
 
         try:
-            made = fleet(
-                on, folder_of(request.config), silence=option("twinloop_timeout"), there=option("twinloop_there")
-            )
+            made = fleet(on, folder_of(config), silence=option("twinloop_timeout"), there=option("twinloop_there"))
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
     file = option("twinloop_record")
@@ -302,7 +312,7 @@ def twin(request: pytest.FixtureRequest, twinloop_worker: "Worker | Recorder") -
     profile = request.config.getoption("hypothesis_profile", None) or "default"
     shows = request.config.getoption("capture") == "no"
     known = CACHE.setdefault(request.param, [])
-    return Twin(request.param, twinloop_worker, known, MOST_STEPS.get(profile), MOST_EPOCHS.get(profile), shows)
+    return Twin(request.param, twinloop_worker, known, DEPTHS.get(profile, Depth(0)), shows)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contract.scenario import Problem
@@ -16,7 +16,7 @@ from harness.running.start import Side, Start
 from harness.traces.reading import Trace
 from harness.traces.replay import Replay, replay
 from harness.traces.thinning import thinned
-from harness.verdict import Verdict
+from harness.verdict import Finding, Verdict
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,22 @@ def of_now(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]:
     pair = request.pair
     traces, problem = replay(pair.name, request.recorded).of(asked, pair.name, request.precision)
     with engine.pair(pair, resync=request.resync, posted=traces.posted) as live:
-        yield Sides(traces.start(live), problem, traces.header(engine.header), lambda made: traces.told(made, asked))
+        yield Sides(
+            traces.start(live), problem, traces.header(engine.header),
+            lambda made: untried(traces.told(made, asked), request, asked),
+        )  # fmt: skip
+
+
+def untried(verdict: Verdict, request: Request, asked: Problem) -> Verdict:
+    """A verdict of agreement with a recorded side, which says that nobody looked whether a slip would show, and why."""
+    if not (verdict.agrees and request.briefly and request.recorded and asked.hyper):
+        return verdict
+    sides = " and ".join(f"{side}'s" for side in request.recorded)
+    were = "was" if len(request.recorded) == 1 else "were"
+    said = (
+        f"no slip in a hyperparameter was tried: to see one takes both sides as they run, and {sides} {were} recorded"
+    )
+    return replace(verdict, findings=(*verdict.findings, Finding("trace", said)))
 
 
 @contextmanager

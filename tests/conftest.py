@@ -1,9 +1,19 @@
 """Tests marked `own_process` are called in a process of their own; see tests/own_process.py."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import own_process
 import pytest
+
+from harness.plugin import judging
+
+if TYPE_CHECKING:
+    from harness.plugin import Recorder
+    from harness.running.nurseries import Mother
+    from harness.running.pool import Mothers, Worker
+    from harness.running.start import Side
 
 OWN = pytest.StashKey[own_process.OwnProcess]()
 
@@ -42,3 +52,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def no_step_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tests run has nothing to say to whoever reads the summary of their own step."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
+@pytest.fixture(scope="session")
+def mothers() -> Iterator["Mothers"]:
+    """What has loaded each framework, once for all that judges in these tests."""
+    from harness.running.pool import Mothers
+
+    with closing(Mothers(1)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def forked(mothers: "Mothers") -> "Mapping[Side, Mother]":
+    """The same as an engine takes it, whose nurseries are then forked and load nothing."""
+    from harness.running.nurseries import Mother
+
+    return {made.side: Mother(made.end.fileno(), made.log) for made in mothers.nurseries}
+
+
+@pytest.fixture(scope="session")
+def twinloop_worker(request: pytest.FixtureRequest, mothers: "Mothers") -> Iterator["Worker | Recorder"]:
+    """The plugin's, which loads nothing."""
+    with judging(request.config, mothers) as made:
+        yield made

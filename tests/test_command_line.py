@@ -456,7 +456,7 @@ def test_the_laws_hold_for_a_new_pair_in_a_repository_of_ones_own(repository: Pa
     chosen = "plain_one or trains_the_same or fall"
     reports = ["--junitxml", "laws.xml", "--twinloop-json", "laws.json", "--twinloop-html", "laws.html"]
     reports += ["--twinloop-sarif", "laws.sarif"]
-    done = run_pytest(repository, "-n", "2", "--dist", "loadgroup", "-k", chosen, *reports)
+    done = run_pytest(repository, "-n", "1", "--dist", "loadgroup", "-k", chosen, *reports)  # one loads the frameworks
     assert done.returncode == 0, done.stdout + done.stderr
     table = done.stdout[done.stdout.index(" twinloop ") :].splitlines()[1:]
     lines = [line for line in table if line.startswith(("fresh", "plain_one"))]

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from harness.running.nurseries import Mother
 from harness.running.pairs import Edit, Pair
 from harness.running.pool import Mothers, Worker
 from harness.running.remote import Remote
-from harness.running.start import SIDES, LoopError, RunSpec, Start
+from harness.running.start import SIDES, LoopError, RunSpec, Side, Start
 
 pytestmark = pytest.mark.xdist_group("engine")
 
@@ -34,9 +35,9 @@ FOUR = [RunSpec(side, precision) for side in SIDES for precision in ("float32", 
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine(forked: Mapping[Side, Mother]) -> Iterator[Engine]:
     """One for all tests, which is itself a claim: whatever a test does to it, the next one does not feel."""
-    with closing(Engine(silence=SILENCE)) as made:
+    with closing(Engine(silence=SILENCE, mothers=forked)) as made:
         yield made
 
 
@@ -99,6 +100,14 @@ def nurseries(engine: Engine) -> list[int]:
     return [nursery.pid for nursery in engine.nurseries.values()]
 
 
+def wait_for_end(pids: list[int]) -> None:
+    """Wait until these processes are no more."""
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < until, f"one of {pids} lives on"
+        time.sleep(0.01)
+
+
 # What crosses
 
 
@@ -158,6 +167,24 @@ def test_a_record_holds_until_it_is_released(engine: Engine, write: Callable[...
         assert second is not None
         assert (second == 1).all()
         assert np.shares_memory(first, second)
+
+
+def test_a_stepwise_run_begins_no_step_before_it_is_asked_for(
+    engine: Engine, write: Callable[..., Pair], tmp_path: Path
+) -> None:
+    """A run that is left after its first step has made that one only; any other has gone on meanwhile."""
+    begun = tmp_path / "begun"
+    pair = write((TORCH, STEP, f"        open({str(begun)!r}, 'a').write('.')\n{STEP}"))
+    for stepwise in (False, True):
+        begun.write_text("")
+        spec = replace(RunSpec("torch", "float64"), stepwise=stepwise)
+        with engine.pair(pair) as start, closing(start(spec, make_problem(pair.scenario()))) as run:
+            next(run)
+            until = time.monotonic() + (0.2 if stepwise else 20)
+            while begun.read_text() == "." and time.monotonic() < until:
+                time.sleep(0.01)
+            assert (begun.read_text() == ".") == stepwise
+            assert len(list(run)) == 5  # type: ignore[call-overload]
 
 
 def test_the_judging_process_may_change_the_problem(engine: Engine, write: Callable[..., Pair]) -> None:
@@ -269,7 +296,10 @@ def test_a_process_in_which_a_setting_was_changed_is_not_used_again(engine: Engi
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("__import__('os').kill(__import__('os').getpid(), 9)", "the process died (signal SIGKILL)"),
+        (
+            "__import__('os').kill(__import__('os').getpid(), 9)",
+            "the process died (signal SIGKILL as where memory runs out)",
+        ),
         ("__import__('os').abort()", "the process died (signal SIGABRT)"),
         ("__import__('os')._exit(0)", "the process died (exit code 0)"),
         ("raise ValueError('odd')", "ValueError: odd (torch_loop.py:9: raise ValueError('odd'))"),
@@ -324,8 +354,8 @@ def test_a_nursery_that_died_is_told_and_started_anew(engine: Engine, write: Cal
     pair = write()
     with engine.pair(pair) as start, closing(start(FOUR[0], make_problem(pair.scenario()))) as run:
         next(run)
-        os.kill(engine.nurseries["torch"].process.pid, signal.SIGKILL)
-        engine.nurseries["torch"].process.wait()
+        os.kill(nurseries(engine)[0], signal.SIGKILL)
+        wait_for_end(nurseries(engine)[:1])
         with pytest.raises(LoopError, match=r"the process died \(with the one that had started it"):
             list(run)  # type: ignore[call-overload]
     with engine.pair(pair) as start:
@@ -349,10 +379,7 @@ def test_a_framework_is_loaded_once_for_all_that_judge(engine: Engine, write: Ca
                     assert {nurseries(first)[side], nurseries(second)[side]} <= set(list(born.values())[side])
                 second.sweep()
                 lost = nurseries(second)
-            until = time.monotonic() + 20
-            while any(Path(f"/proc/{pid}").exists() for pid in lost):
-                assert time.monotonic() < until, "they end with the one for whom they were forked"
-                time.sleep(0.01)
+            wait_for_end(lost)  # they end with the one for whom they were forked
             assert engine_records(first, pair) == alone
         mothers.nurseries[0].process.kill()
         mothers.nurseries[0].process.wait()
@@ -362,13 +389,13 @@ def test_a_framework_is_loaded_once_for_all_that_judge(engine: Engine, write: Ca
 
 
 def test_a_scenario_that_dies_or_hangs_is_told_and_the_next_pair_is_judged(
-    write: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
+    write: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch, mothers: Mothers
 ) -> None:
     monkeypatch.setattr("harness.running.pool.MARGIN", 2.0)
     start = "import numpy as np\n"
     dies = write((SCENARIO, start, start + "__import__('os')._exit(3)\n"), name="dies")
     hangs = write((SCENARIO, start, start + "__import__('time').sleep(600)\n"), name="hangs")
-    with closing(Worker(SILENCE)) as twinloop_worker:
+    with closing(Worker(SILENCE, mothers)) as twinloop_worker:
         said = {pair.name: twinloop_worker.ask(Request(str(pair.folder))) for pair in (dies, write(), hangs)}
     assert [verdict.status for verdict in said.values()] == ["ERROR", "EQUIVALENT", "ERROR"]
     assert said["dies"].sentence == (
@@ -418,7 +445,9 @@ def test_no_descriptor_is_left(engine: Engine, write: Callable[..., Pair]) -> No
 
 
 def test_all_processes_end_with_whoever_judges(tmp_path: Path) -> None:
-    """Even if it was killed, and even those that a loop has put into a session of their own."""
+    """Even if it was killed, and even those that a loop has put into a session of their own; their files are gone as well."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     plain_pair.write(tmp_path, "plain", at_step(1, LEAVES))
     script = f"""
 from pathlib import Path
@@ -433,17 +462,21 @@ with engine.pair(pair) as start:
     print("there", flush=True)
     __import__("time").sleep(600)
 """
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"
     below = descendants(process.pid)
     assert len(below) >= 5
+    assert len(list(temporary.glob("twinloop-*"))) == len(SIDES)
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 10
     while (left := [pid for pid in below if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not left
+    assert not list(temporary.glob("twinloop-*"))
 
 
 # Where a process cannot be forked

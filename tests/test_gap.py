@@ -107,3 +107,15 @@ def test_shapes_that_only_broadcast_and_kinds_that_only_convert_are_unlike(
 @pytest.mark.parametrize(("left", "right"), [(np.int32, np.int64), (np.float32, np.float64), (np.uint8, np.int64)])
 def test_widths_of_one_kind_are_comparable(left: type, right: type) -> None:
     assert unlike(np.zeros(2, left), np.zeros(2, right)) is None
+
+
+@pytest.mark.parametrize("kinds", [("f8", "f8"), ("f4", "f8"), ("f8", "f4"), ("f4", "f4"), ("f2", "f8")])
+def test_many_blocks_come_to_what_one_does(kinds: tuple[str, str]) -> None:
+    """To the bit, whatever the types, with the largest gap in the last block or a NaN in the first."""
+    rng = np.random.default_rng(3)
+    left, right = (rng.standard_normal(2 * BLOCK + 7).astype(kind) for kind in kinds)
+    right[-1] += 100
+    assert gap(left, right) == float(np.abs(left.astype("f8") - right.astype("f8")).max())
+    assert str(gap(left, left)) == "0.0"
+    left[5] = np.nan
+    assert np.isnan(gap(left, right))

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from lazily import torch
 
 from harness import make_problem
 from harness.__main__ import main
 from harness.errors import UsageError
 from harness.judging.judge import judge
-from harness.running.frameworks import DEVICE, SETTINGS
+from harness.running.frameworks import DEVICE, SETTINGS, elsewhere
 from harness.running.messages import Request
 from harness.running.nurseries import Nursery
 from harness.running.pairs import Pair
@@ -137,6 +138,37 @@ def test_a_device_that_is_not_there_is_told() -> None:
         torch.set_default_device(None)
     with pytest.raises(UsageError, match="TensorFlow sees no GPU:99 here, but CPU:0"):
         of_tensorflow("GPU:99", tf32=False)
+
+
+def test_lengths_of_packed_sequences_are_given_where_torch_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU, whatever device they were made on; lists are left alone. The device is played."""
+    from torch.nn.utils import rnn
+
+    from harness.running.on_torch import lengths_stay_here
+
+    class Made(torch.Tensor):  # type: ignore[name-defined, misc]
+        def cpu(self, *_: Any) -> Any:
+            return "on the CPU"
+
+    given: list[Any] = []
+    monkeypatch.setattr(
+        rnn, "pack_padded_sequence", lambda _, lengths, batch_first=False: given.append((lengths, batch_first))
+    )
+    lengths_stay_here()
+    rnn.pack_padded_sequence(None, torch.ones(2).as_subclass(Made), batch_first=True)
+    rnn.pack_padded_sequence(None, [2, 1])
+    assert given == [("on the CPU", True), ([2, 1], False)]
+
+
+def test_what_must_stay_on_the_cpu_is_told_of_a_loop_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("No backend type associated with device type cuda")
+    monkeypatch.delenv(DEVICE, raising=False)
+    assert not elsewhere(error)
+    monkeypatch.setenv(DEVICE, "cuda")
+    assert elsewhere(error).startswith(
+        "; whatever this loop makes is made on cuda: what must stay on the CPU, such as what gloo"
+    )
+    assert not elsewhere(ValueError("odd"))
 
 
 @pytest.mark.gpu

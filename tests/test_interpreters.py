@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,11 +18,13 @@ from click.testing import CliRunner
 from harness import Problem, UsageError, doctor, make_problem
 from harness.__main__ import main
 from harness.running import requirements
+from harness.running.engine import Engine
+from harness.running.lockstep import lockstep
 from harness.running.messages import Request
 from harness.running.other_python import environment, luggage, words
 from harness.running.pairs import Pair
 from harness.running.pool import Worker
-from harness.running.start import Place, RunSpec
+from harness.running.start import SIDES, LoopError, Place, RunSpec, Side
 from harness.traces.recording import header, needed, record
 from harness.traces.thinning import WHOLE
 
@@ -78,6 +81,90 @@ def test_a_killed_side_is_named_with_its_step(tmp_path: Path, apart: dict[str, s
     assert "torch loop, float32, step 2: the process died (signal SIGABRT)" in verdict.sentence
 
 
+# What ends a side
+
+
+ENDS = {
+    "killed": ("os.kill(os.getpid(), 9)", "the process died (signal SIGKILL as where memory runs out)"),
+    "crashes": ("os.abort()", "the process died (signal SIGABRT)"),
+    "exits": ("os._exit(3)", "the process died (exit code 3)"),
+    "out of memory": (
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34)); np.zeros(1 << 40)",
+        "MemoryError: Unable to allocate",
+    ),
+}
+PATIENCE = 60.0
+"""Seconds without a step after which a loop hangs: what is told before was not waited for."""
+SOON = 8.0
+"""Seconds within which an end is told, here where many tests run; alone it is told within one."""
+
+
+@pytest.fixture(scope="module")
+def engine(apart: dict[str, str]) -> Iterator[Engine]:
+    places: dict[Side, Place] = {side: Place(apart[f"{side}_python"]) for side in SIDES}
+    with closing(Engine(silence=PATIENCE, places=places)) as made:
+        yield made
+
+
+def at_step(number: int, code: str, file: str) -> tuple[str, str, str]:
+    """An edit of a plain loop: what it does in a step before anything else."""
+    return file, "        error =", f"        if step == {number}:\n            {code}\n        error ="
+
+
+def below(engine: Engine) -> list[str]:
+    """The processes of runs that are there."""
+    pids = [nursery.pid for nursery in engine.nurseries.values()]
+    return [
+        pid for each in pids for pid in Path(f"/proc/{each}/task/{each}/children").read_text(encoding="utf-8").split()
+    ]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("end", ENDS)
+def test_what_ends_a_side_is_told_at_once_with_its_step_and_what_it_said_and_the_other_is_ended(
+    tmp_path: Path, engine: Engine, side: Side, end: str
+) -> None:
+    """The other one sleeps in that step, and nobody waits for it."""
+    code, said = ENDS[end]
+    when = tmp_path / "when"
+    last = f"import os, resource, time; print('the last words'); open({str(when)!r}, 'w').write(repr(time.monotonic())); {code}"
+    (other,) = (name for name in SIDES if name != side)
+    note = f"open({str(tmp_path / 'asleep')!r} + str(__import__('os').getpid()), 'w').close()"
+    sleeps = at_step(2, f"{note}; __import__('time').sleep(600)", f"{other}_loop.py")
+    pair = Pair(plain_pair.write(tmp_path, "ends", at_step(2, last, f"{side}_loop.py"), sleeps))
+    specs = [RunSpec(each, precision) for each in SIDES for precision in ("float32", "float64")]
+    with engine.pair(pair) as start:
+        runs = [start(spec, make_problem(pair.scenario())) for spec in specs]
+        steps: list[int] = []
+        with pytest.raises(LoopError) as caught:
+            steps.extend(step for step, _ in lockstep(*runs))
+        told = time.monotonic()
+        assert len(below(engine)) >= 2, "the other side's are there to be ended"
+    assert (caught.value.side, caught.value.step, steps) == (side, 2, [0, 1])
+    assert caught.value.message.startswith(said)
+    assert "the last words" in (caught.value.trace if caught.value.message.startswith("the") else engine.printed.text)
+    assert told - float(when.read_text(encoding="utf-8")) < SOON
+    # One that had not begun that step has ended its loop, and may wait for another of the pair.
+    asleep = {path.name.removeprefix("asleep") for path in tmp_path.glob("asleep*")}
+    assert not asleep & set(below(engine))
+
+
+def test_a_side_that_hangs_is_told_with_its_line_and_the_other_is_ended(tmp_path: Path, apart: dict[str, str]) -> None:
+    places: dict[Side, Place] = {side: Place(apart[f"{side}_python"]) for side in SIDES}
+    hangs = at_step(1, "print('the last words'); __import__('time').sleep(600)", "tensorflow_loop.py")
+    pair = Pair(plain_pair.write(tmp_path, "hangs", hangs))
+    with closing(Engine(silence=4.0, places=places)) as engine:
+        with engine.pair(pair) as start:
+            runs = [start(RunSpec(side, "float64"), make_problem(pair.scenario())) for side in SIDES]
+            with pytest.raises(LoopError) as caught:
+                list(lockstep(*runs))
+        assert not below(engine)
+        assert (caught.value.side, caught.value.step) == ("tensorflow", 1)
+        assert caught.value.message.startswith("no step for 4 s, so it was ended")
+        assert 'tensorflow_loop.py", line 9 in train' in caught.value.message
+        assert caught.value.trace.startswith("the last words\n")
+
+
 def test_an_interpreter_that_will_not_do_is_told_what_it_lacks(apart: dict[str, str]) -> None:
     checked = doctor.check("torch", apart["tensorflow_python"], load=False)
     assert checked.lacks == f"torch is not there; {apart['tensorflow_python']} -m pip install torch"
@@ -88,6 +175,13 @@ def test_an_interpreter_that_will_not_do_is_told_what_it_lacks(apart: dict[str, 
     assert not doctor.check("torch", apart["torch_python"], load=False).lacks
     old = doctor.Checked("torch", "p", (3, 9, 1), {"torch": "1", "numpy": "1"})
     assert doctor.lacking("torch", old) == "Python 3.11 or later is needed; make its environment anew with one"
+    legacy = doctor.Checked("tensorflow", "p", (3, 12, 1), {"tensorflow": "2.18.1", "keras": "2.15.0", "numpy": "1"})
+    assert doctor.lacking("tensorflow", legacy) == (
+        "keras 2.15.0 is too old; p -m pip install 'keras>=3.8'; loops in legacy Keras use tf_keras, which may stand beside it"
+    )
+    assert "loops that import tf_keras run as they are" in " ".join(
+        doctor.notes({"tf_keras": "2.18.0", "greenlet": "3"})
+    )
 
 
 def test_the_command_says_it_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,3 +311,29 @@ def test_a_header_is_what_uv_makes_an_environment_from(tmp_path: Path, monkeypat
         UsageError, match="and uv, which would install that, is not there; install uv, or name an interp"
     ):
         requirements.in_own_environments(Request(str(folder)))
+
+
+CAPTURED = """\
+from harness import captured
+
+
+def fit(batches, epochs, lr):
+    pass
+
+
+train = captured(fit)
+"""
+
+
+def test_a_function_that_is_run_as_it_is_says_what_it_lacks_there(
+    tmp_path: Path, apart: dict[str, str], worker: Worker
+) -> None:
+    """These environments have no greenlet, which only such functions need."""
+    folder = plain_pair.write(tmp_path, "line")
+    (folder / "torch_loop.py").write_text(CAPTURED, encoding="utf-8")
+    said = worker.ask(Request(str(folder), **apart))
+    assert said.usage
+    assert said.sentence.endswith(
+        "torch_loop.py has a training function run as it is, which needs greenlet, and it is not in this side's interpreter; "
+        f"{apart['torch_python']} -m pip install greenlet"
+    )

@@ -12,7 +12,7 @@ import plain_pair
 import pytest
 
 from harness.running.messages import Request
-from harness.running.pool import Worker
+from harness.running.pool import Mothers, Worker
 
 pytestmark = pytest.mark.xdist_group("isolation")
 
@@ -150,9 +150,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judging() -> Iterator[Worker]:
+def judging(mothers: Mothers) -> Iterator[Worker]:
     """One process for all of them."""
-    made = Worker(60)
+    made = Worker(60, mothers)
     yield made
     made.close()
 

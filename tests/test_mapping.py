@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,16 +19,17 @@ from harness.contract.rows import agree
 from harness.contract.unmapped import HELD
 from harness.running.engine import Engine
 from harness.running.mapping import loaded, mapped
+from harness.running.nurseries import Mother
 from harness.running.pairs import Edit, Pair
-from harness.running.start import RunSpec
+from harness.running.start import RunSpec, Side
 
 PAIRS = Path(__file__).parent.parent / "pairs"
 pytestmark = pytest.mark.xdist_group("mapping")
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with closing(Engine()) as made:
+def engine(forked: Mapping[Side, Mother]) -> Iterator[Engine]:
+    with closing(Engine(mothers=forked)) as made:
         yield made
 
 

@@ -1,6 +1,6 @@
 """Layers of both frameworks, one kind at a time: a module and a Keras model of one's own, ``Port.match``, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,9 @@ from harness.contract.rows import TensorMap
 from harness.running.engine import Engine
 from harness.running.mapping import mapped
 from harness.running.messages import Request
+from harness.running.nurseries import Mother
 from harness.running.pairs import Pair
+from harness.running.start import Side
 from harness.worker import judged
 
 pytestmark = pytest.mark.xdist_group("mapping")
@@ -48,6 +50,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from harness.running.nurseries import Mother
+from harness.running.start import Side
 from harness import Port
 
 
@@ -186,8 +190,8 @@ SAID = {"k.bias": "layer"}
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with closing(Engine()) as made:
+def engine(forked: Mapping[Side, Mother]) -> Iterator[Engine]:
+    with closing(Engine(mothers=forked)) as made:
         yield made
 
 

@@ -19,7 +19,8 @@ from harness.report import wording
 from harness.running.messages import Request
 from harness.running.pool import Worker
 from harness.running.reuse import leaves_nothing
-from harness.running.start import Mutant
+from harness.running.start import Mutant, Mutating
+from harness.running.wide import Wide
 from harness.verdict import Diagnosis, Difference, Verdict
 
 calls, optimizers, sites, mutated = (
@@ -186,6 +187,63 @@ def test_one_group_of_an_optimizer_is_changed_and_the_other_is_not() -> None:
     assert (first.tolist(), second.tolist()) == ([-0.5, -0.5], [-0.25, -0.25])
 
 
+def listed(run: Any, word: str = "test_mutations") -> list[Mutant]:
+    """The mistakes in calls that could be made in a float64 run of this, at sites with this word."""
+    watching, wide = mutated.Mutated(Mutating(list=True)), Wide("torch")
+    with wide.active(), watching.active():
+        run()
+    wide.close()
+    return [mutant for mutant in watching.offers if mutant.stage != "grads" and word in mutant.site]
+
+
+def test_a_method_that_a_float64_run_widens_is_seen_by_its_name() -> None:
+    made = listed(lambda: torch.ones(2, 3, dtype=torch.float64).mean(1).log_softmax(-1))
+    assert {mutant.cause for mutant in made} == {"loss-sum-for-mean", "layer-omitted"}
+
+
+def test_a_mistake_in_a_line_is_made_in_each_module_that_runs_it() -> None:
+    """Two blocks of one class: each norm by itself, both by the line that calls them; where in the run each was reached."""
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.last = torch.nn.LayerNorm(4), torch.nn.LayerNorm(4)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(self.norm(x))
+
+    blocks = torch.nn.ModuleList([Block(), Block()]).double()
+
+    def run() -> None:
+        x = torch.ones(2, 4, dtype=torch.float64)
+        for block in blocks:
+            x = block(x)
+
+    made = [mutant for mutant in listed(run) if dict(mutant.settings) == {"eps": 1e-3}]
+    sites = [mutant.label.split(", ", 1)[1] for mutant in made]
+    assert sites == [
+        "0.norm, layer_norm", "0.norm first, layer_norm", "0.last, layer_norm", "0.last first, layer_norm",
+        "1.norm, layer_norm", "1.last, layer_norm",
+    ]  # fmt: skip
+    assert [mutant.behind for mutant in made] == [0, 0, 1, 1, 2, 3]
+
+
+def test_a_mistake_in_a_module_is_made_wherever_it_is_called() -> None:
+    """A discriminator is called in two lines; its variable names it beside the generator."""
+    generator = torch.nn.Sequential(torch.nn.Linear(3, 3)).double()
+    critic = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.LeakyReLU()).double()
+
+    def run() -> None:
+        made = generator(torch.ones(2, 3, dtype=torch.float64))
+        critic(made)
+        critic(made * 2)
+
+    made = [mutant for mutant in listed(run, "leaky_relu") if dict(mutant.settings) == {"negative_slope": 0.2}]
+    assert [mutant.label.split(", ", 1)[-1] for mutant in made] == [
+        "critic.1, leaky_relu", "leaky_relu", "critic.1 first", "critic.1, leaky_relu",
+    ]  # fmt: skip
+
+
 def test_what_stands_there_is_no_mistake() -> None:
     """No mutant is the reference itself."""
     value = torch.ones(2, 3, dtype=torch.float64)
@@ -266,6 +324,13 @@ def test_a_loop_in_torch_may_share_a_process_unless_it_changes_torch_for_all() -
     assert not leaves_nothing("import torch\ntorch.backends.mkldnn.enabled = False")
     assert not leaves_nothing("import torch\ntorch.set_num_threads(3)")
     assert not leaves_nothing("import torch\ntorch.nn.Linear.forward = None")
+
+
+def test_a_model_of_keras_is_compiled_for_itself_and_torch_for_all() -> None:
+    assert leaves_nothing("import keras\ndef train(x):\n  model = keras.Sequential()\n  model.compile(loss='mse')")
+    assert not leaves_nothing("import torch\ndef train(x):\n  return torch.compile(x)")
+    assert not leaves_nothing("import torch\nnet = torch\ndef train(x):\n  return net.compile(x)")
+    assert not leaves_nothing("def train(x):\n  return compile(x)")
 
 
 PROVED = (

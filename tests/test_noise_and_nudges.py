@@ -13,8 +13,11 @@ from test_hard_cases import showing
 from harness import Problem, make_problem, zeros
 from harness.judging.conclusion import conclude
 from harness.judging.nudged import stays
+from harness.oracle.bounds import STAYS
 from harness.oracle.evidence import compare_runs
 from harness.oracle.excess import Oracle
+from harness.oracle.nudge import one_unit
+from harness.oracle.rounding import UNIT32
 from harness.oracle.rules import FLOAT32, FOUR_RUNS, Rule, beside_nudged
 from harness.oracle.track import Outlier
 from harness.running.messages import Request
@@ -104,12 +107,14 @@ def test_a_float32_mistake_that_grows_is_heard_by_the_scale_it_had() -> None:
     assert not passes(seen), (seen.sentence, seen.findings)
 
 
-def tipped_codes(tip: Any) -> Any:
-    """Outputs that rounding tips in one float32 run, from the scenario's own weights only."""
-    exact = make_problem(LINE).weights["weight"]
+def tipped_codes(tip: Any, nudged: int = 0) -> Any:
+    """Outputs that rounding tips in float32, from the scenario's own weights and from so many draws one unit off them."""
+    own = make_problem(LINE)
+    drawn = [one_unit(own, UNIT32, number) for number in range(1, nudged + 1)]
+    tips = [given.weights["weight"] for given in (own, *drawn)]
 
     def loop(problem: Problem, dtype: Any) -> Iterator[Mapping[str, Any]]:
-        mine = np.array_equal(problem.weights["weight"], exact)
+        mine = any(np.array_equal(problem.weights["weight"], weight) for weight in tips)
         for record in training(problem, dtype):
             up = tip and dtype is np.float32 and mine
             yield {**record, "outputs": np.ones(4, dtype) + dtype(1 if up else 0)}
@@ -127,6 +132,13 @@ def test_a_tipped_decision_hides_no_second_float32_run_that_stands_alone() -> No
     assert passes(right), right.sentence
     seen = outcome(changed(tipped_codes(False), wrong(1)), changed(tipped_codes(True), wrong(4 / 3)))
     assert not passes(seen), (seen.sentence, seen.findings)
+
+
+@pytest.mark.parametrize(("nudged", "passed"), [(0, True), (2, True), (STAYS - 1, True), (STAYS, False)])
+def test_a_decision_that_comes_out_the_same_from_a_few_other_weights_is_no_mistake(nudged: int, passed: bool) -> None:
+    """Each set of weights leaves a tipped decision where it was with an even chance."""
+    seen = outcome(tipped_codes(False), tipped_codes(True, nudged))
+    assert passes(seen) == passed, seen.sentence
 
 
 @pytest.mark.parametrize("every", [2, 3])

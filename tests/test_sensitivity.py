@@ -6,18 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 from edited import judged, notes, port, reference, scenario
-from four_runs import starting, training
+from four_runs import LINE as LINE_OF_FOUR
+from four_runs import changed, starting, training
 
-from harness import Scenario, make_problem, normal, one_of
+from harness import Problem, Scenario, make_problem, normal, one_of
+from harness.contract.scenario import with_hyper
 from harness.judging.mistakes import SIZES, mistakes, slips, untried
-from harness.judging.sensitivity import KEPT, Reference, Trials
-from harness.oracle.evidence import Evidence
+from harness.judging.sensitivity import KEPT, Reference, Trials, sensitivity
+from harness.oracle.evidence import Evidence, compare_runs
 from harness.oracle.excess import Oracle
 from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import UNIT32, UNIT64
 from harness.oracle.rules import FOUR_RUNS
 from harness.report.terminal import tried
-from harness.running.start import RunSpec, Step
+from harness.running.start import LoopError, RunSpec, Step
 
 pytestmark = pytest.mark.xdist_group("findings")
 
@@ -192,6 +194,49 @@ def test_a_reference_that_stops_early_is_not_taken_for_one_that_does_not() -> No
     assert shared.reference("torch", short).problem.steps == 1
     assert shared.reference("torch", whole).problem.steps is None
     assert shared.reference("torch", short) is shared.reference("torch", short)
+
+
+# A port's traced functions
+
+
+def untraced(record: dict[str, Any], step: int, _dtype: Any) -> None:
+    """As where a function counts its calls in Python: traced, it counts once."""
+    if step >= 1:
+        record["loss"] = record["loss"] + 1
+
+
+def refused(_record: dict[str, Any], step: int, _dtype: Any) -> None:
+    raise LoopError("tensorflow", "float64", step, "a graph is needed")
+
+
+def own_rate(problem: Problem, dtype: Any) -> Any:
+    """A port that ignores the rate."""
+    return training(with_hyper(problem, "lr", LINE_OF_FOUR.hyper["lr"]), dtype)
+
+
+@pytest.mark.parametrize("port", [training, own_rate])
+@pytest.mark.parametrize("eager", [None, untraced, refused])
+def test_untraced_runs_of_a_port_are_believed_only_where_they_are_those_of_the_right_one(port: Any, eager: Any) -> None:
+    """What is noticed, and where, is the same for all three; only what is traced for it is not."""
+    traced: list[str] = []
+
+    def start(spec: RunSpec, problem: Any) -> Any:
+        if spec.side == "tensorflow" and not spec.eager:
+            traced.append(str(spec))
+        loop = changed(port, eager) if spec.eager and eager else port
+        return starting(training, loop)(spec, problem)
+
+    seen = compare_runs(start, make_problem(LINE_OF_FOUR), FOUR_RUNS)
+    traced.clear()
+    found = {trial.mistake: trial for trial in sensitivity(seen, lambda *_: None)}
+    assert found["lr off by 0.001" if port is own_rate else "lr off by 1e-06"].noticed == (port is training)
+    assert all(trial.noticed for name, trial in found.items() if not name.startswith("lr"))
+    assert found["weight nudged by 1e-06"].step == 0
+    late = [name for name, trial in found.items() if (trial.step or 0) >= KEPT or not trial.noticed]
+    if eager is None:
+        assert len(traced) == len(late) + (port is own_rate), "a rate that is ignored is tried in two sizes"
+    else:
+        assert len(traced) >= len(found)
 
 
 # The mistakes themselves

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from harness.judging.judge import judge
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Request
+from harness.running.nurseries import Mother
 from harness.running.pairs import Pair
+from harness.running.start import Side
 from harness.verdict import Verdict
 
 pytestmark = pytest.mark.xdist_group("captured")
@@ -310,8 +312,8 @@ scenario = Scenario(
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with closing(Engine(silence=60.0)) as made:
+def engine(forked: Mapping[Side, Mother]) -> Iterator[Engine]:
+    with closing(Engine(silence=60.0, mothers=forked)) as made:
         yield made
 
 

@@ -20,7 +20,10 @@ from safetensors.numpy import load_file
 from harness import Problem, UsageError, make_problem, normal
 from harness.__main__ import main
 from harness.judging.judge import judge
+from harness.oracle.bounds import STAYS
+from harness.running.messages import Request
 from harness.running.start import RunSpec, Side, Start
+from harness.sides import untried
 from harness.traces import manifest, tensor_file
 from harness.traces.header import FORMAT, Header, noise_of, order_of
 from harness.traces.reading import Trace
@@ -43,11 +46,11 @@ def header(side: Side, problem: Problem, thinning: Thinning = WHOLE) -> Header:
 
 def recorded(
     folder: Path, start: Start, side: Side = "torch",
-    *, problem: Problem | None = None, thinning: Thinning = WHOLE, nudged: bool = True, precisions: Any = BOTH,
+    *, problem: Problem | None = None, thinning: Thinning = WHOLE, nudged: bool = True, precisions: Any = BOTH, draws: int = 2,
 ) -> Path:  # fmt: skip
     """A trace of one side of two plain loops."""
     problem = problem or make_problem(plain.LINE)
-    groups = needed(side, problem, precisions, nudged=nudged)
+    groups = needed(side, problem, precisions, nudged=nudged, draws=draws)
     record(folder, header(side, problem, thinning), start, problem, groups, lambda: b"")
     return folder
 
@@ -137,6 +140,25 @@ def test_a_weaker_rule_has_its_nudged_runs_too(tmp_path: Path, precision: str) -
 def test_a_whole_trace_leaves_nothing_to_say(tmp_path: Path) -> None:
     recorded(tmp_path / "torch", RIGHT)
     assert not judged(RIGHT, torch=tmp_path / "torch").findings
+
+
+def test_an_agreement_with_a_recorded_side_says_that_no_slip_was_tried() -> None:
+    """But only where one would have been: not with --quick, not where sides differ, and not without a hyperparameter."""
+    problem = make_problem(plain.LINE)
+    agreed, asked = Verdict("line", "EQUIVALENT", "all"), Request("line", torch="there", briefly=True)
+    (said,) = untried(agreed, asked, problem).findings
+    assert said.sentence == (
+        "no slip in a hyperparameter was tried: to see one takes both sides as they run, and torch's was recorded"
+    )
+    both = untried(agreed, replace(asked, tensorflow="here"), problem)
+    assert both.findings[0].sentence.endswith("and torch's and tensorflow's were recorded")
+    for verdict, request, given in (
+        (agreed, replace(asked, briefly=False), problem),
+        (agreed, replace(asked, torch=""), problem),
+        (replace(agreed, status="DIFFERENT"), asked, problem),
+        (agreed, asked, replace(problem, hyper={})),
+    ):
+        assert untried(verdict, request, given) == verdict
 
 
 def test_arrays_of_every_type_come_back_and_others_can_read_them(tmp_path: Path) -> None:
@@ -372,6 +394,20 @@ def test_a_run_that_is_missing_is_asked_for_and_not_guessed(tmp_path: Path) -> N
     ):
         judged(start, torch=folder)
     assert judged(RIGHT, torch=folder).status == "EQUIVALENT", "which needs none"
+
+
+def test_where_float32_stands_alone_more_draws_may_be_asked_for(tmp_path: Path) -> None:
+    """Two are recorded; a float32 run that stands alone in both of them takes eight more to be called a mistake."""
+
+    def alone(record: Any, _step: int, dtype: Any) -> None:
+        record["outputs"] = np.ones(4, dtype) + dtype(dtype is np.float32)
+
+    start = plain.starting(plain.changed(plain.training, alone), plain.showing(np.ones(4)))
+    few = recorded(tmp_path / "few", start)
+    with pytest.raises(UsageError, match=r"needs another run of torch nudged 3, .* record it anew with --draws 10"):
+        judged(start, torch=few)
+    enough = recorded(tmp_path / "enough", start, draws=STAYS)
+    assert judged(start, torch=enough).status == "DIFFERENT"
 
 
 def test_float32_that_could_not_be_looked_for_is_said(tmp_path: Path) -> None:

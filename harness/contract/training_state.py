@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from harness.contract.keras_slots import kind_of, state_of
+from harness.contract.keras_slots import keeps_otherwise, kind_of, state_of
 from harness.contract.port import Port
 from harness.errors import UsageError, counted
 
@@ -131,8 +131,14 @@ def rates(optimizers: list[Any]) -> Any:
     found = []
     for optimizer in optimizers:
         groups = getattr(optimizer, "param_groups", None)
-        found += [group["lr"] for group in groups] if groups is not None else [optimizer.learning_rate]
+        found += [group["lr"] for group in groups] if groups is not None else [rate_of(optimizer)]
     return found[0] if len({float(rate) for rate in found}) == 1 else found
+
+
+def rate_of(optimizer: Any) -> Any:
+    """The rate of one of Keras' optimizers; legacy Keras' older ones give the schedule itself, if they have one."""
+    rate = optimizer.learning_rate
+    return rate(optimizer.iterations) if callable(rate) and not hasattr(rate, "dtype") else rate
 
 
 def slots_of(
@@ -148,7 +154,7 @@ def slots_of(
             found = of_port(optimizer, ports)
         elif hasattr(optimizer, "param_groups"):
             found = by_slot(optimizer.state, names)
-        elif len(optimizer.variables) > 2:  # beside its count of steps and its rate
+        elif keeps_otherwise(optimizer):
             kind = type(optimizer).__name__
             raise UsageError(
                 f"Keras' {kind} keeps nothing under torch's names; use faithful.{kind}, or say which list is which: "

@@ -15,12 +15,12 @@ from harness.contract.scenario import Problem
 from harness.contract.stages import stage
 from harness.judging.conclusion import unaccepted
 from harness.judging.review import Review
-from harness.oracle.bounds import APPEAL_THRESHOLD, GROSS, SEVERAL, TIPS
+from harness.oracle.bounds import APPEAL_THRESHOLD, APPEALS, GROSS, SEVERAL, STAYS, TIPS
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.gap import gap, unequal
 from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import UNIT32, UNIT64, distance
-from harness.oracle.rules import APPEALS, beside_nudged
+from harness.oracle.rules import beside_nudged
 from harness.oracle.track import Outlier
 from harness.running.lockstep import End, lockstep
 from harness.running.start import SIDES, LoopError, RunSpec, Side, Start
@@ -106,7 +106,7 @@ def together(start: Start, given: dict[RunSpec, Problem]) -> Iterator[tuple[int,
         yield step, [record.arrays for record in records if not isinstance(record, End)]
 
 
-def outliers_stay(evidence: Evidence, _report: Report) -> Review | None:
+def outliers_stay(evidence: Evidence, report: Report) -> Review | None:
     """Whether float32 runs that are far from all others compute otherwise from other weights too; differences then.
 
     With every step from the reference's state nothing can be run again from nudged weights; several steps alone decide.
@@ -121,7 +121,7 @@ def outliers_stay(evidence: Evidence, _report: Report) -> Review | None:
         if evidence.resync:
             lasting = [outlier for outlier in every if outlier.steps >= SEVERAL]
         else:
-            lasting = everywhere(evidence, side, every)
+            lasting = everywhere(evidence, side, every, report)
         added += [outlier.first for outlier in lasting]
         tipped = [outlier.first for outlier in every if outlier not in lasting]
         if tipped:
@@ -133,17 +133,28 @@ def outliers_stay(evidence: Evidence, _report: Report) -> Review | None:
     return Review(replace(evidence, added=tuple(added)), tuple(findings))
 
 
-def everywhere(evidence: Evidence, side: Side, every: Sequence[Outlier]) -> list[Outlier]:
+def everywhere(evidence: Evidence, side: Side, every: Sequence[Outlier], report: Report) -> list[Outlier]:
     """Those places where the side's float32 stays what it is from other weights too, each of them one unit off.
 
-    A loop that raises or ends from such weights takes nothing back.
+    One set of weights after the other, as long as it stays anywhere. A loop that raises or ends from such weights takes
+    nothing back.
     """
-    asked = {outlier.first.step for outlier in every}
-    cut = replace(evidence.problem, steps=max(asked) + 1)
-    given = {RunSpec(side, "float32", number): one_unit(cut, UNIT32, number) for number in Draws}
+    lasting = list(every)
+    for number in range(1, STAYS + 1):
+        if lasting:
+            lasting = still_alone(evidence, RunSpec(side, "float32", number), lasting, report)
+    return lasting
+
+
+def still_alone(evidence: Evidence, spec: RunSpec, every: Sequence[Outlier], report: Report) -> list[Outlier]:
+    """Those places where one float32 run from weights one unit off is where float32 was; all of them if it raises."""
+    last = max(outlier.first.step for outlier in every)
+    cut = replace(evidence.problem, steps=last + 1)
+    given = {spec: one_unit(cut, UNIT32, spec.nudge)}
     kept: dict[str, list[Array | None]] = {}
     try:
         for step, records in together(evidence.start, given):
+            report("float32 from weights one unit off", step + 1, last + 1)
             for outlier in every:
                 if outlier.first.step == step:
                     arrays = [record.get(outlier.first.tensor) for record in records]
@@ -171,7 +182,7 @@ def ends_alone(evidence: Evidence, _report: Report) -> Review | None:
     if tipped is None or tipped.alone is None or evidence.oracle.horizon is not None or not evidence.rule.precise:
         return None
     own = f"ended after {evidence.steps} steps" if tipped.ended else "goes on"
-    others = [steps_made(evidence, tipped.alone, number) for number in Draws]
+    others = (steps_made(evidence, tipped.alone, number) for number in range(1, STAYS + 1))
     if any(made != own for made in others):
         return Review(evidence)
     said = dict.fromkeys(SIDES, "as in float64") | {tipped.alone: f"{own} (float32)"}

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from harness.contract.record import Record
 from harness.contract.scenario import Problem
@@ -102,15 +103,46 @@ class Trials:
         """The first disagreement of a right run and a wrong one, by the noise measured before; None if there is none.
 
         An early end of the wrong run is one too, and an error. known: tensors that are not looked at.
+
+        To trace a port's function takes as long as a hundred of its steps. So if it trains the same untraced at first, it is
+        first looked whether the mistake shows there; what does not is tried as the port is.
+        """
+        right_problem = mistake.right or self.seen.problem
+        if (left, right) == ("torch", "tensorflow") and self.same_untraced:
+            shown = self.compared(left, right, right_problem, mistake.problem, known, eager=True)
+            if shown is not None and shown.kind != "error":
+                return shown
+        return self.compared(left, right, right_problem, mistake.problem, known)
+
+    @cached_property
+    def same_untraced(self) -> bool:
+        """Whether the right port makes the records of its first steps with nothing traced as well."""
+        known, problem = {item.tensor for item in self.seen.differences}, self.seen.problem
+        return self.compared("torch", "tensorflow", problem, problem, known, eager=True) is None
+
+    def compared(
+        self,
+        left: Side,
+        right: Side,
+        right_problem: Problem,
+        wrong_problem: Problem,
+        known: Collection[str] = (),
+        *,
+        eager: bool = False,
+    ) -> Difference | None:
+        """The first disagreement of one side on the right problem and another on the wrong one.
+
+        eager: with nothing traced, in the steps that are kept of the right one.
         """
         oracle = self.seen.oracle
         last = self.longest if oracle.horizon is None else min(self.longest, oracle.horizon - 1)
         noise = {name: track.loudest for name, track in oracle.tracks.items()}
         try:
-            reference = self.reference(left, mistake.right or self.seen.problem).records()
-            with closing(self.seen.start(self._spec(right), mistake.problem)) as run:
+            reference = self.reference(left, right_problem).records()
+            spec = replace(self._spec(right), stepwise=True, eager=eager)
+            with closing(self.seen.start(spec, wrong_problem)) as run:
                 wrong = steps(run)
-                for step in range(last + 1):
+                for step in range(min(last + 1, KEPT) if eager else last + 1):
                     mine, yours = next(reference, None), next(wrong, None)
                     if mine is None or yours is None:
                         # A run that goes on where it should end ignores what it was told, as it would without a mistake.

@@ -62,10 +62,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 class Call:
-    """One call of a torch function, with its arguments by name where they have names."""
+    """One call of a torch function, with its arguments by name where they have names.
 
-    def __init__(self, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> None:
-        self.function, self.args, self.named = function, tuple(args), dict(named)
+    numbers: the numbers among the variables of the code that makes it, where they are known.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any],
+        numbers: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        self.function, self.args, self.named, self.numbers = function, tuple(args), dict(named), numbers or {}
         self.name: str = getattr(function, "__name__", "")
         self.given = self._bound()
 
@@ -383,6 +389,17 @@ def number(call: Call) -> float | None:
     return float(call.args[1])
 
 
+def divided(call: Call) -> Iterator[Offer]:
+    """The number that is multiplied or divided by, without what a variable of the code may have brought into it."""
+    own = number(call)
+    if own in (None, 0.0):
+        return
+    for name, value in call.numbers.items():
+        for power in (1, 2):
+            if value not in (0.0, 1.0) and own != (new := own / value**power) and new != 1.0:
+                yield {"number": new, "without": name if power == 1 else f"{name}**2"}, {"number": own}
+
+
 def of_squares(call: Call) -> bool:
     """Whether the first operand is a sum of squares, as its gradient's way back tells."""
     came = getattr(call.first, "grad_fn", None)
@@ -524,6 +541,17 @@ def bent(call: Call, delta: float) -> Any:
     return F.huber_loss(**named(call, "input target reduction"), delta=delta)
 
 
+def no_margin(call: Call) -> Any:
+    """A triplet loss whose margin, which torch wants above zero, is none."""
+    near, far = (
+        F.pairwise_distance(call.given["anchor"], call.given[other], call.given["p"], call.given["eps"])
+        for other in ("positive", "negative")
+    )
+    each = (near - far).clamp(min=0)
+    kind = call.given["reduction"]
+    return each if kind == "none" else each.sum() if kind == "sum" else each.mean()
+
+
 def of_parameter(call: Call) -> bool:
     """Whether a parameter itself is the first argument."""
     return isinstance(call.first, torch.nn.Parameter)
@@ -590,6 +618,7 @@ CHANGES: tuple[Change, ...] = (
     argument("smoothl1-beta-vs-huber-delta", "huber_loss", "delta", 1.0, 0.5, stage="loss"),
     argument("margin-default", "triplet_margin_loss margin_ranking_loss hinge_embedding_loss cosine_embedding_loss",
              "margin", 1.0, 0.0, 0.5, 0.2, stage="loss"),
+    written("no margin", "margin-default", "triplet_margin_loss", no_margin, stage="loss"),
     argument("poisson-nll-log-input", "poisson_nll_loss", "log_input", False, True, stage="loss"),
     argument("target-network-ema-rate", "lerp lerp_", "weight", lambda w: 1 - w, stage="outputs"),
     argument("ema-default-momentum", "lerp lerp_", "weight", 0.01, 0.001, 0.1, stage="outputs"),
@@ -651,6 +680,9 @@ CHANGES: tuple[Change, ...] = (
             where=lambda c: number(c) in (2.0, 0.5) and of_squares(c)),
     written("the number left out", "factor-omitted", "div mul __rmul__", one,
             where=lambda c: number(c) not in (None, 0.0, 1.0) and not of_squares(c)),
+    written("the second factor left out", "factor-omitted", "mul div", lambda c: c.args[0], where=two_tensors),
+    Change("a part of the number left out", "factor-omitted", frozenset({"div", "mul", "__rmul__"}), "outputs", divided,
+           lambda call, s: call.function(call.args[0], s["number"], *call.args[2:], **call.named)),
     written("applied twice", "factor-twice", "div mul __rmul__", lambda c: c.function(c.run(), c.args[1]),
             where=lambda c: number(c) not in (None, 0.0, 1.0)),
     written("the second term left out", "term-omitted", "add sub __add__ __sub__", lambda c: c.args[0], where=two_tensors),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
-from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.nn.utils import clip_grad, rnn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -127,6 +127,41 @@ def evaluating() -> Iterator[None]:
         yield
     finally:
         hook.remove()
+
+
+@contextmanager
+def reshaped_input() -> Iterator[None]:
+    """Data of several channels are given to a model by a reshape, where axes had to be exchanged."""
+    depth = 0
+
+    def before(_module: torch.nn.Module, given: tuple[Any, ...]) -> Any:
+        nonlocal depth
+        depth += 1
+        if depth > 1 or not given or not channels(given[0]):
+            return None
+        value = given[0]
+        count, axes, *sizes = value.shape
+        order = (0, value.dim() - 1, *range(1, value.dim() - 1))
+        return (value.reshape(count, *sizes, axes).permute(order), *given[1:])
+
+    def after(*_: Any) -> None:
+        nonlocal depth
+        depth -= 1
+
+    hooks = [register_module_forward_pre_hook(before), register_module_forward_hook(after, always_call=True)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def channels(value: Any) -> bool:
+    """Whether this is data, which nothing has been computed of, with several channels and some axes behind them."""
+    return (
+        isinstance(value, torch.Tensor) and value.is_floating_point() and not value.requires_grad
+        and value.dim() > 2 and value.shape[1] > 1
+    )  # fmt: skip
 
 
 def modes(*, training: bool) -> Callable[[], AbstractContextManager[Any]]:
@@ -259,19 +294,23 @@ HABITS: tuple[Habit, ...] = (
     Habit("no automatic mixed precision", "bf16-autocast-vs-keras-mixed-policy", "outputs", "autocast", wide_casts),
     Habit("no_grad stops no gradient", "td-target-without-stop-gradient", "grads", "no_grad", all_recorded),
     Habit("lengths not given", "rnn-padded-last-hidden", "outputs", "pack_padded_sequence", whole_sequences),
+    Habit("the model's input reshaped", "nchw-data-reshaped-to-nhwc", "outputs", "channels", reshaped_input),
     Habit("a smaller last batch is dropped", "drop-remainder-vs-drop-last", "batch", "DataLoader", whole_batches),
 )  # fmt: skip
 """Every change of a loop, the commonest first."""
 
 
 @contextmanager
-def noticed(used: set[str]) -> Iterator[None]:
-    """Note which of the things that a habit needs are used."""
+def noticed(used: dict[str, str], path: Callable[[], str]) -> Iterator[None]:
+    """Note which of the things that a habit needs are used, and of a kind of layer the path of the first.
+
+    path: of the module that is being called.
+    """
 
     def noting(name: str) -> Callable[[Any], Callable[..., Any]]:
         def make(old: Any) -> Callable[..., Any]:
             def call(*args: Any, **named: Any) -> Any:
-                used.add(name)
+                used.setdefault(name, "")
                 return old(*args, **named)
 
             return call
@@ -280,16 +319,20 @@ def noticed(used: set[str]) -> Iterator[None]:
 
     def mode(old: Any) -> Callable[..., Any]:
         def train(self: Any, mode: bool = True) -> Any:
-            used.add("train" if mode else "eval")
+            used.setdefault("train" if mode else "eval", "")
             return old(self, mode)
 
         return train
 
-    def called(module: torch.nn.Module, _given: Any) -> None:
+    def called(module: torch.nn.Module, given: Any) -> None:
         if module.training and isinstance(module, _NormBase):
-            used.add("batch norm")
+            used.setdefault("batch norm", path())
         elif module.training and isinstance(module, _DropoutNd):
-            used.add("dropout")
+            used.setdefault("dropout", path())
+        if isinstance(module, torch.nn.RNNBase) and used.get("pack_padded_sequence") == "":
+            used["pack_padded_sequence"] = path()
+        if given and channels(given[0]):
+            used.setdefault("channels", "")
 
     hook = register_module_forward_pre_hook(called)
     with replaced(
@@ -300,6 +343,7 @@ def noticed(used: set[str]) -> Iterator[None]:
         (torch.Tensor, "backward", noting("backward")),
         (torch.nn.Module, "train", mode),
         (LRScheduler, "__init__", noting("scheduler")),
+        (ReduceLROnPlateau, "__init__", noting("scheduler")),
         (torch.amp.autocast_mode.autocast, "__init__", noting("autocast")),
         (torch.no_grad, "__enter__", noting("no_grad")),
         (torch.utils.data.DataLoader, "__init__", noting("DataLoader")),

@@ -6,13 +6,14 @@ for the call; where mutants are listed, the reference runs as it is, and what co
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from harness.mutations import calls, loops, optimizers
-from harness.mutations.sites import EVERYWHERE, Modules, Site, site
+from harness.mutations.sites import Modules, Site, site
 from harness.running.start import Mutant, Mutating
 
 MOST = 4000
@@ -35,6 +36,14 @@ class Calls(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+@dataclass(frozen=True)
+class Reached:
+    """Where a run was when it first came to a site: behind so many layers, and what it is called."""
+
+    behind: int
+    label: str
+
+
 class Mutated:
     """See the module. ``offers``: the mutants that could be made in what was run so far."""
 
@@ -42,10 +51,11 @@ class Mutated:
         self.list = asked.list
         self.table = calls.by_function()
         self.modules = Modules()
-        self.used: set[str] = set()
+        self.used: dict[str, str] = {}
         self.found: dict[Mutant, int] = {}
         self.sites: dict[str, set[str]] = {}
         self.seen: set[str] = set()
+        self.places: dict[str, Reached] = {}
         changes = {(change.name, change.cause): change for change in calls.CHANGES}
         others = {(other.name, other.cause): other for other in optimizers.CHANGES}
         habits = {(habit.name, habit.cause): habit for habit in loops.HABITS}
@@ -72,10 +82,11 @@ class Mutated:
                 stack.enter_context(habit.patched())
             stack.callback(register_optimizer_step_pre_hook(begin).remove)
             stack.callback(register_optimizer_step_post_hook(end).remove)
-            if self.list:
-                stack.enter_context(loops.noticed(self.used))
             if self.list or self.functions:
                 stack.enter_context(self.modules.watched())
+            if self.list:
+                stack.enter_context(loops.noticed(self.used, lambda: self.modules.path))
+            if self.list or self.functions:
                 stack.enter_context(Calls(self))
             yield
 
@@ -87,15 +98,15 @@ class Mutated:
 
     def call(self, name: str, function: Callable[..., Any], args: Sequence[Any], named: dict[str, Any]) -> Any:
         """A call of such a function."""
-        here = site(name, self.modules.path)
+        here = site(name, self.modules.path, numbers=self.list)
         if here is None:
             return function(*args, **named)
         if self.list:
             if here.key not in self.seen:
                 self.seen.add(here.key)
-                self.note(here, calls.Call(function, args, named))
+                self.note(here, calls.Call(function, args, named, here.numbers))
             return function(*args, **named)
-        for key in (here.key, f"{EVERYWHERE}:{name}"):
+        for key in here.groups:
             for change, settings in self.wanted.get(key, ()):
                 if name in change.functions:
                     return change.apply(calls.Call(function, args, named), settings)
@@ -103,16 +114,20 @@ class Mutated:
 
     def note(self, here: Site, call: calls.Call) -> None:
         """Which mistakes could be made at a site."""
+        for key, label in here.groups.items():
+            self.places.setdefault(key, Reached(len(self.modules.done), label))
         for change in self.table[call.name]:
             offered: list[calls.Offer] = []
             with suppress(Exception):  # whatever a change makes of arguments that it was not made for
                 offered = list(change.offers(call))
             for turn, (settings, was) in enumerate(offered):
                 told = (*settings.items(),)
-                key = f"{EVERYWHERE}:{call.name}"
-                for where, label in ((here.key, f"{here.label}, {call.name}"), (key, f"every {call.name}")):
-                    made = Mutant(change.name, change.cause, change.stage, where, label, told, (*was.items(),))
-                    self.sites.setdefault(str((key, change.name, change.cause, told)), set()).add(here.key)
+                for where in here.groups:
+                    at = self.places[where]
+                    made = Mutant(
+                        change.name, change.cause, change.stage, where, at.label, told, (*was.items(),), at.behind
+                    )
+                    self.sites.setdefault(str((where, change.name, change.cause, told)), set()).add(here.key)
                     if len(self.found) < MOST:
                         self.found.setdefault(made, turn)
 
@@ -124,7 +139,7 @@ class Mutated:
         found = [
             mutant
             for mutant in self.found
-            if not mutant.site.startswith(EVERYWHERE)
+            if mutant.site in self.seen
             or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
         ]
         order = {(change.name, change.cause): place for place, change in enumerate(calls.CHANGES)}
@@ -132,9 +147,10 @@ class Mutated:
         found.sort(key=lambda mutant: (self.found[mutant], order[mutant.change, mutant.cause]))
         found += self.of_optimizers()
         found += [
-            Mutant(habit.name, habit.cause, habit.stage, "loop", "the loop")
+            Mutant(habit.name, habit.cause, habit.stage, "loop", f"the loop{told}")
             for habit in loops.HABITS
             if habit.used in self.used
+            for told in (f", {self.used[habit.used]} first" if self.used[habit.used] else "",)
         ]
         return tuple(found)
 

@@ -221,15 +221,15 @@ def value(cause: str, names: str, key: str, *given: Setting | Callable[[Any], Se
 
 CHANGES: tuple[Other, ...] = (
     value("sgd-nesterov-omitted", "SGD", "nesterov", False, True, stage="params"),
-    value("adam-eps-default", "Adam AdamW NAdam RAdam Adamax", "eps", 1e-7, 1e-8, 1e-3, 1e-6, 1e-4, 1e-5, 0.0, 1e-12,
+    value("adam-eps-default", "Adam AdamW NAdam RAdam Adamax SparseAdam", "eps", 1e-7, 1e-8, 1e-3, 1e-6, 1e-4, 1e-5, 0.0, 1e-12,
           stage="params"),
     value("rmsprop-defaults", "RMSprop", "eps", 1e-7, 1e-8, 1e-3, 1e-6, 1e-4, 1e-5, 0.0, 1e-12),
     value("rmsprop-defaults", "RMSprop", "alpha", 0.9, 0.99, 0.95),
     value("adadelta-defaults", "Adadelta", "eps", 1e-7, 1e-6, 1e-8),
     value("adadelta-defaults", "Adadelta", "rho", 0.95, 0.9),
     value("adagrad-eps-placement", "Adagrad", "eps", 1e-7, 1e-10, 1e-8, stage="params"),
-    value("adam-betas-other", "Adam AdamW NAdam RAdam Adamax", "betas.0", 0.9, 0.5, 0.0, 0.99, 0.8, 0.95),
-    value("adam-betas-other", "Adam AdamW NAdam RAdam Adamax", "betas.1", 0.999, 0.99, 0.98, 0.95, 0.9, 0.9999),
+    value("adam-betas-other", "Adam AdamW NAdam RAdam Adamax SparseAdam", "betas.0", 0.9, 0.5, 0.0, 0.99, 0.8, 0.95),
+    value("adam-betas-other", "Adam AdamW NAdam RAdam Adamax SparseAdam", "betas.1", 0.999, 0.99, 0.98, 0.95, 0.9, 0.9999),
     value("amsgrad-omitted", "Adam AdamW", "amsgrad", False, True, stage="params"),
     value("sgd-momentum-other", "SGD RMSprop", "momentum", 0.0, 0.9, 0.5, 0.99, lambda m: 1 - m),
     value("sgd-dampening", "SGD", "dampening", 0.0),

@@ -28,6 +28,13 @@ BETTER = 100.0
 SEVERAL = 3
 """Steps for which a float32 run stands alone, and not by one decision that rounding tipped."""
 
+APPEALS = 2
+"""Runs from weights that are one unit off, each from another draw, before a difference is said not to be rounding."""
+
+STAYS = 10
+"""Runs from other weights, each one unit off, in all of which a float32 run must stand alone where it did. A decision that
+rounding tipped comes out otherwise in each of them with an even chance or better; one in a thousand would be left."""
+
 NEAR = 10.0
 """Both sides have lost the loss if one's noise is no more than so many times the other's."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.contract.scenario import Problem
-from harness.oracle.bounds import THRESHOLD, WEAKER_THRESHOLD
+from harness.oracle.bounds import APPEALS, THRESHOLD, WEAKER_THRESHOLD
 from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import SHRINK, UNIT32, UNIT64
 from harness.running.start import SIDES, Precision, RunSpec
@@ -13,9 +13,6 @@ from harness.verdict import RuleName
 NUDGES = 3
 """Runs of the reference from weights and data that are one unit off, for the weaker rules: one draw of signs may miss a
 decision that rounding tips."""
-
-APPEALS = 2
-"""Runs from weights that are one unit off, each from another draw, before a difference is said not to be rounding."""
 
 
 @dataclass(frozen=True)

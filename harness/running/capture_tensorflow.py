@@ -28,7 +28,7 @@ from harness.running.capture_tensorflow_hooks import Pass, value_of
 from harness.running.capture_tensorflow_port import port_of
 from harness.running.capture_tensorflow_records import Records
 from harness.running.draws import now
-from harness.running.legacy_keras import forget
+from harness.running.legacy_keras import NAME as LEGACY
 
 
 class CaptureTensorFlow:
@@ -96,7 +96,8 @@ class CaptureTensorFlow:
         if wrong:
             raise wrong[0]
         keras.utils.clear_session()
-        forget()
+        if LEGACY in sys.modules:
+            sys.modules[LEGACY].backend.clear_session()
         self.begin()
         if (draws := now("tensorflow")) is not None:
             draws.anew()

@@ -17,10 +17,12 @@ from tensorflow.python.eager import backprop, record
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.ops import clip_ops
 
+from harness.contract.keras_slots import older
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
+from harness.running.legacy_keras import classes
 
 CLIPS = ("clip_by_global_norm", "clip_by_norm", "clip_by_value")
 FAITHFUL = ("clip_grad_norm", "clip_grad_value", "clip_grads_with_norm")
@@ -57,6 +59,8 @@ class Pass:
         self.clip: tuple[list[Any], list[Any]] | None = None
         self.undo: list[Callable[[], Any]] = []
         self.driven = Driven(lambda _: train())
+        self.legacy = classes()
+        self.layer: tuple[Any, ...] = (keras.layers.Layer, *([self.legacy.layer] if self.legacy else []))
 
     def __next__(self) -> Any:
         if not self.undo:
@@ -86,6 +90,13 @@ class Pass:
         self.exchange(BaseOptimizer, "apply", self.apply)
         self.exchange(BaseOptimizer, "_clip_gradients", self.clip_gradients)
         self.exchange(BaseOptimizer, "_get_current_learning_rate", self.current_rate)
+        if self.legacy is not None:
+            self.exchange(self.legacy.layer, "__call__", self.layer_call)
+            for kind in self.legacy.optimizers:
+                self.exchange(kind, "__init__", self.optimizer_made)
+                self.exchange(kind, "apply_gradients", self.legacy_apply)
+            for owner, name in self.legacy.clips:
+                self.exchange(owner, name, self.legacy_clip)
         from harness import faithful
         from harness.faithful import clipping
 
@@ -96,9 +107,6 @@ class Pass:
             getattr(faithful, name)  # which keeps what it finds at the first time
             for owner in (faithful, clipping):
                 self.exchange(owner, name, self.clipping)
-        from harness.running.capture_tensorflow_legacy import follow
-
-        follow(self)
 
     def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
         """Put a wrapper in the place of an attribute until ``close``; AutoGraph leaves it alone."""
@@ -188,7 +196,7 @@ class Pass:
         holding = [
             value
             for _, value in variables()
-            if hasattr(type(value), "_flatten_layers") and any(inner is layer for inner in value._flatten_layers())
+            if isinstance(value, self.layer) and any(inner is layer for inner in value._flatten_layers())
         ]
         self.roots.append(max(holding or [layer], key=lambda value: len(list(value._flatten_layers()))))
 
@@ -253,10 +261,57 @@ class Pass:
                 return plain(optimizer, grads, trainable_variables)
             grads = list(grads)
             known = list(optimizer._trainable_variables if trainable_variables is None else trainable_variables)
-            handed = None if trainable_variables is None else known
-            return self.step(optimizer, grads, known, lambda: plain(optimizer, grads, handed))
+            self.applied_to = self.applied_to or known
+            self.first()
+            self.applying += 1
+            self.clip = self.rate = None
+            try:
+                made = plain(optimizer, grads, None if trainable_variables is None else known)
+            finally:
+                self.applying -= 1
+            self.applied(optimizer, grads, [value_of(variable) for variable in known])
+            return made
 
         return apply
+
+    def legacy_apply(self, plain: Any) -> Any:
+        """``apply_gradients`` of legacy Keras, which ``minimize`` and ``fit`` call."""
+
+        def apply(optimizer: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.applying or not self.driven.inside:
+                return plain(optimizer, grads_and_vars, *args, **kwargs)
+            handed = list(grads_and_vars)
+            known = [variable for _, variable in handed]
+            self.applied_to = self.applied_to or known
+            self.first()
+            self.applying += 1
+            self.clip = rate = None
+            if older(optimizer):  # by its count of steps, which stands one further afterwards
+                with tf.init_scope():
+                    optimizer._create_all_weights(known)
+                rate = optimizer._decayed_lr(known[0].dtype)
+            try:
+                made = plain(optimizer, handed, *args, **kwargs)
+            finally:
+                self.applying -= 1
+            self.rate = tf.convert_to_tensor(optimizer.learning_rate) if rate is None else rate
+            self.applied(optimizer, [grad for grad, _ in handed], known)
+            return made
+
+        return apply
+
+    def legacy_clip(self, plain: Any) -> Any:
+        """``clipnorm``, ``clipvalue`` and ``global_clipnorm`` of legacy Keras, whose older kind takes pairs."""
+
+        def clip(optimizer: Any, given: Any) -> Any:
+            made = plain(optimizer, given)
+            if self.applying and self.driven.inside:
+                before, after = ([one[0] if isinstance(one, tuple) else one for one in each] for each in (given, made))
+                if any(a is not b for a, b in zip(before, after, strict=True)):
+                    self.clip = before, after
+            return made
+
+        return clip
 
     def clip_gradients(self, plain: Any) -> Any:
         """Keras' ``clipnorm``, ``clipvalue`` and ``global_clipnorm``."""
@@ -281,19 +336,6 @@ class Pass:
         return rate
 
     # Steps
-
-    def step(self, optimizer: Any, grads: list[Any], known: list[Any], call: Callable[[], Any]) -> Any:
-        """An optimizer is about to apply gradients, which ``call`` does."""
-        self.applied_to = self.applied_to or known
-        self.first()
-        self.applying += 1
-        self.clip = self.rate = None
-        try:
-            made = call()
-        finally:
-            self.applying -= 1
-        self.applied(optimizer, grads, [value_of(variable) for variable in known])
-        return made
 
     def applied(self, optimizer: Any, handed: list[Any], known: list[Any]) -> None:
         """Gradients were applied: give way, or where a graph is traced, note what it will show."""

@@ -1,11 +1,12 @@
 """A step of a captured TensorFlow function as a record under torch's names and axes, read through the Port."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
-from harness.contract.keras_slots import SLOTS, kind_of, place_of
+from harness.contract.keras_slots import held_for, keeps_otherwise
 from harness.contract.port import Port, View
 from harness.running.capture import unnamed
 from harness.running.capture_tensorflow_cells import Applied
@@ -70,28 +71,17 @@ class Records:
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         kind = type(optimizer).__name__
         slots: dict[str, dict[int, Any]] = {}
-        if hasattr(optimizer, "state_of"):
-            for variable in self.port.variables:
-                for slot, held in optimizer.state_of(variable).items():
-                    slots.setdefault(slot, {})[id(value_of(variable))] = held
-        else:
-            places = self.places_in(optimizer)
-            for attribute, slot in SLOTS.get(kind_of(optimizer), {}).items():
-                if held := getattr(optimizer, attribute, None):
-                    slots[slot] = {own: held[place] for own, place in places.items()}
-            if not slots and getattr(optimizer, "momentum", None):
-                self.lacks["slots"] = OTHERWISE.format(kind, kind)
+        own_names = hasattr(optimizer, "state_of")
+        kept = optimizer.state_of if own_names else partial(held_for, optimizer)
+        for variable in self.port.variables:
+            for slot, held in kept(variable).items():
+                slots.setdefault(slot, {})[id(value_of(variable))] = held
+        if not slots and not own_names and getattr(optimizer, "momentum", None) and keeps_otherwise(optimizer):
+            self.lacks["slots"] = OTHERWISE.format(kind, kind)
         found = {}
         for slot, held in slots.items():
             found[slot] = {name: view for name, view in self.named(held, own).items() if view is not None}
         return {slot: views for slot, views in found.items() if views}
-
-    def places_in(self, optimizer: Any) -> dict[int, int]:
-        """Where an optimizer keeps what belongs to a variable, by the variable's identity."""
-        if hasattr(optimizer, "_trainable_variables"):
-            return {id(value_of(variable)): place for place, variable in enumerate(optimizer._trainable_variables)}
-        found = {id(variable): place_of(optimizer, variable) for variable in self.port.variables}
-        return {own: place for own, place in found.items() if place is not None}
 
     def pictured(self, tensors: Iterable[Any]) -> list[Any]:
         """Tensors in torch's order of axes, where a model of convolutions takes and gives pictures with channels last."""

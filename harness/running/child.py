@@ -19,6 +19,7 @@ from types import ModuleType
 
 import numpy as np
 
+from harness.contract.probes import HEARD
 from harness.contract.rows import Row
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
@@ -54,12 +55,16 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         watch = asked["watch"]
         watching = Watching(tuple(watch[0]), watch[1]) if watch else None
         mutating = asked["mutating"] and Mutating(tuple(map(Mutant.read, asked["mutating"][0])), asked["mutating"][1])
-        spec = RunSpec(asked["side"], asked["precision"], watch=watching, initial=asked["initial"], mutating=mutating)
+        spec = RunSpec(
+            asked["side"], asked["precision"], watch=watching, initial=asked["initial"], mutating=mutating,
+            probing=asked["probing"],
+        )  # fmt: skip
         if not polite and (spec.side, spec.precision) != SLOWEST:
             os.nice(POLITE)
         polite = True
         pair = Pair(Path(asked["folder"]), asked["variant"], tuple(Edit(*edit) for edit in asked["edits"]))
         give_ports(blind=asked["blind"], rows=[Row.read(row) for row in asked["rows"]])
+        HEARD.begin(on=spec.probing)
         # A loop that starts processes of its own sends them functions by the name of their module.
         sys.path[:] = [*paths, str(pair.folder.parent.resolve())]
         framework.observe()
@@ -67,7 +72,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
         random.seed(seed)
         np.random.seed(seed)  # the global state is what loops may use
         try:
-            framework.begin(spec.precision, seed)
+            framework.begin(spec.precision, seed, eager=asked["eager"])
             scenario = pair.scenario()
             said = written(log)  # the judging process has heard what the scenario prints
             problem = wire.problem_in(packet.descriptors[0], asked["problem"], scenario)
@@ -89,7 +94,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             os.close(descriptor)
         files = (pair.folder / SCENARIO, pair.file(spec.side))
         # Of a reference with mistakes in it there are a hundred runs, whose context takes back all that it has changed.
-        again = framework.dear or mutating is not None
+        again = (framework.dear or mutating is not None) and not spec.probing
         if not (again and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
             return
         if not (framework.fresh() or mutating):
@@ -132,6 +137,8 @@ def train(run: Run, end: socket.socket, log: int, ahead: int) -> bool:
             step.arrays |= layers(run.live, run.framework.lend)
             if number == 0:
                 wire.tell(end, wire.LISTED, listed(run.names))
+        if HEARD.on:
+            step.arrays |= HEARD.record(run.live, run.framework.identity)
         if ahead >= 0:
             run.live = {}
         said = written(log)

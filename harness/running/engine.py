@@ -25,7 +25,7 @@ MATCHED = (
 )
 """What is said where a map cannot be found."""
 
-HEADER = ("python", "torch", "tensorflow", "keras", "numpy", "threads", "onednn")
+HEADER = ("python", "torch", "tensorflow", "keras", "tf_keras", "numpy", "threads", "onednn")
 """What a verdict's header says, in this order."""
 
 

@@ -39,6 +39,20 @@ def tf32() -> bool:
     return os.environ.get(TF32) == "1"
 
 
+OF_A_DEVICE = ("cpu", "gloo", "same device", "device type", "cuda tensor")
+"""What an error says of where tensors lie."""
+
+
+def elsewhere(error: BaseException) -> str:
+    """What to say of an error about where tensors lie, in a process that makes them on a device; nothing of any other."""
+    if not device() or not any(words in str(error).lower() for words in OF_A_DEVICE):
+        return ""
+    return (
+        f"; whatever this loop makes is made on {device()}: what must stay on the CPU, such as what gloo is given, make with "
+        'device="cpu", or bring there by .cpu()'
+    )
+
+
 def threading(threads: int) -> dict[str, str]:
     """Environment that says how many threads a framework may use.
 
@@ -56,8 +70,11 @@ class Framework(Protocol):
     dear: bool
     """Whether a new process is dear enough to use one again for another loop of the same pair, side and precision."""
 
-    def begin(self, precision: Precision, seed: int) -> None:
-        """Make the precision and the seed those of this process, before any of a pair's files is run."""
+    def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
+        """Make the precision and the seed those of this process, before any of a pair's files is run.
+
+        eager: functions that would be traced are run as they stand.
+        """
 
     def tensor(self, array: Array) -> Any:
         """A tensor of this process's precision that shares no memory with the array."""
@@ -95,7 +112,13 @@ class Framework(Protocol):
         """Run a training function as it is; ``train`` calls ``function`` with its arguments."""
 
     def observe(self) -> None:
-        """Have every layer's output told to ``harness.contract.unmapped.HELD``, as long as that is blind."""
+        """Have every layer's output told to ``harness.contract.unmapped.HELD``, as long as that is blind.
+
+        To ``harness.contract.probes.HEARD`` too, as long as that is on.
+        """
+
+    def identity(self, value: Any) -> tuple[Any, ...]:
+        """The objects of which a record's tensor is made, as a layer holds them."""
 
     def fresh(self) -> bool:
         """Forget the last loop; whether all settings are as they were before it."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.running import wire
+from harness.running.printed import last_words
 from harness.running.remote import Process, Remote
 from harness.running.start import LoopError
 
@@ -15,6 +16,7 @@ DUMPING = 0.5
 
 def hung(remote: Remote, silence: float) -> LoopError:
     """The error for a run that has made no step for so many seconds: with the user's line, and the calls that led there."""
+    said = last_words(remote.process.log)
     dump = asked(remote.process)
     with suppress(OSError):
         wire.tell(remote.process.nursery.end, wire.KILL, remote.process.ticket)
@@ -25,7 +27,7 @@ def hung(remote: Remote, silence: float) -> LoopError:
     here = [line.strip() for line in dump.splitlines() if "_loop" in line and 'File "' in line]
     where = f" (it was at {here[0]})" if here else ""
     limit = f"no step for {silence:g} s, so it was ended; raise --timeout if it is only slow"
-    return remote.lost(limit + where, dump)
+    return remote.lost(limit + where, f"{said}\n\n{dump}".strip())
 
 
 def asked(process: Process) -> str:

@@ -25,6 +25,8 @@ import numpy as np
 
 from harness.running import child, wire
 from harness.running.frameworks import Framework, load
+from harness.running.legacy_keras import versions as legacy_versions
+from harness.running.scratch import scratch
 from harness.running.start import Side
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -202,7 +204,9 @@ def main(side: Side, end: int, threads: int, how: str = "") -> None:
     framework = None
     versions = {"python": sys.version.split()[0], "numpy": np.__version__}
     if how.startswith(PLAIN):
-        versions |= {name: version(name) for name in PACKAGES[side]}
+        versions |= {name: version(name) for name in PACKAGES[side]} | (
+            legacy_versions() if side == "tensorflow" else {}
+        )
     else:
         framework = load(side, threads)
         running = len(list(Path("/proc/self/task").iterdir()))
@@ -215,7 +219,8 @@ def main(side: Side, end: int, threads: int, how: str = "") -> None:
         # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
         gc.collect()
         gc.freeze()
-    Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
+    with scratch():
+        Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.ops import EagerTensor
 
-from harness.contract.port import dense
+from harness.contract.port import View, dense
+from harness.contract.probes import HEARD
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
 from harness.running.frameworks import device, in_precision, tf32
 from harness.running.leaks import Watch
-from harness.running.legacy_keras import LegacyKeras, forget, when_loaded
+from harness.running.legacy_keras import LegacyKeras, classes, versions
 from harness.running.start import Precision
 from harness.running.wide import SWITCHES
 
@@ -39,18 +40,20 @@ class TensorFlow:
         self.versions: dict[str, str] = {
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
+            **versions(),
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
         self.precision: Precision = "float32"
-        self.seed = 0
+        self.seed, self.eager = 0, False
         SWITCHES["tensorflow"].made()  # before the fork, once for all runs
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
         self.observed = False
 
-    def begin(self, precision: Precision, seed: int) -> None:
+    def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
         """See Framework. Keras' float type and policy both: a policy once made no longer follows the float type."""
-        self.precision, self.seed = precision, seed
+        self.precision, self.seed, self.eager = precision, seed, eager
+        tf.config.run_functions_eagerly(eager)
         if device():
             settle(device(), tf32=tf32())
         keras.config.set_floatx(precision)
@@ -107,41 +110,43 @@ class TensorFlow:
 
         del initial
         # Of a traced function no layer shows what it put out, and to trace it takes longer than the few steps of a map.
-        tf.config.run_functions_eagerly(HELD.blind)
-        begin = partial(self.begin, self.precision, self.seed)
+        eager = HELD.blind or self.eager
+        tf.config.run_functions_eagerly(eager)
+        begin = partial(self.begin, self.precision, self.seed, eager=eager)
         return CaptureTensorFlow(train, weights, function=function, port=port, begin=begin)
 
     def observe(self) -> None:
         """See Framework. What a layer puts out while a function is traced is no number, and is left out."""
-        if HELD.blind and not self.observed:
+        if (HELD.blind or HEARD.on) and not self.observed:
             self.observed = True
-            observed(keras)
-            when_loaded(observed)
+            self._observed(keras.layers.Layer, "_trainable_variables", "_non_trainable_variables")
+            if (legacy := classes()) is not None:
+                self._observed(legacy.layer, "_trainable_weights", "_non_trainable_weights")
+
+    def _observed(self, kind: Any, *held: str) -> None:
+        plain = kind.__call__
+
+        def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            output = plain(layer, *args, **kwargs)
+            if (HELD.blind or HEARD.on) and tf.executing_eagerly():
+                own = [variable for name in held for variable in getattr(layer, name)]
+                if HELD.blind:
+                    HELD.variables.put_out(own, output)
+                HEARD.hear(layer, own, (args, kwargs), output, self.lend)
+            return output
+
+        kind.__call__ = called
+
+    def identity(self, value: Any) -> tuple[Any, ...]:
+        """See Framework."""
+        return tuple(value.leaves) if isinstance(value, View) else (value,)
 
     def fresh(self) -> bool:
         """See Framework."""
         keras.utils.clear_session()
-        forget()
+        self.legacy.forget()
         gc.collect()
         return settings() == self.settings
-
-
-def observed(keras: Any) -> None:
-    """Have each layer of Keras, or of legacy Keras, tell what it puts out."""
-    plain = keras.layers.Layer.__call__
-
-    def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        output = plain(layer, *args, **kwargs)
-        if HELD.blind and tf.executing_eagerly():
-            own = [[*getattr(layer, f"{kind}_variables", getattr(layer, f"{kind}_weights", ()))] for kind in KINDS]
-            HELD.variables.put_out([*own[0], *own[1]], output)
-        return output
-
-    keras.layers.Layer.__call__ = called
-
-
-KINDS = ("_trainable", "_non_trainable")
-"""Of a layer's own variables; legacy Keras calls them weights."""
 
 
 def settle(device: str, *, tf32: bool) -> None:

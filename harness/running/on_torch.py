@@ -1,5 +1,6 @@
 """PyTorch, as a process that runs one of its loops needs it."""
 
+import functools
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -8,8 +9,10 @@ from typing import Any
 
 import torch
 import torch._dynamo  # torch imports it at the first optimizer step; before the fork it is imported once for all runs
+from torch.nn.utils import rnn
 
 from harness.contract.port import dense
+from harness.contract.probes import HEARD
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
@@ -33,8 +36,9 @@ class Torch:
         SWITCHES["torch"].made()  # before the fork, once for all runs
         import_module("harness.mutations.mutated")
 
-    def begin(self, precision: Precision, seed: int) -> None:
+    def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
         """See Framework."""
+        del eager  # torch's loops are, and one that is compiled is judged as that
         self.precision = precision
         torch.set_default_dtype(getattr(torch, precision))
         if device():
@@ -101,12 +105,18 @@ class Torch:
     def observe(self) -> None:
         """See Framework."""
 
-        def seen(module: torch.nn.Module, _inputs: Any, output: Any) -> None:
-            own = [*module._parameters.values(), *module._buffers.values()]
-            HELD.variables.put_out([tensor for tensor in own if tensor is not None], output)
+        def seen(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+            own = [tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None]
+            if HELD.blind:
+                HELD.variables.put_out(own, output)
+            HEARD.hear(module, own, inputs, output, self.lend)
 
-        if HELD.blind:
+        if HELD.blind or HEARD.on:
             torch.nn.modules.module.register_module_forward_hook(seen)
+
+    def identity(self, value: Any) -> tuple[Any, ...]:
+        """See Framework."""
+        return (value,)
 
     def fresh(self) -> bool:
         """See Framework."""
@@ -127,9 +137,21 @@ def settle(device: str, *, tf32: bool) -> None:
         raise UsageError(
             f"torch cannot make tensors on {device} here ({said}); leave --torch-device out, or mend it"
         ) from error
+    lengths_stay_here()
     torch.use_deterministic_algorithms(False)
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
+
+
+def lengths_stay_here() -> None:
+    """Have the lengths of packed sequences given on the CPU, where torch asks for them, whatever device they were made on."""
+    plain = rnn.pack_padded_sequence
+
+    @functools.wraps(plain)
+    def packed(sequence: Any, lengths: Any, *args: Any, **kwargs: Any) -> Any:
+        return plain(sequence, lengths.cpu() if isinstance(lengths, torch.Tensor) else lengths, *args, **kwargs)
+
+    rnn.pack_padded_sequence = packed
 
 
 def held() -> Iterator[torch.Tensor]:

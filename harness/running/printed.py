@@ -9,6 +9,10 @@ SHOWN = 200
 """Characters of the first line that are shown."""
 MOST = 16_384
 """Characters that are kept of all lines."""
+LAST, KEPT = 15, 1 << 20
+"""Lines of what was printed last that are told of a run that has ended badly, and bytes that are looked at for them."""
+CRASH = "Fatal Python error:"
+"""How faulthandler begins."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ def printed(log: int, start: int, end: int) -> Printed:
     text = os.pread(log, max(0, end - start), start).decode(errors="replace")
     lines = [line for line in text.splitlines() if line.strip() and not chatter(line)]
     return Printed(len(lines), lines[0][:SHOWN] if lines else "", "\n".join(lines)[:MOST])
+
+
+def last_words(log: int, end: int | None = None) -> str:
+    """The last lines that a log holds before a place, or its end; of an interpreter's own report of a crash the calls."""
+    end = os.fstat(log).st_size if end is None else end
+    text = os.pread(log, min(end, KEPT), max(0, end - KEPT)).decode(errors="replace")
+    said, crash, report = text.partition(CRASH)
+    calls = (crash + report).partition("\nExtension modules:")[0].splitlines()
+    return "\n".join([*said.splitlines()[-LAST:], *calls[:LAST]])
 
 
 def chatter(line: str) -> bool:

@@ -14,6 +14,7 @@ from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running import wire
 from harness.running.noted import watched
+from harness.running.printed import last_words
 from harness.running.start import LoopError, Precision, RunSpec, Side, Step, Watched
 
 if TYPE_CHECKING:
@@ -168,9 +169,9 @@ class Remote:
             said, _ = self.events.popleft()
             packet = said if said.kind != wire.NOTED else None
         if packet is None:
-            log = os.pread(self.process.log, 1 << 20, max(0, os.fstat(self.process.log).st_size - (1 << 20)))
-            tail = "\n".join(log.decode(errors="replace").splitlines()[-15:])
-            return self.lost(f"the process died ({self.process.ended}); run this pair alone to see why", tail)
+            tail = last_words(self.process.log)
+            why = " as where memory runs out" if self.process.ended == "signal SIGKILL" else ""
+            return self.lost(f"the process died ({self.process.ended}{why}); run this pair alone to see why", tail)
         if packet.kind == wire.MISUSED:
             return UsageError(packet.data)
         step, message, trace, self.printed[1] = packet.data

@@ -46,6 +46,8 @@ def leaves_nothing(source: str) -> bool:
         return False
     for node in ast.walk(tree):
         if isinstance(node, ast.Global) or (isinstance(node, ast.Name | ast.Attribute) and said(node) in LASTING):
+            if isinstance(node, ast.Attribute) and node.attr == "compile" and root(node) not in {None, *shared}:
+                continue  # a Keras model's, which changes that model
             return False
         if isinstance(node, ast.Attribute) and node.attr.startswith("__") and node.attr not in CALLED:
             return False

@@ -1,10 +1,12 @@
 """One side's loop on a problem in one precision, started and advanced step by step, in the process it has to itself."""
 
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,9 @@ from harness.contract.scenario import Problem, batch_type
 from harness.contract.stored import wants_torch
 from harness.errors import UsageError, instead
 from harness.running.draws import Draws, active
-from harness.running.frameworks import Framework
+from harness.running.frameworks import Framework, elsewhere
 from harness.running.leaks import Watch
+from harness.running.legacy_keras import lacking
 from harness.running.pairs import Pair
 from harness.running.start import Kept, LoopError, Mutating, RunSpec, Step, Watched
 from harness.running.wide import Wide, whose
@@ -108,8 +111,13 @@ class Run:
 
     def _capture(self, train: Captured) -> tuple[tuple[str, ...], Any]:
         """The names of what a captured function takes of the scenario, and its loop."""
-        from harness.running import training_function as given  # greenlet need not be where no function is captured
+        from harness.running import training_function as given
 
+        if find_spec("greenlet") is None:  # it need not be where no function is captured
+            raise UsageError(
+                f"pair {self.pair.name}: {self.pair.file(self.spec.side).name} has a training function run as it is, which needs "
+                f"greenlet, and it is not in this side's interpreter; {sys.executable} -m pip install greenlet"
+            )
         self.by_data, self.own_files = True, lambda file: whose(file) == "own"
         offered = given.offered_by(self.problem, self.framework.tensor, self._batches)
         try:
@@ -232,7 +240,7 @@ class Run:
         said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
         said = said if len(said) <= MOST else said[:MOST] + " ..."
         kind = "" if isinstance(error, UsageError) else f"{type(error).__name__}: "
-        return self._failed(f"{kind}{said}{place}", trace="".join(lines))
+        return self._failed(f"{kind}{said}{place}{lacking(error)}{elsewhere(error)}", trace="".join(lines))
 
     def _failed(self, message: str, *, back: int = 0, trace: str = "") -> LoopError:
         return LoopError(self.spec.side, self.spec.precision, self.step - back, message, trace)

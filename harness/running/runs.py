@@ -25,7 +25,8 @@ from harness.running.start import Precision, RunSpec, Side
 
 GRACE = 0.8
 """Seconds that a run still has to make the step in which another has failed, or twice as long as its last one took. Of several
-that fail in one step, as the same loop in both precisions, the first in order is told of, whoever was faster."""
+that fail in one step, as the same loop in both precisions, the first in order is told of, whoever was faster. Where a process
+has died it is no more than this: that is told within a second."""
 
 LEAVING = 1.0
 """Seconds that a loop has to clean up after itself, as to remove a folder it has made, before its process is ended."""
@@ -93,8 +94,10 @@ class Runs:
             "watch": [spec.watch.harmless, spec.watch.move] if spec.watch else None,
             "initial": spec.initial,
             "mutating": [[m.plain for m in spec.mutating.mutants], spec.mutating.list] if spec.mutating else None,
+            "probing": spec.probing,
             "problem": self.given[2],
-            "ahead": -1 if self.resync else AHEAD,
+            "eager": spec.eager,
+            "ahead": -1 if self.resync or spec.stepwise else AHEAD,
             # The first run that trains the reference says what its draws are for; all others of this problem may read it.
             "posts": self.board is None and spec.side == "torch" and not spec.initial,
         }
@@ -238,7 +241,9 @@ class Runs:
         deadlines = []
         for other in due:
             if other.broken and other is not remote:
-                deadline = max(other.failed, remote.asked) + max(GRACE, 2 * remote.pace(other))
+                died = other.process.ended and not other.events
+                grace = GRACE if died else max(GRACE, 2 * remote.pace(other))
+                deadline = max(other.failed, remote.asked) + grace
                 if now >= deadline:
                     raise other.error()
                 deadlines.append(deadline)

@@ -5,7 +5,7 @@ interpreter, and the plain loops of the tests are one to it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from harness.contract.record import Record
@@ -86,6 +86,7 @@ class Mutant:
 
     cause: the id of its row in the table of causes. stage: the earliest one in which it can show. site: a call in the code,
     an optimizer, or all calls of a function; ``label`` is the same for people. was: what the reference has there.
+    behind: how many layers with tensors of their own had put something out when the site was first reached.
     """
 
     change: str
@@ -95,17 +96,18 @@ class Mutant:
     label: str
     settings: tuple[tuple[str, Setting], ...] = ()
     was: tuple[tuple[str, Setting], ...] = ()
+    behind: int | None = None
 
     @property
     def plain(self) -> list[Any]:
         """What JSON can hold of it."""
-        return [self.change, self.cause, self.stage, self.site, self.label, self.settings, self.was]
+        return [self.change, self.cause, self.stage, self.site, self.label, self.settings, self.was, self.behind]
 
     @classmethod
     def read(cls, data: list[Any]) -> "Mutant":
         """The mutant that ``plain`` was made from."""
-        change, cause, stage, site, label, settings, was = data
-        return cls(change, cause, stage, site, label, tuple(map(tuple, settings)), tuple(map(tuple, was)))
+        change, cause, stage, site, label, settings, was, behind = data
+        return cls(change, cause, stage, site, label, tuple(map(tuple, settings)), tuple(map(tuple, was)), behind)
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,9 @@ class RunSpec:
 
     initial: only up to what the model holds before it is trained, which is its one record.
     mutating: the reference with mistakes made in it; it is run in a process of its own like any other.
+    probing: beside the record stands what the layers were given and have put out; see ``harness.contract.probes``.
+    stepwise: no step is begun before the last one's record was released, as most such runs are left after their first.
+    eager: functions that TensorFlow would trace are run as they stand.
     """
 
     side: Side
@@ -184,6 +189,9 @@ class RunSpec:
     watch: Watching | None = None
     initial: bool = False
     mutating: Mutating | None = None
+    probing: bool = False
+    stepwise: bool = field(default=False, compare=False)
+    eager: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.side} nudged {self.nudge}" if self.nudge else f"{self.side} {self.precision}"

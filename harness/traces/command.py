@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError, counted
+from harness.oracle.bounds import APPEALS
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Request
@@ -32,6 +33,7 @@ class Wanted:
     side: Side
     thinning: Thinning
     nudged: bool = True
+    draws: int = APPEALS
     torch: str = ""
     timeout: float = 120.0
 
@@ -81,7 +83,7 @@ def recorded(request: Request, folder: Path, wanted: Wanted, say: Callable[[str]
     ):
         problem = with_initial_state(start, problem, raising=True, zero=engine.map.zero if engine.map else ())
         precisions = PRECISIONS["float32" if problem.scenario.only_float32 else request.precision]
-        groups = needed(side, problem, precisions, nudged=wanted.nudged)
+        groups = needed(side, problem, precisions, nudged=wanted.nudged, draws=wanted.draws)
         place = request.places.get(side, HERE)
         head = header(
             pair, side, problem, engine.header, wanted.thinning,

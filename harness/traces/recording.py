@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.contract.scenario import Problem
+from harness.oracle.bounds import APPEALS
 from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import UNIT32, UNIT64
-from harness.oracle.rules import APPEALS, NUDGES
+from harness.oracle.rules import NUDGES
 from harness.running.pairs import SCENARIO, Pair
 from harness.running.start import LoopError, Precision, Running, RunSpec, Side, Start
 from harness.traces import digests
@@ -30,10 +31,13 @@ class Asked:
     problem: Problem
 
 
-def needed(side: Side, problem: Problem, precisions: tuple[Precision, ...], *, nudged: bool) -> list[list[Asked]]:
+def needed(
+    side: Side, problem: Problem, precisions: tuple[Precision, ...], *, nudged: bool, draws: int = APPEALS
+) -> list[list[Asked]]:
     """The runs that a verdict may ask for, in groups that are made at the same time; the ones that it always asks for first.
 
     nudged: also those from weights one unit off, which are asked for where two sides differ, or one runs in float32 alone.
+    draws: how many of float32 from weights alone, which are asked for where it stands alone; see ``STAYS``.
     """
     groups = [[Asked(RunSpec(side, precision), problem) for precision in precisions]]
     if not nudged:
@@ -45,7 +49,7 @@ def needed(side: Side, problem: Problem, precisions: tuple[Precision, ...], *, n
             groups.append([Asked(RunSpec(side, "float64", number), off)])
     if "float32" in precisions:
         if "float64" in precisions:
-            for number in range(1, APPEALS + 1):
+            for number in range(1, draws + 1):
                 groups.append([Asked(RunSpec(side, "float32", number), one_unit(problem, UNIT32, number))])
         for number in range(1, NUDGES + 1):
             off = one_unit(problem, UNIT32, number, all_of_it=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.contract.scenario import Problem
 from harness.errors import UsageError, counted
+from harness.oracle.bounds import APPEALS, STAYS
 from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import SIDES, Running, RunSpec, Side, Start
 from harness.traces import digests, manifest
@@ -97,9 +98,10 @@ class Replay:
                 return seen(spec, problem)
             run = trace.find(spec, problem)
             if run is None or spec.mutating:
+                how = f"with --draws {STAYS}" if spec.nudge > APPEALS else "without --no-nudged"
                 raise UsageError(
                     f"the verdict needs {'another' if spec.nudge else 'a'} run of {spec}, which {trace.folder} does not have; "
-                    "record it anew without --no-nudged"
+                    f"record it anew {how}"
                 )
             if spec.watch:
                 self.unwatched.add(spec.side)

@@ -60,12 +60,23 @@ def all_bare(pair: Pair, steps: int | None, threads: int) -> tuple[float, int]:
     """Seconds of the four bare loops one after the other, and the sum of their peaks in bytes."""
     seconds, peak = 0.0, 0
     for spec in SPECS:
-        words = [sys.executable, __file__, "--bare", spec.side, spec.precision, str(pair.folder), str(steps or 0)]
-        environ = {**os.environ, **environment(threads)}
-        done = subprocess.run(words, capture_output=True, text=True, check=True, env=environ)  # noqa: S603
-        took, used = json.loads(done.stdout.splitlines()[-1])
+        took, used = one_bare(pair, spec.side, spec.precision, steps, threads)
         seconds, peak = seconds + took, peak + used
     return seconds, peak
+
+
+def one_bare(pair: Pair, side: str, precision: str, steps: int | None, threads: int) -> tuple[float, int]:
+    """Seconds of one bare loop in a process of its own, and its peak in bytes."""
+    words = [sys.executable, __file__, "--bare", side, precision, str(pair.folder), str(steps or 0)]
+    environ = {**os.environ, **environment(threads)}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environ)  # noqa: S603
+    took, used = json.loads(done.stdout.splitlines()[-1])
+    return took, used
+
+
+def bare_seconds(pair: Pair, side: str, precision: str, steps: int | None, threads: int) -> float:
+    """Seconds of one bare loop."""
+    return one_bare(pair, side, precision, steps, threads)[0]
 
 
 class Counted:

@@ -1,6 +1,6 @@
 """Ordinary training functions are judged as they are: every way of training that people have, and what cannot be seen is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from harness.judging.judge import judge
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state
 from harness.running.messages import Request
+from harness.running.nurseries import Mother
 from harness.running.pairs import Pair
-from harness.running.start import RunSpec
+from harness.running.start import RunSpec, Side
 from harness.verdict import Verdict
 
 pytestmark = pytest.mark.xdist_group("captured")
@@ -34,6 +35,7 @@ scenario = Scenario(
 LOOP = """\
 from pathlib import Path
 
+from harness.running.nurseries import Mother
 from harness import Port, captured
 
 train = captured("{file}:{function}"{given})
@@ -59,8 +61,8 @@ PICTURE = """,
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with closing(Engine(silence=60.0)) as made:
+def engine(forked: Mapping[Side, Mother]) -> Iterator[Engine]:
+    with closing(Engine(silence=60.0, mothers=forked)) as made:
         yield made
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from harness.report.map_doubts import doubts
 from harness.report.tensor_map import told
 from harness.running.engine import Engine
 from harness.running.messages import Request
+from harness.running.nurseries import Mother
 from harness.running.pairs import Pair
 from harness.running.port_wanted import wants_map
+from harness.running.start import Side
 from harness.verdict import Verdict
 from harness.worker import judged
 
@@ -22,6 +24,8 @@ pytestmark = pytest.mark.xdist_group("captured")
 
 HERE = Path(__file__).parent
 SCENARIO = """\
+from harness.running.nurseries import Mother
+from harness.running.start import Side
 from harness import Scenario, integers, normal
 
 scenario = Scenario(
@@ -83,8 +87,8 @@ RIGHT = {
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with closing(Engine(silence=60.0)) as made:
+def engine(forked: Mapping[Side, Mother]) -> Iterator[Engine]:
+    with closing(Engine(silence=60.0, mothers=forked)) as made:
         yield made
 
 

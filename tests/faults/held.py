@@ -15,7 +15,7 @@ FAULTS = (
     row("warmup_cosine", "warm-up from zero", "return (step + 1) / warmup_steps", "return step / warmup_steps", "lr",
         "sched-warmup-first-step-zero"),
     row("warmup_cosine", "rate per epoch", "            train_step(y, x)\n            scheduler.step()\n",
-        "            train_step(y, x)\n        scheduler.step()\n", "lr", "sched-epoch-vs-step", step=1),
+        "            train_step(y, x)\n        scheduler.step()\n", "lr", "sched-epoch-vs-step", step=1, settings={}),
     row("warmup_cosine", "cosine that rises again", "math.pi * min(done, 1)", "2 * math.pi * done", "lr", "sched-cosine-beyond-tmax",
         step=7, settings={"steps": 9}),
     row("plateau_schedule", "patience of one more", "patience=0", "patience=1", "lr", "sched-plateau-patience-off-by-one", settings={},

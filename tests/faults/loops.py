@@ -47,7 +47,8 @@ FAULTS = (
     row("gpt", "each gradient clipped by itself", CLIPPED, ALONE, "clipped", "clip-keras-clipnorm-per-variable"),
     row("temporal_convolution", "each gradient clipped by itself", CLIPPED, ALONE, "clipped", "clip-keras-clipnorm-per-variable"),
     row("ppo", "each gradient clipped by itself", CLIPPED, ALONE, "clipped", "clip-keras-clipnorm-per-variable"),
-    row("gpt", "clipped by value", CLIPPED, BY_VALUE, "clipped", "clip-by-value-for-norm"),
+    row("gpt", "clipped by value", CLIPPED, BY_VALUE, "clipped", "clip-by-value-for-norm",
+        right=("clip-omitted",)),  # no number is beyond the bound
     row("temporal_convolution", "clipped by value", CLIPPED, BY_VALUE, "clipped", "clip-by-value-for-norm"),
     row("gpt", "clipping forgotten", CLIPPED, NOT, "clipped", "clip-omitted"),
     row("ppo", "clipping forgotten", CLIPPED, NOT, "clipped", "clip-omitted"),

@@ -181,7 +181,7 @@ FAULTS = (
         ("def train(", "class Own(faithful.Adam):\n"
          "    def formula(self, xp, param, grad, now):\n"
          "        mean, square = self._moments(xp, grad, now)\n"
-         "        root = xp.sqrt(square / (1.0 - self._beta2**now.step) + self.eps)\n"
+         "        root = xp.sqrt(square / xp.number(1.0 - self._beta2**now.step) + self.eps)\n"
          "        step_size = xp.number(now.lr / (1.0 - now.beta1**now.step))\n"
          '        return {"exp_avg": mean, "exp_avg_sq": square, "param": param - step_size * mean / root}\n\n\ndef train('),
         ("faithful.Adam(lr, betas", "Own(lr, betas")), "params", "adam-eps-inside-sqrt"),

@@ -1,10 +1,11 @@
 """Training functions of legacy Keras are judged as they are: capture, maps, dropout and shuffling know it as they know Keras 3.
 
-pip install tf_keras && pytest -m corpus tests/captured/test_legacy_keras.py
+pip install tf_keras && pytest -m corpus tests/captured/test_captured_legacy.py
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from harness.running.messages import Request
 from harness.running.pool import Worker
 from harness.verdict import Verdict
 
-pytest.importorskip("tf_keras", reason="legacy Keras is not installed: pip install tf_keras")
-pytestmark = [pytest.mark.xdist_group("legacy"), pytest.mark.corpus]
+lacking = pytest.mark.skipif(
+    find_spec("tf_keras") is None, reason="legacy Keras is not installed: pip install tf_keras"
+)
+pytestmark = [pytest.mark.xdist_group("legacy"), pytest.mark.corpus, lacking]
 
 HERE = Path(__file__).parent
 SCENARIO = """\

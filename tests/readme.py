@@ -282,6 +282,21 @@ def library() -> str:
     return f"{outcomes(found['runs'], 'model')}\n\n{told(found['machine'])}\n\nWith {versions}."
 
 
+def versions() -> str:
+    """What came of the ends of the ranges of versions."""
+    found = read("versions")
+    rows = [
+        (
+            row["end"],
+            row["versions"],
+            f"{list(row['pairs'].values()).count('EQUIVALENT')} of {len(row['pairs'])}" if row["pairs"] else "none run",
+            row["tests"].partition(" in ")[0],
+        )
+        for row in found["ends"]
+    ]
+    return f"{table(('end', 'installed', 'pairs equivalent', 'tests'), rows)}\n\n{told(found['machine'])}"
+
+
 def causes() -> str:
     """The table of causes, by what they are about; how each is tried, as far as it is."""
     from harness.diagnosis.causes import table as known
@@ -341,6 +356,7 @@ DOCUMENTS: Mapping[Path, Parts] = {
         "weaker": weaker,
         "maps": maps,
         "library": library,
+        "versions": versions,
         "peers": peers,
         "corpus": corpus,
     },

@@ -257,12 +257,12 @@ def compilers(found: Sequence[Patch]) -> list[Patch]:
             callback_handler.register_end_callback(end)
         return plainly(plain_compile, *args, **named)
 
-    def begin(_why: Any) -> None:
+    def begin(*_why: Any) -> None:  # torch 2.6 gives no reason
         suspended.append(wide())
         if suspended[-1]:
             put(plain)
 
-    def end(_why: Any) -> None:
+    def end(*_why: Any) -> None:
         if suspended and suspended.pop():
             put(found)
 

@@ -32,7 +32,7 @@ TESTS = (
 )  # fmt: skip
 """Tests of what stands on the frameworks' inner parts: capture, random numbers, float64, Keras' protocol."""
 
-LEGACY = ("tests/captured/test_legacy_keras.py",)
+LEGACY = ("tests/captured/test_captured_legacy.py",)
 """What is trained with legacy Keras: functions that are captured, with maps found by themselves."""
 
 VERSIONS = """

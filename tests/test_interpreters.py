@@ -112,11 +112,11 @@ def at_step(number: int, code: str, file: str) -> tuple[str, str, str]:
 
 
 def below(engine: Engine) -> list[str]:
-    """The processes of runs that are there."""
+    """The processes of runs that are there, but for those whose loop has ended in good order and that wait for another."""
+    waiting = {str(process.pid) for process in engine.runs.processes.values() if process.idle} if engine.runs else set()
     pids = [nursery.pid for nursery in engine.nurseries.values()]
-    return [
-        pid for each in pids for pid in Path(f"/proc/{each}/task/{each}/children").read_text(encoding="utf-8").split()
-    ]
+    found = [Path(f"/proc/{each}/task/{each}/children").read_text(encoding="utf-8") for each in pids]
+    return [pid for text in found for pid in text.split() if pid not in waiting]
 
 
 @pytest.mark.parametrize("side", SIDES)

@@ -320,7 +320,7 @@ def test_a_lonely_run_that_raises_from_other_weights_takes_nothing_back() -> Non
     outlier = Outlier("torch", Difference(3, "outputs", "outputs", "values"), 1.0, 3, arrays)
     for loop, apart in ((raising, True), (training, False)):
         seen = Evidence(starting(loop, loop), make_problem(LINE), Oracle(FOUR_RUNS))
-        assert everywhere(seen, "torch", [outlier]) == [outlier] * apart
+        assert everywhere(seen, "torch", [outlier], lambda *_: None) == [outlier] * apart
 
 
 def test_a_float32_run_that_ends_alone_and_raises_from_other_weights_is_still_heard() -> None:

@@ -34,9 +34,7 @@ def asked_for() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """The version of legacy Keras, where it is TensorFlow's own Keras and is installed."""
-    if not asked_for():
-        return {}
+    """The version of legacy Keras, where it is installed."""
     try:
         return {NAME: version(NAME)}
     except PackageNotFoundError:
@@ -45,7 +43,7 @@ def versions() -> dict[str, str]:
 
 def classes() -> Classes | None:
     """Legacy Keras' classes, if a loop has loaded it, or will by ``tf.keras``."""
-    if NAME not in sys.modules and not versions():
+    if NAME not in sys.modules and not (asked_for() and versions()):
         return None
     import_module(NAME)
     newer = import_module("tf_keras.src.optimizers.optimizer")

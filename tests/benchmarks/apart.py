@@ -13,7 +13,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from four_runs import TRANSFORMER, bare_seconds, processor
+from rounds import seconds
 
 from harness.contract.scenario import make_problem
 from harness.judging.judge import judge
@@ -36,17 +37,6 @@ ROUNDS, LINKED = 7, 12
 """Rounds of which the best counts, and records that go over a link in one."""
 
 
-def seconds(*works: Callable[[], object]) -> list[float]:
-    """CPU seconds of each, in turns, the least of several rounds: noise only adds, and what runs beside it is not counted."""
-    least = [float("inf")] * len(works)
-    for _ in range(ROUNDS):
-        for number, work in enumerate(works):
-            began = time.process_time()
-            work()
-            least[number] = min(least[number], time.process_time() - began)
-    return least
-
-
 def comparing(megabytes: int) -> None:
     """The gap of two arrays, over a read of both."""
     rng = np.random.default_rng(0)
@@ -54,7 +44,7 @@ def comparing(megabytes: int) -> None:
     right = left + 1e-9
     wide, narrow = right.astype(np.float64), left.astype(np.float32)
     for what, a, b in (("float64 with float64", left, wide), ("float32 with float64", narrow, right)):
-        own, read = seconds(lambda a=a, b=b: gap(a, b), lambda a=a, b=b: (a.sum(), b.sum()))  # type: ignore[misc]
+        own, read = seconds(ROUNDS, lambda a=a, b=b: gap(a, b), lambda a=a, b=b: (a.sum(), b.sum()))  # type: ignore[misc]
         size = (a.nbytes + b.nbytes) / 1e9
         click.echo(
             f"comparing {what}: {size / own:.1f} GB/s, {read / own:.2f} of a plain read; at least 0.8 is asked for"

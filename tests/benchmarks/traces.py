@@ -7,12 +7,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import click
 import numpy as np
+from rounds import seconds
 
 from harness.contract.scenario import make_problem
 from harness.running.engine import Engine
@@ -22,17 +22,6 @@ from harness.traces.recording import header, needed, record
 from harness.traces.thinning import WHOLE
 
 ROUNDS = 9
-
-
-def seconds(*works: Callable[[], object]) -> list[float]:
-    """CPU seconds of each, in turns, the least of several rounds: noise only adds, and what runs beside it is not counted."""
-    least = [float("inf")] * len(works)
-    for _ in range(ROUNDS):
-        for number, work in enumerate(works):
-            began = time.process_time()
-            work()
-            least[number] = min(least[number], time.process_time() - began)
-    return least
 
 
 def main(megabytes: int) -> None:
@@ -51,11 +40,11 @@ def main(megabytes: int) -> None:
             (folder / "raw.partial").replace(folder / "raw")
 
         written = tensor_file.write(folder, "a.safetensors", arrays)
-        bare, own = seconds(raw, lambda: tensor_file.write(folder, "a.safetensors", arrays))
+        bare, own = seconds(ROUNDS, raw, lambda: tensor_file.write(folder, "a.safetensors", arrays))
         click.echo(
             f"written with digest: {size / own:.2f} GB/s, {bare / own:.2f} of the raw write; at least 0.8 is asked for"
         )
-        (read,) = seconds(lambda: tensor_file.read(folder, written))
+        (read,) = seconds(ROUNDS, lambda: tensor_file.read(folder, written))
         click.echo(f"read mapped, with digest: {size / read:.2f} GB/s; at least 2.5 is asked for")
 
     loops, own = recorded()

@@ -13,13 +13,14 @@ from lazily import Lazily, torch
 from harness.contract.scenario import make_problem
 from harness.diagnosis import given
 from harness.diagnosis.search import expected, rank, waves
+from harness.diagnosis.trials import Trials
 from harness.oracle.evidence import compare_runs
 from harness.oracle.rules import RULES
 from harness.report import wording
 from harness.running.messages import Request
 from harness.running.pool import Worker
 from harness.running.reuse import leaves_nothing
-from harness.running.start import Mutant, Mutating
+from harness.running.start import LoopError, Mutant, Mutating
 from harness.running.wide import Wide
 from harness.verdict import Diagnosis, Difference, Verdict
 
@@ -317,6 +318,28 @@ def test_the_port_s_records_are_kept_from_the_first_difference_on(seen: Any) -> 
 
     made = compare_runs(starting(training, changed(training, wrong)), make_problem(LINE, steps=9), RULES["four runs"])
     assert list(made.apart) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_reference_that_raises_later_does_not_agree_to_the_end(raises: bool) -> None:
+    """What explains the steps that were kept is followed to the end of the run; one that stops on the way is not proved."""
+    from four_runs import LINE, changed, starting, training
+
+    def wrong(record: dict[str, Any], _step: int, _dtype: Any) -> None:
+        record["outputs"] = record["outputs"] + 1
+
+    def mutated_run(record: dict[str, Any], step: int, dtype: Any) -> None:
+        if raises and step == 6:
+            raise LoopError("torch", "float64", step, "refuses")
+        wrong(record, step, dtype)
+
+    own, mistaken = starting(training, changed(training, wrong)), starting(changed(training, mutated_run), training)
+    seen = compare_runs(
+        lambda spec, problem: (mistaken if spec.mutating else own)(spec, problem),
+        make_problem(LINE, steps=9), RULES["four runs"],
+    )  # fmt: skip
+    (place,) = Trials(seen, lambda *_: None).to_the_end([()])
+    assert (place.first.step if place.first else None) == (6 if raises else None)
 
 
 def test_a_loop_in_torch_may_share_a_process_unless_it_changes_torch_for_all() -> None:

@@ -97,6 +97,7 @@ def copied(value: Any, lend: Lend) -> list[Array]:
         return [array for item in every for array in copied(item, lend)]
     if not hasattr(value, "shape"):
         return []
+    # What holds no numbers yet, as a symbol while a model is built, is nothing that could be compared.
     with suppress(TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError):
         array = np.array(lent(value, lend))
         return [array] if array.dtype.kind == "f" else []

@@ -17,7 +17,7 @@ from harness.contract.probes import Probe, probes
 from harness.contract.recipes import Array
 from harness.contract.scenario import Problem
 from harness.errors import UsageError
-from harness.running.start import LoopError, RunSpec, Start
+from harness.running.start import SIDES, LoopError, Precision, RunSpec, Start
 
 SHARE = 100.0
 """A layer's output is the same if it is so many times nearer, relatively, than what the two sides were seen to differ by."""
@@ -79,14 +79,14 @@ class Parting:
         return f"{own}behind {self.good}"
 
 
-def parting(start: Start, precision: str, problem: Problem, step: int, apart: float) -> Parting | None:
+def parting(start: Start, precision: Precision, problem: Problem, step: int, apart: float) -> Parting | None:
     """Where the two sides part in this step; None where no two layers could be compared.
 
     apart: by how much the two were seen to differ, relatively.
     """
     sides = []
-    for side in ("torch", "tensorflow"):
-        spec = RunSpec(side, precision, probing=True, eager=True)  # type: ignore[arg-type]
+    for side in SIDES:
+        spec = RunSpec(side, precision, probing=True, eager=True)
         try:
             sides.append(heard(start, spec, problem, step))
         except (LoopError, UsageError):  # one that cannot be listened to, as what was recorded

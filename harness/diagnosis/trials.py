@@ -100,7 +100,6 @@ class Trials:
     targets: dict[int, Record] = field(init=False)
     parted: tuple[Difference, Parting] | None = None
     tried: dict[str, int] = field(default_factory=dict)
-    listing: tuple[Mutant, ...] = ()
 
     def __post_init__(self) -> None:
         seen = self.seen
@@ -251,6 +250,10 @@ class Trials:
                     for trial, record in self.advanced(alive):
                         if (place := self.apart(step, record, here)) is not None:
                             trial.end(place)
+                    for trial in alive:
+                        if trial.over and (trial.place is None or trial.place.first is None or trial.place.rank[1] < 0):
+                            # It has raised, or ended where the port goes on.
+                            trial.place = Place(Difference(step, "length", "length", "length"), (step, -1))
                     if all(trial.over for trial in trials):
                         kept[step] = copied(here)
             except (LoopError, UsageError, StopIteration):  # what was recorded cannot be run again, and is not

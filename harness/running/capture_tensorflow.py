@@ -24,9 +24,10 @@ from harness.errors import UsageError, instead
 from harness.running import wire
 from harness.running.capture import own_names
 from harness.running.capture_tensorflow_cells import Applied
-from harness.running.capture_tensorflow_hooks import Pass, value_of
+from harness.running.capture_tensorflow_hooks import Pass
 from harness.running.capture_tensorflow_port import port_of
 from harness.running.capture_tensorflow_records import Records
+from harness.running.capture_tensorflow_values import value_of
 from harness.running.draws import now
 from harness.running.legacy_keras import NAME as LEGACY
 

@@ -5,23 +5,24 @@ which covers ``tf.function``, ``fit``, ``train_on_batch`` and a ``train_step`` o
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras.src.backend.common.stateless_scope import in_stateless_scope
-from keras.src.optimizers.base_optimizer import BaseOptimizer
 from tensorflow.python.autograph.impl.api import autograph_artifact
 from tensorflow.python.eager import backprop, record
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.ops import clip_ops
 
-from harness.contract.keras_slots import older
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
+from harness.running import capture_tensorflow_legacy
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
+from harness.running.capture_tensorflow_optimizers import Optimizers
+from harness.running.capture_tensorflow_values import tensors, value_of
 from harness.running.legacy_keras import classes
 
 CLIPS = ("clip_by_global_norm", "clip_by_norm", "clip_by_value")
@@ -34,7 +35,7 @@ class Pass:
 
     values: what variables start from, by the order in which they are created. first: called before gradients are first
     applied, be it only in a trace: all models are there by then, and nothing has changed them.
-    roots: the models that were called under a tape. called: those called otherwise. applied_to: what is trained first.
+    roots: the models that were called under a tape. called: those called otherwise.
     """
 
     def __init__(
@@ -45,20 +46,17 @@ class Pass:
         *,
         first: Callable[[], None] = lambda: None,
     ) -> None:
-        self.told, self.values, self.first = told, values or {}, first
+        self.told, self.values = told, values or {}
         self.created: list[Any] = []
         self.trainable: set[int] = set()
         self.roots: list[Any] = []
         self.called: list[Any] = []
-        self.applied_to: list[Any] = []
-        self.optimizers: list[Any] = []
         self.eager = Seen()
         self.blocks: dict[int, Block] = {}
-        self.layers = self.calls = self.applying = 0
-        self.rate: Any = None
-        self.clip: tuple[list[Any], list[Any]] | None = None
+        self.layers = self.calls = 0
         self.undo: list[Callable[[], Any]] = []
         self.driven = Driven(lambda _: train())
+        self.optimizers = Optimizers(self.driven, first, self.applied)
         self.legacy = classes()
         self.layer: tuple[Any, ...] = (keras.layers.Layer, *([self.legacy.layer] if self.legacy else []))
 
@@ -86,17 +84,10 @@ class Pass:
         self.exchange(polymorphic_function.Function, "__call__", self.function_call)
         self.exchange(keras.layers.Layer, "__call__", self.layer_call)
         self.exchange(backprop.GradientTape, "gradient", self.gradient)
-        self.exchange(BaseOptimizer, "__init__", self.optimizer_made)
-        self.exchange(BaseOptimizer, "apply", self.apply)
-        self.exchange(BaseOptimizer, "_clip_gradients", self.clip_gradients)
-        self.exchange(BaseOptimizer, "_get_current_learning_rate", self.current_rate)
+        self.optimizers.put(self.exchange)
         if self.legacy is not None:
             self.exchange(self.legacy.layer, "__call__", self.layer_call)
-            for kind in self.legacy.optimizers:
-                self.exchange(kind, "__init__", self.optimizer_made)
-                self.exchange(kind, "apply_gradients", self.legacy_apply)
-            for owner, name in self.legacy.clips:
-                self.exchange(owner, name, self.legacy_clip)
+            capture_tensorflow_legacy.put(self.legacy, self.exchange, self.optimizers)
         from harness import faithful
         from harness.faithful import clipping
 
@@ -183,7 +174,12 @@ class Pass:
                 if not tf.executing_eagerly():
                     inputs, outputs = self.block.cells(inputs), self.block.cells(outputs)
                 self.seen.calls.append((inputs, outputs))
-            elif outputs and not self.applied_to and layer.variables and not any(layer is each for each in self.called):
+            elif (
+                outputs
+                and not self.optimizers.trained
+                and layer.variables
+                and not any(layer is each for each in self.called)
+            ):
                 self.called.append(layer)
             return made
 
@@ -231,7 +227,7 @@ class Pass:
 
         def clip(*args: Any, **kwargs: Any) -> Any:
             made = plain(*args, **kwargs)
-            if self.driven.inside and not self.applying:
+            if self.driven.inside and not self.optimizers.applying:
                 before = args[0] if args else next(iter(kwargs.values()))
                 after = made[0] if isinstance(made, tuple) and not hasattr(made, "_fields") else made
                 before, after = ([value] if not isinstance(value, list | tuple) else value for value in (before, after))
@@ -242,98 +238,6 @@ class Pass:
             return made
 
         return clip
-
-    def optimizer_made(self, plain: Any) -> Any:
-        """An optimizer is made."""
-
-        def init(optimizer: Any, *args: Any, **kwargs: Any) -> None:
-            plain(optimizer, *args, **kwargs)
-            if self.driven.inside:
-                self.optimizers.append(optimizer)
-
-        return init
-
-    def apply(self, plain: Any) -> Any:
-        """``optimizer.apply``, which ``apply_gradients`` and ``fit`` call."""
-
-        def apply(optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:
-            if self.applying or not self.driven.inside:
-                return plain(optimizer, grads, trainable_variables)
-            grads = list(grads)
-            known = list(optimizer._trainable_variables if trainable_variables is None else trainable_variables)
-            self.applied_to = self.applied_to or known
-            self.first()
-            self.applying += 1
-            self.clip = self.rate = None
-            try:
-                made = plain(optimizer, grads, None if trainable_variables is None else known)
-            finally:
-                self.applying -= 1
-            self.applied(optimizer, grads, [value_of(variable) for variable in known])
-            return made
-
-        return apply
-
-    def legacy_apply(self, plain: Any) -> Any:
-        """``apply_gradients`` of legacy Keras, which ``minimize`` and ``fit`` call."""
-
-        def apply(optimizer: Any, grads_and_vars: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.applying or not self.driven.inside:
-                return plain(optimizer, grads_and_vars, *args, **kwargs)
-            handed = list(grads_and_vars)
-            known = [variable for _, variable in handed]
-            self.applied_to = self.applied_to or known
-            self.first()
-            self.applying += 1
-            self.clip = rate = None
-            if older(optimizer):  # by its count of steps, which stands one further afterwards
-                with tf.init_scope():
-                    optimizer._create_all_weights(known)
-                rate = optimizer._decayed_lr(known[0].dtype)
-            try:
-                made = plain(optimizer, handed, *args, **kwargs)
-            finally:
-                self.applying -= 1
-            self.rate = tf.convert_to_tensor(optimizer.learning_rate) if rate is None else rate
-            self.applied(optimizer, [grad for grad, _ in handed], known)
-            return made
-
-        return apply
-
-    def legacy_clip(self, plain: Any) -> Any:
-        """``clipnorm``, ``clipvalue`` and ``global_clipnorm`` of legacy Keras, whose older kind takes pairs."""
-
-        def clip(optimizer: Any, given: Any) -> Any:
-            made = plain(optimizer, given)
-            if self.applying and self.driven.inside:
-                before, after = ([one[0] if isinstance(one, tuple) else one for one in each] for each in (given, made))
-                if any(a is not b for a, b in zip(before, after, strict=True)):
-                    self.clip = before, after
-            return made
-
-        return clip
-
-    def clip_gradients(self, plain: Any) -> Any:
-        """Keras' ``clipnorm``, ``clipvalue`` and ``global_clipnorm``."""
-
-        def clip(optimizer: Any, grads: Any) -> Any:
-            made = plain(optimizer, grads)
-            if self.applying and self.driven.inside and any(a is not b for a, b in zip(grads, made, strict=True)):
-                self.clip = list(grads), list(made)
-            return made
-
-        return clip
-
-    def current_rate(self, plain: Any) -> Any:
-        """The rate that an optimizer asks its schedule for."""
-
-        def rate(optimizer: Any) -> Any:
-            made = plain(optimizer)
-            if self.applying and self.driven.inside:
-                self.rate = made
-            return made
-
-        return rate
 
     # Steps
 
@@ -351,12 +255,13 @@ class Pass:
                 before = raw[0]
             if before is not None:
                 grads[id(variable)], clipped[id(variable)] = before, grad
-        if self.clip is not None and len(self.clip[1]) == len(pairs):
-            clipped |= {id(variable): grad for (_, variable), grad in zip(pairs, self.clip[1], strict=True)}
+        clip = self.optimizers.clip
+        if clip is not None and len(clip[1]) == len(pairs):
+            clipped |= {id(variable): grad for (_, variable), grad in zip(pairs, clip[1], strict=True)}
         if clipped:
             clipped = {**{id(variable): grad for grad, variable in pairs}, **clipped}
         losses, calls = seen.taken(set(grads))
-        rate = self.rate
+        rate = self.optimizers.rate
         if tf.executing_eagerly():
             self.told(Applied(optimizer, known, grads, clipped, rate, losses, calls))
             return
@@ -407,22 +312,3 @@ class Pass:
                     [*more, *applied.calls], alone=len(steps) == 1,
                 )
             )  # fmt: skip
-
-
-def value_of(variable: Any) -> Any:
-    """TensorFlow's variable in one of Keras'."""
-    return variable._value if isinstance(variable, keras.Variable) else variable
-
-
-def tensors(value: Any) -> Iterator[Any]:
-    """The tensors that a nested value holds, in order; none of symbolic ones."""
-    if isinstance(value, tf.Tensor):
-        yield value
-    elif isinstance(value, tf.Variable | keras.Variable):
-        yield tf.convert_to_tensor(value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors(item)

@@ -14,7 +14,8 @@ from harness.contract.port import Port
 from harness.contract.unmapped import HELD, Blind, of_rows
 from harness.errors import UsageError, instead
 from harness.running.capture import named_in, variables
-from harness.running.capture_tensorflow_hooks import Pass, value_of
+from harness.running.capture_tensorflow_hooks import Pass
+from harness.running.capture_tensorflow_values import value_of
 
 OWN = ("seed_generator_state", "rnn_state", "num_batches_tracked")
 """Last parts of paths of what nothing of the reference's is: where random numbers stand, a state carried between batches, and
@@ -80,7 +81,7 @@ def live(at: Pass) -> Iterator[Any]:
     """
     models = [*at.roots, *(model for model in at.called if not at.within(model) and not copied(model, at.roots))]
     found: dict[int, Any] = {}
-    for variable in [*(variable for model in models for variable in model.variables), *at.applied_to]:
+    for variable in [*(variable for model in models for variable in model.variables), *at.optimizers.trained]:
         path = str(getattr(variable, "path", variable.name))
         if path.split("/")[-1].split(":")[0] not in OWN:
             found.setdefault(id(value_of(variable)), variable)

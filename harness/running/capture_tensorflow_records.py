@@ -10,7 +10,8 @@ from harness.contract.keras_slots import held_for, keeps_otherwise
 from harness.contract.port import Port, View
 from harness.running.capture import unnamed
 from harness.running.capture_tensorflow_cells import Applied
-from harness.running.capture_tensorflow_hooks import Pass, value_of
+from harness.running.capture_tensorflow_hooks import Pass
+from harness.running.capture_tensorflow_values import value_of
 
 OTHERWISE = "Keras' {} keeps its momentum times the rate; faithful.{} keeps what torch's does"
 IMAGES = {4: "n h w c -> n c h w", 5: "n d h w c -> n c d h w"}
@@ -48,7 +49,7 @@ class Records:
             record["clipped"] = self.named(applied.clipped, own)
         record["lr"] = applied.rate
         record["slots"] = self.slots(applied.optimizer, own)
-        optimizers = self.at.optimizers
+        optimizers = self.at.optimizers.made
         several = len(optimizers) - sum(hasattr(each, "inner_optimizer") for each in optimizers) > 1
         record["params"] = {
             name: view

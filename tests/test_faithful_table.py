@@ -15,7 +15,8 @@ from test_faithful_searches import exact_newton_schulz
 
 from harness import Port
 from harness.faithful.lookup import Entry, parts
-from harness.faithful.table import ROWS, SECTIONS, Row
+from harness.faithful.rows import Row
+from harness.faithful.table import ROWS, SECTIONS
 
 TORCH = {"torch": torch, "nn": nn, "F": functional, "optim": optim}
 TENSORFLOW = {"tf": tf, "keras": keras, "faithful": faithful}

@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.faithful import _HOME, table
+from harness.faithful import _HOME
+from harness.faithful.rows import Row
+from harness.faithful.table import ROWS
 from harness.words import holds, nothing_holds
 
 TORCH = {
@@ -48,7 +50,7 @@ class Entry:
 
 def find(words: Sequence[str]) -> list[Entry]:
     """Entries that hold every word, whatever its case and underscores; raises UsageError if there is none."""
-    everything = [*map(shown, table.ROWS), *parts()]
+    everything = [*map(shown, ROWS), *parts()]
     found = [entry for entry in everything if holds(f"{entry.expressions} {entry.why}", words)]
     if not found:
         lines = [entry.expressions for entry in everything]
@@ -56,10 +58,10 @@ def find(words: Sequence[str]) -> list[Entry]:
     return found
 
 
-def shown(row: table.Row) -> Entry:
+def shown(row: Row) -> Entry:
     """A row as people would write it: without the lambda that its test needs to call it.
 
-    >>> shown(table.Row("lambda p: optim.AdamW(p)", "faithful.AdamW()", "")).torch
+    >>> shown(Row("lambda p: optim.AdamW(p)", "faithful.AdamW()", "")).torch
     'optim.AdamW(p)'
     """
     called = re.compile(r"^lambda [\w, ]+: ")
@@ -71,7 +73,7 @@ def shown(row: table.Row) -> Entry:
 @cache
 def parts() -> tuple[Entry, ...]:
     """The public parts of harness.faithful that no row of the table shows."""
-    in_rows = " ".join(row.tensorflow for row in table.ROWS)
+    in_rows = " ".join(row.tensorflow for row in ROWS)
     return tuple(
         Entry(namesake(name), f"faithful.{name}", sentence(name), True)
         for name in sorted(_HOME, key=lambda name: (not namesake(name), namesake(name), name))

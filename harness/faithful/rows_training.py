@@ -1,0 +1,155 @@
+"""Rows of the table for what trains: losses, optimizers and what belongs to them."""
+
+from harness.faithful.rows import Row
+
+LOSSES = (
+    Row("nn.MSELoss()", "keras.losses.MeanSquaredError()", "equal shapes", "target"),
+    Row(
+        'nn.MSELoss(reduction="sum")',
+        "lambda y, x: tf.reduce_sum(tf.square(x - y))",
+        "Keras' sum averages the last axis",
+        "target",
+    ),
+    Row("nn.L1Loss()", "keras.losses.MeanAbsoluteError()", "equal shapes", "target"),
+    Row("nn.HuberLoss(delta=0.3)", "faithful.HuberLoss(delta=0.3)", "Keras rounds delta to float32", "target"),
+    Row("nn.SmoothL1Loss(beta=0.3)", "faithful.SmoothL1Loss(beta=0.3)", "Huber's over beta", "target"),
+    Row(
+        "nn.BCEWithLogitsLoss()",
+        "keras.losses.BinaryCrossentropy(from_logits=True)",
+        "from_logits is False by default",
+        "chance",
+    ),
+    Row(
+        "nn.BCEWithLogitsLoss(pos_weight=torch.tensor(2.5))",
+        "faithful.BCEWithLogitsLoss(pos_weight=2.5)",
+        "weighs the positive term only",
+        "chance",
+    ),
+    Row("nn.BCELoss()", "faithful.BCELoss()", "Keras clips at 1e-7, torch bounds the log at -100", "probability"),
+    Row(
+        "nn.CrossEntropyLoss()",
+        "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+        "from_logits is False by default; classes last, not second",
+        "labels",
+    ),
+    Row(
+        "nn.CrossEntropyLoss(ignore_index=1)",
+        "keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1)",
+        "not all ignored: torch answers NaN then, Keras 0",
+        "labels",
+    ),
+    Row(
+        "nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5, 4.0]))",
+        "faithful.CrossEntropyLoss(weight=[1.0, 2.0, 0.5, 4.0])",
+        "the mean divides by the sum of the weights",
+        "labels",
+    ),
+    Row(
+        "nn.CrossEntropyLoss(label_smoothing=0.1)",
+        "faithful.CrossEntropyLoss(label_smoothing=0.1)",
+        "from labels; Keras smooths one-hot targets only",
+        "labels",
+    ),
+    Row("nn.NLLLoss()", "faithful.NLLLoss()", "from log-probabilities; Keras would clip their exponentials", "labels"),
+    Row("nn.KLDivLoss()", "faithful.KLDivLoss()", "first argument is log q; divides by all elements", "chance"),
+    Row(
+        'nn.KLDivLoss(reduction="batchmean")',
+        'faithful.KLDivLoss(reduction="batchmean")',
+        "Keras' takes probabilities and clips them at 1e-7",
+        "chance",
+    ),
+    Row("nn.PoissonNLLLoss()", "faithful.PoissonNLLLoss()", "the prediction is the log of the rate", "chance"),
+    Row(
+        "lambda x, y: nn.GaussianNLLLoss()(x, y, x.exp())",
+        "lambda y, x: faithful.GaussianNLLLoss()(y, (x, tf.exp(x)))",
+        "not in Keras; mean and variance as a tuple, or side by side along the last axis",
+        "target",
+    ),
+    Row(
+        "lambda x, y: nn.TripletMarginLoss()(x, y, x.flip(0))",
+        "lambda y, x: faithful.TripletMarginLoss()(None, (x, y, tf.reverse(x, [0])))",
+        "not in Keras; 1e-6 is added to every component of a distance",
+        "target",
+    ),
+    Row(
+        "lambda x, y: nn.CosineEmbeddingLoss()(x, y, torch.ones(6))",
+        "lambda y, x: faithful.CosineEmbeddingLoss()([1.0] * 6, (x, y))",
+        "Keras' CosineSimilarity is minus the cosine, without a margin",
+        "target",
+    ),
+    Row(
+        "lambda x: nn.CTCLoss()(x.log_softmax(2), torch.full((5, 1), 2), torch.full((5,), 3), torch.full((5,), 1))",
+        "lambda x: faithful.CTCLoss()(([[2]] * 5, [3] * 5, [1] * 5), tf.nn.log_softmax(x))",
+        "Keras' is float32 only, and its mean does not divide by the lengths",
+        "sequence",
+    ),
+    Row(
+        "nn.HingeEmbeddingLoss()",
+        "lambda y, x: tf.reduce_mean(tf.where(y > 0, x, tf.maximum(1.0 - x, 0.0)))",
+        "Keras' Hinge is another loss",
+        "sign",
+    ),
+    Row("nn.SoftMarginLoss()", "lambda y, x: tf.reduce_mean(tf.math.softplus(-y * x))", "", "sign"),
+)
+
+OPTIMIZERS = (
+    Row("lambda p: optim.SGD(p, lr=0.1)", "faithful.SGD(lr=0.1)", "a rate of Keras' is float32", "gradients of steps"),
+    Row(
+        "lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01)",
+        "faithful.SGD(lr=0.1, momentum=0.9, weight_decay=0.01)",
+        "the rate multiplies outside the momentum, and the decay goes through it",
+        "gradients of steps",
+    ),
+    Row("lambda p: optim.Adam(p)", "faithful.Adam()", "epsilon 1e-8, added after the correction", "gradients of steps"),
+    Row("lambda p: optim.AdamW(p)", "faithful.AdamW()", "decay 0.01 by default, 0.004 in Keras", "gradients of steps"),
+    Row("lambda p: optim.NAdam(p)", "faithful.NAdam()", "another schedule of the momentum", "gradients of steps"),
+    Row("lambda p: optim.RAdam(p)", "faithful.RAdam()", "not in Keras", "gradients of steps"),
+    Row("lambda p: optim.Adamax(p)", "faithful.Adamax()", "epsilon inside the maximum", "gradients of steps"),
+    Row("lambda p: optim.RMSprop(p)", "faithful.RMSprop()", "epsilon outside the root", "gradients of steps"),
+    Row("lambda p: optim.Adagrad(p)", "faithful.Adagrad()", "the accumulator starts at 0", "gradients of steps"),
+    Row("lambda p: optim.Adadelta(p)", "faithful.Adadelta()", "rate 1, epsilon 1e-6", "gradients of steps"),
+    Row("lambda p: optim.ASGD(p)", "faithful.ASGD()", "not in Keras", "gradients of steps"),
+    Row("lambda p: optim.Rprop(p)", "faithful.Rprop()", "not in Keras", "gradients of steps"),
+    Row(
+        "lambda p: optim.Adafactor(p)",
+        "faithful.Adafactor()",
+        "epsilon bounds the variance; Keras' adds it to the squared gradient, and scales by other rates",
+        "gradients of steps",
+    ),
+    Row(
+        "lambda p: optim.Muon(p)",
+        "faithful.Muon()",
+        "of matrices, in bfloat16; transposed=True for kernels of Dense; Keras' mixes in AdamW and other scales",
+        "gradients of steps of a matrix",
+    ),
+    Row(
+        "lambda p: optim.LBFGS(p, max_iter=4)",
+        "faithful.LBFGS(max_iter=4)",
+        "not in Keras: optimizer.step(closure), and the closure answers loss and gradients",
+        "closure",
+    ),
+    Row(
+        'lambda p: optim.LBFGS(p, line_search_fn="strong_wolfe")',
+        'faithful.LBFGS(line_search_fn="strong_wolfe")',
+        "the step is searched, and the closure asked more often",
+        "closure",
+    ),
+    Row(
+        'torch.amp.GradScaler("cpu", growth_interval=2)',
+        'faithful.GradScaler("cpu", growth_interval=2)',
+        "starts at 2^16; Keras' LossScaleOptimizer at 2^15, so other steps overflow and are skipped",
+        "scaled gradients of steps",
+    ),
+    Row(
+        "lambda p: nn.utils.clip_grad_norm_(p, 0.5)",
+        "lambda grads: faithful.clip_grad_norm(grads, 0.5)[0]",
+        "over all gradients together, with 1e-6 added to the norm",
+        "gradients",
+    ),
+    Row(
+        "lambda p: nn.utils.clip_grad_value_(p, 0.3)",
+        "lambda grads: [tf.clip_by_value(grad, -0.3, 0.3) for grad in grads]",
+        "dense gradients; Keras' clipvalue does the same in its optimizers",
+        "gradients",
+    ),
+)

@@ -7,8 +7,8 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from harness import headings
 from harness.__main__ import main
+from harness.commands import headings
 
 
 def completed(*words: str, begun: str) -> list[str]:

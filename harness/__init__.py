@@ -2,6 +2,7 @@
 
 from harness.contract.captured import captured
 from harness.contract.port import Port
+from harness.contract.problem import Problem, make_problem
 from harness.contract.recipes import (
     Recipe,
     coins,
@@ -14,7 +15,7 @@ from harness.contract.recipes import (
     uniform,
     zeros,
 )
-from harness.contract.scenario import Accepted, Problem, Range, Scenario, between, make_problem, one_of
+from harness.contract.scenario import Accepted, Range, Scenario, between, one_of
 from harness.contract.stored import from_file, initial
 from harness.errors import UsageError
 

@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from harness.contract.scenario import Range, Scenario, Value, format_value, snap
+from harness.contract.scenario import Range, Scenario
+from harness.contract.values import Value, format_value, snap
 from harness.oracle.bounds import THRESHOLD
 from harness.plugin import Twin
 from harness.report.terminal import rise, text

@@ -49,7 +49,7 @@ class Twin:
         A profile may stop it before its end. What the loops printed is shown under ``pytest -s``.
         """
         if not self.known:
-            from harness.contract.scenario import make_problem
+            from harness.contract.problem import make_problem
 
             limited = self.depth.most_steps is not None
             steps = self.depth.own_steps(make_problem(self.scenario)) if limited else None
@@ -62,7 +62,7 @@ class Twin:
         """The settings of a drawn problem, and what the profile leaves out of it."""
         if not self.depth.brief:
             return dict(settings)
-        from harness.contract.scenario import make_problem
+        from harness.contract.problem import make_problem
 
         return {**settings, **self.depth.drawn(make_problem(self.scenario, batch_size=settings.get("batch_size")))}
 

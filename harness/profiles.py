@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.contract.scenario import Problem
+    from harness.contract.problem import Problem
 
 LEAST = 20
 """Steps of a pair's own problem that are run in any case where it is not run to its end."""

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.errors import UsageError
 from harness.past.sides import beside, called
 from harness.running.engine import Engine

@@ -43,7 +43,7 @@ GROUPS = {
 
 
 ORDER = (
-    "__main__", "headings", "watching", "doctor", "plugin", "laws", "profiles", "template", "template_captured", "worker",
+    "__main__", "commands", "watching", "doctor", "plugin", "laws", "profiles", "template", "template_captured", "worker",
     "sides", "fixing", "contract", "running", "traces", "past", "mutations", "oracle", "diagnosis", "judging", "verdict",
     "report", "fleet",
     "faithful", "errors", "words",

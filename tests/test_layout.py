@@ -81,9 +81,9 @@ PACKAGES = {
     "plugin": {"contract", "errors", "profiles", "report", "running", "verdict"},
     "laws": {"contract", "oracle", "plugin", "report"},
     "fleet": {"contract", "errors", "laws", "report", "running", "verdict"},
-    "headings": {"errors"},
+    "commands": {"errors"},
     "doctor": {"errors", "running"},
-    "__main__": {"errors", "headings", "report", "running", "verdict"},
+    "__main__": {"commands"},
 }
 """What each part of harness may import: parts lower down only."""
 

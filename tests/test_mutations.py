@@ -10,7 +10,7 @@ from corpus import only
 from faults import FAULTS
 from lazily import Lazily, torch
 
-from harness.contract.scenario import make_problem
+from harness.contract.problem import make_problem
 from harness.diagnosis import given
 from harness.diagnosis.search import expected, rank, waves
 from harness.diagnosis.trials import Trials

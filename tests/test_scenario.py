@@ -26,7 +26,8 @@ from harness import (
     uniform,
     zeros,
 )
-from harness.contract.scenario import batch_type, format_value, read_value, snap
+from harness.contract.problem import batch_type
+from harness.contract.values import format_value, read_value, snap
 from harness.judging.mistakes import mistakes
 
 PLAIN = Scenario(

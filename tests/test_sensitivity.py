@@ -10,7 +10,7 @@ from four_runs import LINE as LINE_OF_FOUR
 from four_runs import changed, starting, training
 
 from harness import Problem, Scenario, make_problem, normal, one_of
-from harness.contract.scenario import with_hyper
+from harness.contract.problem import with_hyper
 from harness.judging.mistakes import SIZES, mistakes, slips, untried
 from harness.judging.sensitivity import KEPT, Reference, Trials, sensitivity
 from harness.oracle.evidence import Evidence, compare_runs

@@ -15,7 +15,7 @@ from lazily import Lazily, torch
 
 from harness import Scenario, UsageError, from_file, initial, make_problem, normal
 from harness.__main__ import main
-from harness.contract.scenario import draw
+from harness.contract.drawing import draw
 from harness.judging.judge import judge
 from harness.running.engine import Engine
 from harness.running.initial_state import with_initial_state

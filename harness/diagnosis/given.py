@@ -10,8 +10,8 @@ from math import isclose
 
 import numpy as np
 
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
-from harness.contract.scenario import Problem
 from harness.running.start import Mutant, Setting
 
 OF_CELLS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

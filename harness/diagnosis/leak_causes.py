@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.contract.stages import stage_of
 from harness.oracle.evidence import Evidence, Report
 from harness.running.lockstep import End, lockstep

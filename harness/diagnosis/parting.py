@@ -14,8 +14,8 @@ import numpy as np
 from harness.contract.axis_orders import arranged, orders, squeezed
 from harness.contract.likeness import layer
 from harness.contract.probes import Probe, probes
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
-from harness.contract.scenario import Problem
 from harness.errors import UsageError
 from harness.running.start import SIDES, LoopError, Precision, RunSpec, Start
 

@@ -16,7 +16,7 @@ from harness.diagnosis import given
 from harness.diagnosis.parting import Parting, parting
 from harness.errors import UsageError
 from harness.oracle.evidence import Evidence, Report
-from harness.oracle.excess import finite_magnitude
+from harness.oracle.scales import finite_magnitude
 from harness.running.start import LoopError, Mutant, Mutating, Running, RunSpec, Start
 from harness.verdict import Difference
 

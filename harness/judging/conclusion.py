@@ -42,7 +42,7 @@ def conclude(seen: Evidence) -> Conclusion:
         return replace(different(seen, differences), findings=tuple(findings))
     if not seen.steps:
         return concluded("INCONCLUSIVE", "neither loop made a step, so there is nothing to agree on")
-    ends = oracle.not_finite
+    ends = oracle.comparable.not_finite
     if oracle.horizon is not None:
         said = f"from step {oracle.horizon} {oracle.watch.why}; nothing is said past it"
         if ends and ends.step >= oracle.horizon:
@@ -59,14 +59,15 @@ def conclude(seen: Evidence) -> Conclusion:
         said = f"from step {seen.steps} {tipped}; nothing is said past it"
         findings.append(Finding("horizon", said, step=seen.steps))
     ends = ends or never_recovers(seen)
-    if oracle.overflows and not ends:
-        step, at = next(iter(oracle.overflows.items()))
+    overflows = oracle.comparable.overflows
+    if overflows and not ends:
+        step, at = next(iter(overflows.items()))
         said = (
-            f"{counted(len(oracle.overflows), 'step')} with NaN or infinity in the same places on both sides, and a state that "
+            f"{counted(len(overflows), 'step')} with NaN or infinity in the same places on both sides, and a state that "
             f"stays finite; compared there in what is finite; the first: {wording.difference(at)}"
         )
         findings.append(Finding("overflow", said, at.tensor, step))
-    for name, step in oracle.blank.items():
+    for name, step in oracle.comparable.blank.items():
         said = f"{name} holds NaN on both sides, at step {step} for the first time; nothing is said of it where it does"
         findings.append(Finding("blank", said, name, step))
     if differences:
@@ -106,7 +107,7 @@ def never_recovers(seen: Evidence) -> Difference | None:
     step = seen.steps
     while step - 1 in seen.oracle.unskipped:
         step -= 1
-    return seen.oracle.overflows[step] if step < seen.steps - 1 else None
+    return seen.oracle.comparable.overflows[step] if step < seen.steps - 1 else None
 
 
 def different(seen: Evidence, differences: list[Difference]) -> Conclusion:
@@ -221,7 +222,7 @@ def constants(seen: Evidence) -> list[Finding]:
             "draw it with normal(...) or fan_in_uniform(...), and let the data vary",
             name,
         )
-        for name, uniform in seen.oracle.uniform.items()
+        for name, uniform in seen.oracle.before.uniform.items()
         if uniform
     ]
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.contract.problem import Problem
 from harness.contract.record import causal
-from harness.contract.scenario import Problem
 from harness.contract.stages import stage_of
 from harness.diagnosis.search import diagnosed
 from harness.judging.conclusion import Conclusion, conclude, worst

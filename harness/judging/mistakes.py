@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.contract.drawing import stream
+from harness.contract.problem import Problem, with_hyper
 from harness.contract.recipes import Array
-from harness.contract.scenario import Problem, Range, Value, stream, with_hyper
+from harness.contract.scenario import Range
+from harness.contract.values import Value
 from harness.verdict import MistakeKind
 
 SIZES = (1e-6, 1e-3)

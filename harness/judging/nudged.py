@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 from harness.contract.stages import stage
 from harness.judging.conclusion import unaccepted
 from harness.judging.review import Review

@@ -5,8 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from harness.contract.problem import Problem
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 from harness.errors import UsageError
 from harness.judging.mistakes import FEW, LONGEST, SIZES, Mistake, mistakes
 from harness.oracle.evidence import Evidence, Report

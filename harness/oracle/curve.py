@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.contract.problem import Problem
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 from harness.errors import UsageError, instead
 from harness.running.start import SIDES, RunSpec, Side
 from harness.verdict import Curve

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from harness.contract.drawing import stream
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
 from harness.contract.record import Record
-from harness.contract.scenario import Problem, stream
 from harness.contract.stages import stage, stage_of
 from harness.errors import UsageError
 from harness.oracle.curve import Epochs, check_curve, note
@@ -145,7 +146,7 @@ def compare_runs(
                 step + 1,
                 problem.most_steps,
             )
-            if seen.oracle.structural or seen.oracle.not_finite:
+            if seen.oracle.structural or seen.oracle.comparable.not_finite:
                 break
     except LoopError as error:
         outcome["error"] = error

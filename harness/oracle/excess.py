@@ -20,7 +20,6 @@ weaker rule. What a loop rounds to bfloat16 or float16 may come out one unit apa
 halfway between two; there the verdict stops.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -28,38 +27,34 @@ import numpy as np
 from harness.contract.recipes import Array
 from harness.contract.record import Record, causal
 from harness.contract.stages import stage, stage_of
+from harness.oracle.before import Before
 from harness.oracle.bounds import (
     APPEAL_THRESHOLD,
     THRESHOLD,
     TIPS,
-    WEAKER_THRESHOLD,
 )
 from harness.oracle.columns import Columns, floor_of, noise_of, shown
+from harness.oracle.comparable import Comparable
 from harness.oracle.fields import merged, unlike_fields, unlike_precisions
-from harness.oracle.gap import BLOCK, begins, gap, magnitude, unequal, unlike, worst
+from harness.oracle.gap import BLOCK, begins, gap, unequal, worst
 from harness.oracle.horizon import Horizon
+from harness.oracle.noticed import noticed, shrink
+from harness.oracle.ordering import in_order, rank
 from harness.oracle.outliers import Outliers
 from harness.oracle.relations import Relations
 from harness.oracle.rounding import (
-    FILL,
     NARROW,
     UNIT32,
-    UNIT64,
     Apart,
-    compared,
-    distance,
     rounded_apart,
     stands_apart,
     unlike_extremes,
-    unlike_infinities,
 )
 from harness.oracle.rules import Rule
-from harness.oracle.track import FALL, Outlier, Recorded, Series, Track, group_of
+from harness.oracle.scales import Scales
+from harness.oracle.track import Outlier, Recorded, Series, Track
 from harness.running.start import SIDES, RunSpec
 from harness.verdict import LARGEST, Difference, Kind
-
-SAME = 1024.0
-"""Numbers of a matrix that are so few units in the last place apart are one and the same."""
 
 
 class Oracle:
@@ -68,25 +63,17 @@ class Oracle:
     def __init__(self, rule: Rule, *, horizon: bool = True) -> None:
         self.rule = rule
         self.tracks: dict[str, Track] = {}
-        self.group_scale: dict[str, float] = {}
+        self.scales = Scales()
+        self.comparable = Comparable(self.tracks, self.scales)
+        self.before = Before()
         self.order: list[str] = []
         self.watch = Horizon(watched=horizon, precise=rule.precise)
         self.outliers = Outliers()
-        self.blank: dict[str, int] = {}
         self.structural: Difference | None = None
         self.names: list[str] = []
-        self.not_finite: Difference | None = None
-        self.overflows: dict[int, Difference] = {}
         self.unskipped: set[int] = set()
         self.series = Series()
         self.recorded, self._now = Recorded(), dict[str, float]()
-        self._before: Record = {}
-        self._size: dict[str, float] = {}
-        self._groups: dict[str, str] = {}
-        self._previous: tuple[Record, Record] = ({}, {})
-        self.following = False
-        self.uniform: dict[str, bool] = {}
-        self._carries = False
 
     def observe(self, step: int, records: Mapping[RunSpec, Record]) -> None:
         """Take the records of one step, of every run of the rule. Nothing of them is kept but small copies."""
@@ -94,7 +81,7 @@ class Oracle:
         order = self._names(step, records, left, right)
         worst_here = 0.0
         with np.errstate(invalid="ignore", over="ignore"):
-            self._scales(left)
+            self.scales.measure(left)
             for name in order:
                 taken = {spec: record.get(name) for spec, record in records.items()}
                 present = {spec: array for spec, array in taken.items() if array is not None}
@@ -103,15 +90,15 @@ class Oracle:
                     if present:
                         self._now[name] = LARGEST
                     continue
-                columns = self._comparable(step, name, self._columns(present))
+                columns = self._measured(step, name, self._columns(present))
                 if columns:
                     self._now[name] = self._values(step, name, columns)
                     worst_here = max(worst_here, self._now[name])
                 else:
                     track = self.tracks[name]
                     self._now[name] = LARGEST * (track.excess == LARGEST and track.excess_step == step)
-            self._note_uniform(left)
-            if step in self.overflows and not self._stood(left):
+            self.before.note_uniform(left)
+            if step in self.comparable.overflows and not self.before.stood(left):
                 self.unskipped.add(step)
             self.recorded.add(self._now)
             self._now = {}
@@ -122,7 +109,7 @@ class Oracle:
             gap=max((track.relative * track.scale for track in losses), default=0.0),
         )
         self.watch.watch(step, losses)
-        self._remember(left, right)
+        self.before.remember(left, right)
 
     def _columns(self, arrays: Mapping[RunSpec, Array]) -> Columns:
         """One tensor's arrays by their part in the rule."""
@@ -130,32 +117,6 @@ class Oracle:
         narrow = (arrays[rule.narrow[0]], arrays[rule.narrow[1]]) if rule.narrow else None
         nudged = [tuple(arrays[spec] for spec in rule.nudged if spec.side == side and spec in arrays) for side in SIDES]
         return Columns(arrays[rule.left], arrays[rule.right], narrow, (nudged[0], nudged[1]))
-
-    def _remember(self, left: Record, right: Record) -> None:
-        """Copies for relations with the step before: of small arrays always, of large ones once a difference is followed."""
-
-        def kept(record: Record) -> Record:
-            return {
-                name: None if array is None else array.copy()
-                for name, array in record.items()
-                if array is None or self.following or array.size <= BLOCK
-            }
-
-        self._previous = kept(left), kept(right)
-        params = {name: array for name, array in self._previous[0].items() if stage_of(name) == "params"}
-        self._before = params or self._before
-
-    def _stood(self, left: Record) -> bool:
-        """Whether the parameters are those of the step before, as in a step that is skipped."""
-        before = {name: array for name, array in self._before.items() if array is not None}
-        now = {name: array for name, array in left.items() if array is not None and name in before}
-        return bool(now) and all(np.array_equal(before[name], array) for name, array in now.items())
-
-    def _note_uniform(self, left: Record) -> None:
-        """Which matrices have held one number only at every step so far."""
-        for name, array in left.items():
-            if stage_of(name) == "params" and array is not None and self.uniform.get(name, True):
-                self.uniform[name] = is_uniform(array)
 
     @property
     def horizon(self) -> int | None:
@@ -170,9 +131,9 @@ class Oracle:
     @property
     def lasting(self) -> list[Outlier]:
         """Where a float32 run stands alone, and not just once; earliest first."""
-        rank = self._rank()
+        places = rank(self._causal())
         found = self.outliers.lasting(self.tracks, self.horizon)
-        return sorted(found, key=lambda outlier: (outlier.first.step, rank[outlier.first.tensor]))
+        return sorted(found, key=lambda outlier: (outlier.first.step, places[outlier.first.tensor]))
 
     @property
     def differences(self) -> list[Difference]:
@@ -184,22 +145,12 @@ class Oracle:
         return self.in_order(kept)
 
     def in_order(self, items: Iterable[Difference]) -> list[Difference]:
-        """Differences by step and causal order; of one stage a count before any array, and a field that is not there first."""
-        rank = self._rank()
-        starts: dict[str, int] = {}
-        for name, place in rank.items():
-            starts.setdefault(stage_of(name), place)
+        """Differences in the order in which one may have caused the other."""
+        return in_order(items, self._causal(), self.tracks, self.structural)
 
-        def key(item: Difference) -> tuple[int, int, bool, int]:
-            track, place = self.tracks.get(item.tensor), rank.get(item.tensor, len(rank))
-            tells = item is self.structural or (track is not None and track.counts)
-            return item.step, starts.get(item.stage, place), not tells, place
-
-        return sorted(items, key=key)
-
-    def _rank(self) -> dict[str, int]:
-        """The place of every tensor in causal order."""
-        return {name: place for place, name in enumerate(self.names or causal(list(self.tracks)))}
+    def _causal(self) -> list[str]:
+        """The names of all tensors in causal order."""
+        return self.names or causal(list(self.tracks))
 
     def _lasting(self, item: Difference) -> bool:
         """Whether a disagreement past the horizon is one that no chaos explains."""
@@ -217,37 +168,7 @@ class Oracle:
 
     def noticed(self, step: int, left: Record, right: Record, noise: Mapping[str, float]) -> Difference | None:
         """The first disagreement of two records of the judged precision, given the noise of another run; None if none."""
-        for name in causal(list(left)):
-            a, b = left[name], right.get(name)
-            if a is None or b is None:
-                if a is not b:
-                    return Difference(step, stage_of(name), name, "none")
-                continue
-            if unlike(a, b):
-                return Difference(step, stage_of(name), name, "shape")
-            if (a.dtype.kind in "fc") and not np.isfinite(a).all():
-                if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
-                    return Difference(step, stage_of(name), name, "not finite")
-                a, b = (np.where(np.isfinite(array), array, 0) for array in (a, b))
-            apart = distance(a, b)
-            if a.dtype.kind not in "fc":
-                if apart:
-                    return Difference(step, stage_of(name), name, "exact")
-                continue
-            allowed = self._shrink(a, b) * noise.get(name, 0.0)
-            excess = LARGEST if math.isnan(apart) else apart / allowed if allowed else LARGEST * bool(apart)
-            if excess > self.rule.threshold:
-                return Difference(step, stage_of(name), name, "values", excess=min(excess, LARGEST), gap=apart)
-        return None
-
-    def _shrink(self, left: Array, right: Array) -> float:
-        """By how much rounding shrinks from the runs that measure noise to those that are judged.
-
-        Not at all where a tensor is recorded in float32; what is returned there makes the threshold the weaker rule's.
-        """
-        if self.rule.precise and {left.dtype.char, right.dtype.char} & NARROW:
-            return WEAKER_THRESHOLD / THRESHOLD
-        return self.rule.shrink
+        return noticed(self.rule, step, left, right, noise)
 
     def _names(self, step: int, records: Mapping[RunSpec, Record], left: Record, right: Record) -> list[str]:
         """The fields that both sides record, in causal order; a field that some run lacks is a disagreement."""
@@ -260,23 +181,8 @@ class Oracle:
         if self.structural:
             self.names = merged(records.values())
         self.order = [name for name in causal(list(left)) if name in right]
-        self._carries = any(stage(name).carried for name in self.order)
+        self.comparable.carries = any(stage(name).carried for name in self.order)
         return self.order
-
-    def _scales(self, left: Record) -> None:
-        """How large every tensor is, and the largest of every group, before any of them is judged."""
-        now: dict[str, float] = {}
-        self._size = {}
-        for name, array in left.items():
-            if array is None or array.dtype.kind not in "fc":
-                continue
-            size = self._size[name] = magnitude(array)
-            if name not in self._groups:
-                self._groups[name] = group_of(name, left)
-            if group := self._groups[name]:
-                now[group] = max(now.get(group, 0.0), size if math.isfinite(size) else finite_magnitude(array))
-        for group, size in now.items():
-            self.group_scale[group] = max(size, self.group_scale.get(group, 0.0) / FALL)
 
     def _absent(self, step: int, name: str, taken: Mapping[RunSpec, Array | None]) -> None:
         """A gradient that is None: agreement only if it is None on both sides, and in both precisions."""
@@ -289,62 +195,15 @@ class Oracle:
             track.first = Difference(step, stage_of(name), name, "none", torch=said[0], tensorflow=said[1])
             track.excess = LARGEST
 
-    def _comparable(self, step: int, name: str, columns: Columns) -> Columns | None:
+    def _measured(self, step: int, name: str, columns: Columns) -> Columns | None:
         """The floating-point arrays whose distance means something; None where there is nothing to measure."""
-        track = self.tracks.setdefault(name, Track())
-        track.steps += 1
-        if reason := next((said for a, b in columns.pairs if (said := unlike(a, b))), None):
-            kind, of_torch, of_tensorflow = reason
-            found = Difference(step, stage_of(name), name, kind, torch=of_torch, tensorflow=of_tensorflow)
-            self._mark(step, track, found)
-            return None
-        if any(array.shape != columns.left.shape for array in columns):
-            other = next(array for array in columns if array.shape != columns.left.shape)
-            kinds = ("float32", "float64") if columns.narrow else ("the run nudged", "the run")
-            shapes = f"{other.shape} in {kinds[0]}, {columns.left.shape} in {kinds[1]}"
-            self._mark(step, track, Difference(step, stage_of(name), name, "shape", torch=shapes, tensorflow=shapes))
+        self.tracks.setdefault(name, Track()).steps += 1
+        if not self.comparable.alike(step, name, columns):
             return None
         if any(array.dtype.kind not in "fc" for array in columns):
             self._whole(step, name, columns)
             return None
-        return self._finite(step, name, columns)
-
-    def _finite(self, step: int, name: str, columns: Columns) -> Columns | None:
-        """The arrays, or of each the elements that are neither a fill value nor NaN; None where that is no number either."""
-        known = stage(name)
-        if not known.trained and not self._size[name] < FILL:  # NaN is not below
-            same = compared(columns.pairs)
-            if same is not None:
-                columns = columns.each(lambda array, _: np.where(same, 0, array))
-            self._size[name] = magnitude(columns.left)
-        if all(np.isfinite(array).all() for array in columns):
-            return columns
-        for a, b in columns.pairs:
-            if np.isfinite(a).all() and np.isfinite(b).all():
-                continue
-            if not (np.isfinite(a) == np.isfinite(b)).all() or unlike_infinities(a, b):
-                self._mark(step, self.tracks[name], shown(step, name, "not finite", a, b))
-                return None
-            if known.finite and (known.carried or not self._carries):
-                self.not_finite = self.not_finite or self.overflows.get(step) or shown(step, name, "not finite", a, b)
-                return None
-            if known.finite:  # a step that overflows and is skipped, if what it hands on stays finite
-                self.overflows.setdefault(step, shown(step, name, "not finite", a, b))
-            else:
-                self.blank.setdefault(name, step)
-            if a is columns.left:
-                there = np.isfinite(a)
-                if not there.any():
-                    return None
-                columns = columns.each(lambda array, _, there=there: np.where(there, array, 0))  # type: ignore[misc]
-                self._size[name] = magnitude(columns.left)
-        # A float32 or nudged run that is no number measures no noise; what is judged is judged without it.
-        return columns.each(lambda array, own: np.where(np.isfinite(array), array, own))
-
-    def _mark(self, step: int, track: Track, found: Difference) -> None:
-        """Remember what is no matter of degree."""
-        track.excess, track.excess_step = LARGEST, step
-        track.first = track.first or found
+        return self.comparable.finite(step, name, columns)
 
     def _whole(self, step: int, name: str, columns: Columns) -> None:
         """Whole numbers and truth values: the same in the runs that are judged, and in float32 unless rounding tips them.
@@ -362,28 +221,28 @@ class Oracle:
             if track.first is None:
                 track.arrays = left.copy(), right.copy()
                 track.relations = Relations(name, whole=True)
-            self._mark(step, track, shown(step, name, "exact", left, right))
+            track.mark(step, shown(step, name, "exact", left, right))
             if columns.narrow:
                 track.apart = "mathematics" if gap(*columns.narrow) else "below float32"
         elif not apart and not self.watch.drifts:
             self.outliers.hear_whole(step, name, track, columns)
         if track.relations is not None:
-            track.relations.update(left, right, self._previous, self._before, 0.0)
+            track.relations.update(left, right, self.before.both, self.before.params, 0.0)
 
     def _values(self, step: int, name: str, columns: Columns) -> float:
         """Finite numbers: this step's noise, and whether it explains how far the two sides are apart. Returns the excess."""
         track, left, right, rule = self.tracks[name], columns.left, columns.right, self.rule
-        apart, size, shrink = gap(left, right), self._size[name], self._shrink(left, right)
+        apart, size, shrinks = gap(left, right), self.scales.size[name], shrink(self.rule, left, right)
         here_torch, here_tensorflow, moved = noise_of(columns)
         if rule.left.precision == "float64":
             track.narrow |= {side for side, a in zip(SIDES, (left, right), strict=True) if a.dtype.char in NARROW}
-        slow = moved / shrink * APPEAL_THRESHOLD / THRESHOLD if rule.precise else moved
+        slow = moved / shrinks * APPEAL_THRESHOLD / THRESHOLD if rule.precise else moved
         track.separate(max(here_torch, 0.0 if rule.precise else moved), here_tensorflow)
-        group = self.group_scale.get(self._groups.get(name, ""), 0.0)
+        group = self.scales.of_group(name)
         floor = floor_of(name) / UNIT32 * rule.unit * group
         track.remember(max(here_torch, here_tensorflow, slow), size, rule.unit, floor)
         # Zero where everything on the reference's side, and all rounding, is exactly zero.
-        allowed = shrink * track.noise
+        allowed = shrinks * track.noise
         excess = min(apart / allowed, LARGEST) if allowed else LARGEST * bool(apart)
         if stage_of(name) == "loss":
             self._now |= {
@@ -412,9 +271,9 @@ class Oracle:
                 begins=self._begins(left, right, rule.threshold * allowed, at.index),
             )  # fmt: skip
             track.relations = Relations(name) if left.dtype.kind == "f" else None
-            if left.size <= BLOCK or not self.following:  # to be looked at once more, beside nudged runs
+            if left.size <= BLOCK or not self.before.following:  # to be looked at once more, beside nudged runs
                 track.arrays = left.copy(), right.copy()
-            self.following = True
+            self.before.following = True
             if columns.narrow:
                 across = gap(*columns.narrow)
                 track.apart = stands_apart(
@@ -423,7 +282,7 @@ class Oracle:
         elif columns.narrow and track.first is None:
             self.outliers.hear_values(step, name, track, columns, (here_torch, here_tensorflow), apart / rule.shrink)
         if track.relations is not None:
-            track.relations.update(left, right, self._previous, self._before, rule.threshold * allowed)
+            track.relations.update(left, right, self.before.both, self.before.params, rule.threshold * allowed)
         return excess
 
     @staticmethod
@@ -433,17 +292,4 @@ class Oracle:
 
     def start_from(self, weights: Record) -> None:
         """The parameters before the first step, for relations that involve them."""
-        self._before = {f"params/{name}": array for name, array in weights.items()}
-
-
-def finite_magnitude(array: Array) -> float:
-    """max|array| over its finite elements; 0 if there are none."""
-    return magnitude(array[np.isfinite(array)])
-
-
-def is_uniform(array: Array) -> bool:
-    """Whether a matrix holds one number only, up to a few units in its last place."""
-    if array.dtype.kind != "f" or array.ndim < 2 or array.size < 2:
-        return False
-    unit = UNIT64 if array.dtype == np.float64 else UNIT32
-    return float(np.ptp(array)) <= SAME * unit * float(np.abs(array).max())
+        self.before.params = {f"params/{name}": array for name, array in weights.items()}

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.contract.drawing import stream
+from harness.contract.problem import Problem
 from harness.contract.recipes import BITS, Array
-from harness.contract.scenario import Problem, stream
 from harness.oracle.gap import magnitude
 
 

@@ -2,7 +2,7 @@
 
 from array import array
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.running.start import Step
 from harness.verdict import Moment
 

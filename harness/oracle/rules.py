@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.oracle.bounds import APPEALS, THRESHOLD, WEAKER_THRESHOLD
 from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import SHRINK, UNIT32, UNIT64

@@ -11,7 +11,7 @@ from harness.contract.stages import stage, stage_of
 from harness.oracle.relations import Relations
 from harness.oracle.rounding import Apart
 from harness.running.start import Side
-from harness.verdict import Cause, Difference
+from harness.verdict import LARGEST, Cause, Difference
 
 CALM = 2.0**-16
 """A tensor whose float32 noise is no larger part of it has no part in any chaos: a rate, a batch, a count."""
@@ -64,6 +64,11 @@ class Track:
         self.scale = max(self.scale, size)
         self.noise = max(here, kept, unit * self.recent, floor)
         self.loudest = max(self.loudest, self.noise)
+
+    def mark(self, step: int, found: Difference) -> None:
+        """Remember what is no matter of degree."""
+        self.excess, self.excess_step = LARGEST, step
+        self.first = self.first or found
 
     @property
     def calm(self) -> bool:

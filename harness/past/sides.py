@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from harness.contract.problem import Problem
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 from harness.running.passed_on import PassedOn
 from harness.running.start import SIDES, LoopError, Running, RunSpec, Side, Start, Step
 from harness.verdict import Verdict

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
+from harness.contract.problem import make_problem
 from harness.contract.rows import TensorMap
-from harness.contract.scenario import make_problem
 from harness.errors import UsageError
 from harness.running.mapping import sought
 from harness.running.nurseries import Mother, Nursery

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
-from harness.contract.scenario import Problem
 from harness.errors import UsageError
 from harness.running.start import LoopError, RunSpec, Start
 

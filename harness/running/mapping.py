@@ -13,10 +13,10 @@ import numpy as np
 
 from harness.contract.captured import counts
 from harness.contract.matching import match
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
 from harness.contract.record import Record
 from harness.contract.rows import Row, TensorMap
-from harness.contract.scenario import Problem
 from harness.contract.sides import Response, Tensor
 from harness.contract.stages import stage_of
 from harness.errors import UsageError

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.contract.scenario import Problem, Scenario, make_problem, read_value
+from harness.contract.problem import Problem, make_problem
+from harness.contract.scenario import Scenario
+from harness.contract.values import read_value
 from harness.errors import UsageError, instead
 from harness.running.pairs import Edit, Pair
 from harness.running.project import project

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contract.captured import Captured, counts
+from harness.contract.problem import Problem, batch_type
 from harness.contract.record import Record, opened
-from harness.contract.scenario import Problem, batch_type
 from harness.contract.stored import wants_torch
 from harness.errors import UsageError, instead
 from harness.running.draws import Draws, active

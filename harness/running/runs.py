@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.running import wire
 from harness.running.board import board_of, posts
 from harness.running.hanging import hung

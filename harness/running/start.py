@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
+from harness.contract.problem import Problem
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 
 Side = Literal["torch", "tensorflow"]
 Precision = Literal["float32", "float64"]

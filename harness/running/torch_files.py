@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from harness.contract.captured import Captured
+from harness.contract.drawing import draw
 from harness.contract.formats import OPENERS, TORCH
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
-from harness.contract.scenario import Problem, draw
 from harness.contract.stored import Initial
 from harness.errors import UsageError
 from harness.running.training_function import found

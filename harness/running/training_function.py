@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from harness.contract.captured import Captured
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.errors import UsageError, instead
 
 Offered = Mapping[str, Callable[[], Any]]

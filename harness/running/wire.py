@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
 from harness.contract.record import Record
-from harness.contract.scenario import Problem, Scenario
+from harness.contract.scenario import Scenario
 
 INLINE = 4096
 """Bytes of a payload that fit into a packet; what is longer goes as a file in memory."""

@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from harness.contract.scenario import Problem, format_value
+from harness.contract.problem import Problem
+from harness.contract.values import format_value
 from harness.errors import UsageError
 from harness.running.start import Side
 from harness.traces import digests

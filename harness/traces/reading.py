@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.contract.problem import Problem
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 from harness.errors import UsageError
 from harness.running.noted import watched
 from harness.running.start import LoopError, RunSpec, Side, Step, Watched

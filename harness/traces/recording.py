@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.oracle.bounds import APPEALS
 from harness.oracle.nudge import one_unit
 from harness.oracle.rounding import UNIT32, UNIT64

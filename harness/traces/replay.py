@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.contract.scenario import Problem
+from harness.contract.problem import Problem
 from harness.errors import UsageError, counted
 from harness.oracle.bounds import APPEALS, STAYS
 from harness.oracle.rules import ASKED, FLOAT32

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.drawing import stream
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
 from harness.contract.record import Record
-from harness.contract.scenario import Problem, stream
 from harness.running.passed_on import PassedOn
 from harness.running.start import Running, RunSpec, Start, Step
 

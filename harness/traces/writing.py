@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.contract.problem import Problem
 from harness.contract.recipes import Array
 from harness.contract.record import Record
-from harness.contract.scenario import Problem
 from harness.errors import UsageError
 from harness.running.noted import noted
 from harness.running.start import LoopError, RunSpec, Step, Watched

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from four_runs import TRANSFORMER, bare_seconds, processor
 from rounds import seconds
 
-from harness.contract.scenario import make_problem
+from harness.contract.problem import make_problem
 from harness.judging.judge import judge
 from harness.oracle.gap import gap
 from harness.running import wire

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from harness.contract.scenario import Problem, make_problem
+from harness.contract.problem import Problem, make_problem
 from harness.judging.judge import judge
 from harness.running.engine import Engine
 from harness.running.frameworks import load

@@ -14,7 +14,7 @@ import click
 import numpy as np
 from rounds import seconds
 
-from harness.contract.scenario import make_problem
+from harness.contract.problem import make_problem
 from harness.running.engine import Engine
 from harness.running.pairs import Pair
 from harness.traces import tensor_file

@@ -176,7 +176,7 @@ def float32_alone(seen: Seen) -> Oracle:
 
 def told(oracle: Oracle) -> bool:
     """Whether an oracle has seen anything that is not agreement."""
-    return bool(oracle.differences or oracle.not_finite)
+    return bool(oracle.differences or oracle.comparable.not_finite)
 
 
 def by_oracle(oracle: Oracle, threshold: float) -> float:

@@ -68,9 +68,14 @@ def test_float64_is_far_tighter(twin: Twin) -> None:
 def test_rerun_is_bitwise_identical(twin: Twin) -> None:
     """The same inputs give the same bits, in each of the first records of every run."""
     rerun = twin.depth.rerun
-    again = twin.ask(steps=min(rerun, max(1, twin.verdict.steps)), digests=rerun)
+    again = twin.ask(steps=min(rerun, max(1, twin.verdict.steps)), digests=rerun, **twin.depth.again)
     assert again.digests, text(again)
-    assert again.digests == twin.verdict.digests
+    before, after = twin.verdict.digests, again.digests
+    if twin.depth.brief:  # it runs one precision again, beside runs from other weights
+        runs = before.keys() & after.keys()
+        assert len(runs) > 1, text(again)
+        before, after = ({run: made[run] for run in runs} for made in (before, after))
+    assert before == after
 
 
 def test_every_parameter_moves(twin: Twin) -> None:

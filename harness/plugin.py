@@ -53,7 +53,8 @@ class Twin:
 
             limited = self.depth.most_steps is not None
             steps = self.depth.own_steps(make_problem(self.scenario)) if limited else None
-            self.known.append(self.ask(thorough=True, explain=True, digests=self.depth.rerun, steps=steps))
+            asked = {"digests": self.depth.rerun, "most_mistakes": self.depth.mistakes, "steps": steps}
+            self.known.append(self.ask(thorough=True, explain=True, **asked))
             if self.shows and self.known[0].printed:
                 print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]

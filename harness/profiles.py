@@ -15,14 +15,16 @@ class Depth:
     """How deep the laws look into a pair in one profile; None is for no limit.
 
     draws: problems drawn. most_steps: of the pair's own problem. most_epochs: of a drawn problem; two are needed to see a loss
-    fall. rerun: steps that are run a second time, to be compared bit by bit. brief: run two epochs of the own problem, and of a
-    drawn one the first epoch and a step, in float64 alone, which notices nearly all that four runs notice.
+    fall. rerun: steps that are run a second time, to be compared bit by bit. mistakes: made on purpose in each pair, which ones
+    hangs on its name. brief: run two epochs of the own problem, and of a drawn one the first epoch and a step; that and the
+    rerun in float64 alone, which notices nearly all that four runs notice.
     """
 
     draws: int
     most_steps: int | None = None
     most_epochs: int | None = None
     rerun: int = 6
+    mistakes: int | None = None
     brief: bool = False
 
     def own_steps(self, problem: "Problem") -> int | None:
@@ -32,13 +34,18 @@ class Depth:
             limits.append(max(LEAST, 2 * problem.batches_per_epoch))
         return min((limit for limit in limits if limit < problem.most_steps), default=None)
 
+    @property
+    def again(self) -> dict[str, Any]:
+        """What a request for the rerun says besides its steps."""
+        return {"precision": "float64"} if self.brief else {}
+
     def drawn(self, problem: "Problem") -> dict[str, Any]:
         """What a request for a drawn problem says besides the problem."""
         return {"steps": problem.batches_per_epoch + 1, "precision": "float64"} if self.brief else {}
 
 
 DEPTHS = {
-    "brief": Depth(2, most_steps=200, rerun=2, brief=True),
+    "brief": Depth(1, most_steps=200, rerun=2, mistakes=2, brief=True),
     "default": Depth(2, most_steps=200, most_epochs=2),
     "ci": Depth(10),
     "nightly": Depth(24),

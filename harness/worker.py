@@ -204,6 +204,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             precision=request.precision,
             resync=request.resync,
             thorough=request.thorough,
+            most_mistakes=request.most_mistakes,
             briefly=request.briefly and not request.recorded and not request.against,
             explain=request.explain and "torch" in request.live and not request.against,
             digests=request.digests,

@@ -1,15 +1,18 @@
 """How far the laws go in each profile: the brief one stops early, the default one where it did, the deep ones nowhere."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import make_problem
+from harness.judging.mistakes import SIZES, mistakes, spread
 from harness.profiles import DEPTHS, LEAST
-from harness.running.pairs import Pair
+from harness.running.pairs import discover
 
-LINE = Pair(Path(__file__).parents[1] / "pairs" / "linear_regression").scenario()
+PAIRS = discover(Path(__file__).parents[1] / "pairs")
+LINE = next(pair for pair in PAIRS if pair.name == "linear_regression").scenario()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,27 @@ def test_of_a_drawn_problem_the_brief_profile_runs_an_epoch_with_its_last_batch_
     assert not any(replace(DEPTHS[name], draws=1).drawn(problem) for name in ("default", "ci", "nightly"))
 
 
+def test_the_brief_profile_makes_mistakes_of_every_kind_over_the_collection() -> None:
+    """Each pair has all of them under the profiles that .ci/run, or a project of one's own, runs."""
+    kinds = {"hyperparameter", "weight", "data", "order", "noise", "length"}
+    names = Counter[str]()
+    for pair in PAIRS:
+        made = list(mistakes(make_problem(pair.scenario()), SIZES[0]))
+        chosen = [made[place].kind for place in spread(len(made), DEPTHS["brief"].mistakes or 0, pair.name)]
+        assert len(chosen) == 2, pair.name
+        names.update(chosen)
+    assert names.keys() == kinds
+    assert min(names.values()) >= 2, names
+    assert all(DEPTHS[name].mistakes is None for name in ("default", "ci", "nightly"))
+
+
+def test_mistakes_are_spread_and_the_same_ones_each_time() -> None:
+    assert spread(9, 3, "gan") == spread(9, 3, "gan")
+    assert {tuple(spread(4, 2, name)) for name in ("a", "b", "c", "gan", "vae")} == {(0, 2), (1, 3)}
+    assert spread(2, 5, "gan") == [0, 1], "as many as there are"
+
+
 def test_what_the_readme_says_of_a_project_of_ones_own_holds() -> None:
-    assert {name: depth.draws for name, depth in DEPTHS.items()} == {"brief": 2, "default": 2, "ci": 10, "nightly": 24}
+    assert {name: depth.draws for name, depth in DEPTHS.items()} == {"brief": 1, "default": 2, "ci": 10, "nightly": 24}
     assert not DEPTHS["default"].brief
     assert DEPTHS["ci"].most_epochs is DEPTHS["ci"].most_steps is None, "ci draws of all epochs"

@@ -239,6 +239,12 @@ def test_untraced_runs_of_a_port_are_believed_only_where_they_are_those_of_the_r
         assert len(traced) >= len(found)
 
 
+def test_only_the_mistakes_that_are_asked_for_are_made() -> None:
+    seen = compare_runs(starting(training, training), make_problem(LINE_OF_FOUR), FOUR_RUNS)
+    every, some = (sensitivity(seen, lambda *_: None, only=only) for only in (None, lambda number: range(1, number, 2)))
+    assert some == every[1::2] != []
+
+
 # The mistakes themselves
 
 

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from harness.contract.problem import Problem
 from harness.contract.record import causal
 from harness.contract.stages import stage_of
 from harness.diagnosis.search import diagnosed
 from harness.judging.conclusion import Conclusion, conclude, worst
-from harness.judging.mistakes import FEW, LONGEST, untried
+from harness.judging.mistakes import FEW, LONGEST, spread, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
 from harness.judging.precision import cannot_run_in_float64, float64_path_differs, leaks_explain
 from harness.judging.randomness import told_first
@@ -44,6 +45,7 @@ def judge(
     precision: str = "both",
     resync: bool = False,
     thorough: bool = False,
+    most_mistakes: int | None = None,
     briefly: bool = False,
     explain: bool = False,
     digests: int = 0,
@@ -54,9 +56,10 @@ def judge(
 
     start: starts its runs. precision: "both" for the four-run rule, "float32" or "float64" for runs of one precision.
     resync: before every step, put the reference's parameters, slots and buffers into all other runs. thorough: also make
-    mistakes on purpose and see whether they are noticed. briefly: only one in each hyperparameter, for a few steps, of which
-    only what was not noticed is told. explain: look for the cause of a difference. digests: hash so many of each run's first
-    records, for a later run to be compared with bit by bit. header: what the verdict says of versions and settings.
+    mistakes on purpose and see whether they are noticed. most_mistakes: no more than so many. briefly: only one in each
+    hyperparameter, for a few steps, of which only what was not noticed is told. explain: look for the cause of a difference.
+    digests: hash so many of each run's first records, for a later run to be compared with bit by bit. header: what the verdict
+    says of versions and settings.
 
     Raises UsageError for a pair that cannot be started at all.
     """
@@ -71,7 +74,8 @@ def judge(
     findings += [*review.findings, *conclusion.findings, *not_recorded(first_pass)]
     trials: tuple[Sensitivity, ...] = ()
     if (thorough or briefly) and conclusion.status in ("EQUIVALENT", "EQUIVALENT IN EFFECT"):
-        tried = tuple(sensitivity(seen, report, briefly=not thorough))
+        only = None if most_mistakes is None else partial(spread, most=most_mistakes, name=name)
+        tried = tuple(sensitivity(seen, report, briefly=not thorough, only=only))
         trials = tried if thorough else ()
         tried = tried if thorough else tuple(trial for trial in tried if trial.noticed or not trial.declared)
         unused, more = overlooked(problem, tried, seen.oracle.horizon, LONGEST if thorough else FEW)

@@ -4,6 +4,7 @@ A port that ignores ``momentum`` and hard-codes the same value agrees with the r
 for another momentum shows it.
 """
 
+import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
@@ -79,6 +80,18 @@ def mistakes(problem: Problem, size: float, own: Collection[str] = ()) -> Iterat
     if "epochs" in own and epoch < LONGEST:
         one, two = (replace(problem, epochs=epochs, steps=None) for epochs in (1, 2))
         yield Mistake("one epoch fewer", "length", one, "epochs", right=two)
+
+
+def spread(number: int, most: int, name: str) -> list[int]:
+    """Which of so many mistakes are made if only a few shall be: evenly spread, from a place that a pair's name decides.
+
+    So a collection of pairs has some of every kind, and each pair always the same.
+
+    >>> spread(8, 2, "gan"), spread(8, 2, "vae"), spread(1, 2, "vae")
+    ([2, 6], [1, 5], [0])
+    """
+    most, first = min(most, number), zlib.crc32(name.encode())
+    return sorted((first + place * number // most) % number for place in range(most))
 
 
 def untried(problem: Problem) -> list[str]:

@@ -1,6 +1,6 @@
 """Mistakes made on the port's side, one at a time, and whether each was noticed."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -170,10 +170,12 @@ def without(known: Collection[str], record: Record) -> Record:
     return {name: array for name, array in record.items() if name not in known}
 
 
-def sensitivity(seen: Evidence, report: Report, *, briefly: bool = False) -> list[Sensitivity]:
+def sensitivity(
+    seen: Evidence, report: Report, *, briefly: bool = False, only: Callable[[int], Iterable[int]] | None = None
+) -> list[Sensitivity]:
     """Every mistake made on the port's side, and whether it was noticed; if not, whether the reference would show it.
 
-    briefly: only one in every hyperparameter, of the grosser size, and for a few steps.
+    briefly: only one in every hyperparameter, of the grosser size, and for a few steps. only: which of so many are made.
     """
     trials = Trials(seen, FEW if briefly else LONGEST)
     # A millionth is ten roundings of float32, and so below what the weaker rule is there to see.
@@ -182,6 +184,8 @@ def sensitivity(seen: Evidence, report: Report, *, briefly: bool = False) -> lis
     ladders = list(zip(*(mistakes(seen.problem, size, own) for size in sizes), strict=True))
     if briefly:
         ladders = [ladder for ladder in ladders if ladder[0].about in seen.problem.hyper]
+    if only is not None:
+        ladders = [ladders[place] for place in only(len(ladders))]
     found = []
     for number, ladder in enumerate(ladders, start=1):
         report("mistakes made on purpose", number, len(ladders))

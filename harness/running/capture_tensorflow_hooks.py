@@ -14,7 +14,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from tensorflow.python.autograph.impl.api import autograph_artifact
 from tensorflow.python.eager import backprop, record
-from tensorflow.python.eager.polymorphic_function import polymorphic_function
+from tensorflow.python.eager.polymorphic_function import concrete_function, polymorphic_function
 from tensorflow.python.ops import clip_ops
 
 from harness.contract.keras_slots import older
@@ -54,6 +54,7 @@ class Pass:
         self.optimizers: list[Any] = []
         self.eager = Seen()
         self.blocks: dict[int, Block] = {}
+        self.begun: dict[int, int] = {}
         self.layers = self.calls = self.applying = 0
         self.rate: Any = None
         self.clip: tuple[list[Any], list[Any]] | None = None
@@ -84,6 +85,7 @@ class Pass:
         scope.__enter__()
         self.undo.append(lambda: scope.__exit__(None, None, None))
         self.exchange(polymorphic_function.Function, "__call__", self.function_call)
+        self.exchange(concrete_function.ConcreteFunction, "_call_flat", self.graph_call)
         self.exchange(keras.layers.Layer, "__call__", self.layer_call)
         self.exchange(backprop.GradientTape, "gradient", self.gradient)
         self.exchange(BaseOptimizer, "__init__", self.optimizer_made)
@@ -153,12 +155,28 @@ class Pass:
             if self.calls or not self.driven.inside or not tf.executing_eagerly():
                 return plain(function, *args, **kwargs)
             self.calls += 1
+            self.begun = {}
             try:
                 made = plain(function, *args, **kwargs)
+            except BaseException:
+                for block in self.blocks.values():
+                    block.counted()  # a call that raised, as at the end of the data, has made no step
+                raise
             finally:
                 self.calls -= 1
             if self.blocks:
                 self.returned()
+            return made
+
+        return call
+
+    def graph_call(self, plain: Any) -> Any:
+        """A graph is run from Python, which need not ask the graph's own count: a graph inside another is not."""
+
+        def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+            made = plain(function, *args, **kwargs)
+            if self.blocks and self.driven.inside and tf.executing_eagerly():
+                self.begun[id(function.graph)] = self.begun.get(id(function.graph), 0) + 1
             return made
 
         return call
@@ -376,7 +394,7 @@ class Pass:
 
     def returned(self) -> None:
         """The outermost traced call has returned: tell of the steps in the graphs that were run."""
-        ran = [(block, times) for block in list(self.blocks.values()) if (times := block.ran)]
+        ran = [(block, times) for key, block in self.blocks.items() if (times := block.ran(self.begun.get(key, 0)))]
         names = {block.name for block, _ in ran}
         for key, block in list(self.blocks.items()):
             if not block.before and block.name in names:  # another trace of the same function took its place

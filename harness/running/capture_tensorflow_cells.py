@@ -4,6 +4,7 @@ A graph has a block of such variables, with a count of how often it was run: of 
 some are never run, and a branch that is not taken shows nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +106,14 @@ def names(graph: Any) -> tuple[str, ...]:
     """The name of a graph, and of those that it is part of."""
     outer = getattr(graph, "outer_graph", None)
     return (getattr(graph, "name", ""), *(names(outer) if outer is not None else ()))
+
+
+def enclosing(graph: Any) -> Iterator[Any]:
+    """A traced graph, and those that it is part of."""
+    yield graph
+    outer = getattr(graph, "outer_graph", None)
+    if getattr(outer, "outer_graph", None) is not None:
+        yield from enclosing(outer)
 
 
 def shown(value: Any) -> Any:

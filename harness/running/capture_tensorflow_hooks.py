@@ -21,7 +21,7 @@ from harness.contract.keras_slots import older
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running.capture import Driven, variables
-from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
+from harness.running.capture_tensorflow_cells import Applied, Block, Seen, enclosing, names, shown
 from harness.running.legacy_keras import classes
 
 CLIPS = ("clip_by_global_norm", "clip_by_norm", "clip_by_value")
@@ -147,6 +147,18 @@ class Pass:
         if id(graph) not in self.blocks:
             self.blocks[id(graph)] = Block(graph)
         return self.blocks[id(graph)]
+
+    def traced(self) -> int:
+        """How many steps the call that is being traced makes before what is traced now."""
+        within = list(enclosing(tf.compat.v1.get_default_graph()))
+        again = {names(graph) for graph in within}  # an earlier trace of what is traced now
+        blocks = {
+            block.name: block
+            for block in self.blocks.values()
+            if block.name not in again or any(block.graph is graph for graph in within)
+        }
+        outermost = within[-1]
+        return sum(len(block.applied) for block in blocks.values() if list(enclosing(block.graph))[-1] is outermost)
 
     def function_call(self, plain: Any) -> Any:
         """The outermost call of a traced function: when it returns, its steps are over."""

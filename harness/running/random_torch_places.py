@@ -31,12 +31,12 @@ def draws() -> Draws:
 
 def here() -> At:
     """Where a replaced kernel is called from."""
-    return At(caller(3), layer)
+    return At(caller(3), layer, aside=not torch.is_grad_enabled())
 
 
 def within() -> At:
     """The same for a dropout, which is never an initial value: its stack is not looked through at every step."""
-    return At(caller(3), layer, known="step")
+    return At(caller(3), layer, known="step", aside=not torch.is_grad_enabled())
 
 
 def filled(target: torch.Tensor, numbers: Array) -> torch.Tensor:

@@ -172,6 +172,7 @@ def test_each_of_two_optimizers_makes_steps_of_its_own(engine: Engine, write: Ca
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert verdict.steps == 8
     assert {"params/body.weight", "params/head.weight"} <= {item.tensor for item in verdict.tensors}
+    assert not [finding for finding in verdict.findings if finding.kind == "randomness"]
 
 
 def test_train_step_and_closures_are_steps_too(engine: Engine, write: Callable[..., Pair]) -> None:

@@ -68,12 +68,10 @@ class Parting:
         return behind is not None and self.first <= behind <= self.last
 
     def given(self, site: str) -> bool:
-        """Whether a site that is no code may be in question: a hyperparameter, or a tensor of the layers that are."""
+        """Whether a site that is no code is a tensor of the layers in question."""
         kind, _, name = site.partition("/")
         own = (self.bad, *self.within) if self.bad else (self.good, *self.within)
-        return kind == "hyper" or (
-            kind == "weights" and any(f"{name}.".startswith(f"{layer}.") for layer in own if layer)
-        )
+        return kind == "weights" and any(f"{name}.".startswith(f"{layer}.") for layer in own if layer)
 
     def __str__(self) -> str:
         if self.bad and self.alone:

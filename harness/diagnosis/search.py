@@ -78,12 +78,18 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     every = nearest(waves(trials.offers(base), before.first, trials.seen, base), before)
     for number, wave in enumerate(every):
         hits += trials.tries(base, [(mutant,) for mutant in wave], before)
-        if any(hit.left.first is None for hit in hits) or (number == 0 and hits):
+        if number == 0 and hits and all(hit.left.first is not None for hit in hits):
+            # What was made at one layer may have been made at others as well, though they are called before or after it.
+            made = {(hit.mutant.change, hit.mutant.cause, hit.mutant.settings) for hit in hits}
+            others = [item for rest in every[1:] for item in rest if (item.change, item.cause, item.settings) in made]
+            hits += trials.tries(base, [(mutant,) for mutant in others], before)
+            break
+        if any(hit.left.first is None for hit in hits):
             break
     if not hits:
         hits = trials.tries(base, together(every), before)
     furthest = max((hit.left.rank for hit in hits), default=before.rank)
-    equal = tuple(hit for hit in hits if hit.left.rank == furthest)
+    equal = tuple(sorted((hit for hit in hits if hit.left.rank == furthest), key=remainder))
     if equal and equal[0].left.first is not None:
         own = [Hit(hit.mutants, trials.by_its_own_rounding([*base, *hit.mutants], hit.left)) for hit in equal[:MOST]]
         furthest = max(hit.left.rank for hit in own)
@@ -95,6 +101,11 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     places = trials.to_the_end([[*base, *hit.mutants] for hit in some])
     furthest = max(place.rank for place in places)
     return tuple(Hit(hit.mutants, place) for hit, place in zip(some, places, strict=True) if place.rank == furthest)
+
+
+def remainder(hit: Hit) -> float:
+    """How far off is what is left: of two that come equally far, the one that leaves less is the better."""
+    return hit.left.first.gap if hit.left.first is not None else 0.0
 
 
 def together(every: Iterable[Sequence[Mutant]]) -> Sequence[tuple[Mutant, ...]]:

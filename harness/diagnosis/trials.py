@@ -283,7 +283,7 @@ class Trials:
             for mutants in some:
                 self.tried[mutants[0].cause] = self.tried.get(mutants[0].cause, 0) + 1
             for mutants, left in zip(some, self.left([*base, *mutants] for mutants in some), strict=True):
-                if left is not None and left.rank > before.rank:
+                if left is not None and left.rank > before.rank and not worse(left, before):
                     hits.append(Hit(mutants, left))
         return hits
 
@@ -370,6 +370,13 @@ class Trials:
             self.targets |= kept
             self.problem = replace(self.problem, steps=max(self.targets) + 1)
         return [trial.place or END for trial in trials]
+
+
+def worse(left: Place, before: Place) -> bool:
+    """Whether more layers agree, and what differs in the end is further off than it was: such layers agree by chance."""
+    if left.first is None or before.first is None or left.rank[:2] != before.rank[:2]:
+        return False
+    return left.first.gap > 2 * before.first.gap
 
 
 def empty(name: str, array: Array | None) -> bool:

@@ -61,13 +61,16 @@ def made(start: Start, spec: RunSpec, pair: Pair) -> list[dict[str, object]]:
         return [{n: None if a is None else a.copy() for n, a in step.arrays.items()} for step in run]  # type: ignore[attr-defined]
 
 
-def engine_records(engine: Engine, pair: Pair) -> list[list[dict[str, bytes | None]]]:
-    """Every record of a run of each side, as bytes."""
+def engine_records(engine: Engine, pair: Pair) -> dict[Side, list[dict[str, bytes | None]]]:
+    """Every record of a run of each side that the engine runs, as bytes."""
     with engine.pair(pair) as start:
-        return [
-            [{n: None if a is None else a.tobytes() for n, a in record.items()} for record in made(start, spec, pair)]
+        return {
+            spec.side: [
+                {n: None if a is None else a.tobytes() for n, a in record.items()} for record in made(start, spec, pair)
+            ]
             for spec in (FOUR[0], FOUR[-1])
-        ]
+            if spec.side in engine.sides
+        }
 
 
 def failing(engine: Engine, pair: Pair) -> tuple[LoopError, int]:
@@ -362,30 +365,38 @@ def test_a_nursery_that_died_is_told_and_started_anew(engine: Engine, write: Cal
         assert len(made(start, FOUR[0], pair)) == 6
 
 
-def test_a_framework_is_loaded_once_for_all_that_judge(engine: Engine, write: Callable[..., Pair]) -> None:
-    """What one of them ends is its own; where what has loaded it is gone, it is loaded anew."""
-    pair, lost = write(), []
+def test_a_framework_is_loaded_once_for_all_that_judge(
+    engine: Engine, write: Callable[..., Pair], mothers: Mothers, forked: Mapping[Side, Mother]
+) -> None:
+    """What one of them ends is its own."""
+    pair = write()
     alone = engine_records(engine, pair)
-    with closing(Mothers(1)) as mothers:
-        of_both = {
-            side: Mother(made.end.fileno(), made.log) for side, made in zip(SIDES, mothers.nurseries, strict=True)
-        }
-        with closing(Engine(silence=SILENCE, mothers=of_both)) as first:
-            assert engine_records(first, pair) == alone
-            with closing(Engine(silence=SILENCE, mothers=of_both)) as second:
-                assert engine_records(second, pair) == alone
-                born = {made.process.pid: descendants(made.process.pid) for made in mothers.nurseries if made.process}
-                for side in range(2):
-                    assert {nurseries(first)[side], nurseries(second)[side]} <= set(list(born.values())[side])
-                second.sweep()
-                lost = nurseries(second)
-            wait_for_end(lost)  # they end with the one for whom they were forked
-            assert engine_records(first, pair) == alone
-        mothers.nurseries[0].process.kill()
-        mothers.nurseries[0].process.wait()
-        with closing(Engine(silence=SILENCE, mothers={"torch": of_both["torch"]})) as third:
-            assert engine_records(third, pair) == alone
-            assert third.nurseries["torch"].process is not None
+    with closing(Engine(silence=SILENCE, mothers=forked)) as first:
+        assert engine_records(first, pair) == alone
+        with closing(Engine(silence=SILENCE, mothers=forked)) as second:
+            assert engine_records(second, pair) == alone
+            born = {made.process.pid: descendants(made.process.pid) for made in mothers.nurseries if made.process}
+            for side in range(2):
+                assert {nurseries(first)[side], nurseries(second)[side]} <= set(list(born.values())[side])
+            second.sweep()
+            lost = nurseries(second)
+        wait_for_end(lost)  # they end with the one for whom they were forked
+        assert engine_records(first, pair) == alone
+
+
+def test_where_what_has_loaded_a_framework_is_gone_it_is_loaded_anew(
+    engine: Engine, write: Callable[..., Pair]
+) -> None:
+    pair = write()
+    with closing(Mothers(1, ("torch",))) as mothers:
+        (lost,) = mothers.nurseries
+        assert lost.process is not None
+        lost.process.kill()
+        lost.process.wait()
+        mother = Mother(lost.end.fileno(), lost.log)
+        with closing(Engine(silence=SILENCE, mothers={"torch": mother}, sides=("torch",))) as anew:
+            assert engine_records(anew, pair) == {"torch": engine_records(engine, pair)["torch"]}
+            assert anew.nurseries["torch"].process is not None
 
 
 def test_a_scenario_that_dies_or_hangs_is_told_and_the_next_pair_is_judged(
@@ -455,7 +466,7 @@ from harness import make_problem
 from harness.running.engine import Engine
 from harness.running.pairs import Pair
 from harness.running.start import RunSpec
-pair, engine = Pair(Path({str(tmp_path / "plain")!r})), Engine()
+pair, engine = Pair(Path({str(tmp_path / "plain")!r})), Engine(sides=("torch",))
 with engine.pair(pair) as start:
     run = start(RunSpec("torch", "float32"), make_problem(pair.scenario()))
     next(run), next(run)
@@ -468,8 +479,8 @@ with engine.pair(pair) as start:
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"
     below = descendants(process.pid)
-    assert len(below) >= 5
-    assert len(list(temporary.glob("twinloop-*"))) == len(SIDES)
+    assert len(below) >= 4, "what forks, the loop, and two that it has started"
+    assert len(list(temporary.glob("twinloop-*"))) == 1
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 10
@@ -492,7 +503,7 @@ def test_beside_another_thread_processes_are_started_plainly_and_it_is_said(
     (site / "sitecustomize.py").write_text(wait, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(site))
     pair = write()
-    with closing(Engine()) as engine:
+    with closing(Engine(sides=("torch",))) as engine:
         with engine.pair(pair) as start:
             assert len(made(start, FOUR[0], pair)) == 6
         assert engine.header["torch runs"] == "plain, for torch has 2 threads once it is imported"

@@ -139,8 +139,11 @@ TELLING: list[tuple[str, dict[str, Any]]] = [
 telling = pytest.mark.parametrize(("name", "arguments"), TELLING, ids=lambda value: value if type(value) is str else "")
 # Those with a kind of state or of branching that no other has, for what is slow to set up.
 DIFFERENT = [TELLING[i] for i in (2, 3, 5, 6, 8, 11, 12, 13)]
+IN_BRIEF = ("SGD", "Adam", "SparseAdam")
+"""Dense with a momentum, dense with second moments, sparse."""
 different = pytest.mark.parametrize(
-    ("name", "arguments"), DIFFERENT, ids=lambda value: value if type(value) is str else ""
+    ("name", "arguments"),
+    [pytest.param(*row, id=row[0], marks=[] if row[0] in IN_BRIEF else [pytest.mark.corpus]) for row in DIFFERENT],
 )
 
 

@@ -36,7 +36,7 @@ from harness.oracle.bounds import (
 )
 from harness.oracle.columns import Columns, floor_of, noise_of, shown
 from harness.oracle.fields import merged, unlike_fields, unlike_precisions
-from harness.oracle.gap import BLOCK, begins, gap, magnitude, unequal, unlike, worst
+from harness.oracle.gap import begins, gap, magnitude, unequal, unlike, worst
 from harness.oracle.horizon import Horizon
 from harness.oracle.outliers import Outliers
 from harness.oracle.relations import Relations
@@ -60,6 +60,9 @@ from harness.verdict import LARGEST, Difference, Kind
 
 SAME = 1024.0
 """Numbers of a matrix that are so few units in the last place apart are one and the same."""
+
+KEPT = 1 << 15
+"""Elements of an array up to which it is always kept for another look."""
 
 
 class Oracle:
@@ -138,7 +141,7 @@ class Oracle:
             return {
                 name: None if array is None else array.copy()
                 for name, array in record.items()
-                if array is None or self.following or array.size <= BLOCK
+                if array is None or self.following or array.size <= KEPT
             }
 
         self._previous = kept(left), kept(right)
@@ -412,7 +415,7 @@ class Oracle:
                 begins=self._begins(left, right, rule.threshold * allowed, at.index),
             )  # fmt: skip
             track.relations = Relations(name) if left.dtype.kind == "f" else None
-            if left.size <= BLOCK or not self.following:  # to be looked at once more, beside nudged runs
+            if left.size <= KEPT or not self.following:  # to be looked at once more, beside nudged runs
                 track.arrays = left.copy(), right.copy()
             self.following = True
             if columns.narrow:

@@ -31,7 +31,8 @@ class At:
     """Where a draw is made from: looked at when it is made, or when the graph that makes it is traced.
 
     layer: gives the name of the model's layer for a frame that is its call, else "". aside: nothing is trained there.
-    later: so many steps are made in the traced call before it.
+    later: so many steps are made in the traced call before it. rate: what a dropout of ``faithful`` drops, which draws uniform
+    numbers.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class At:
         aside: bool = False,
     ) -> None:
         self.frame, self.layer, self.aside, self.later = frame, layer, aside, 0
+        self.rate: float | None = None
         self.phase: Phase = known or phase_of(frame)
         self.said: tuple[str, str] | None = None
 

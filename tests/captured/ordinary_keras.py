@@ -1,5 +1,7 @@
 """The same in Keras and TensorFlow, each in another of the ways in which people train."""
 
+import random
+
 import keras
 import tensorflow as tf
 
@@ -110,6 +112,24 @@ def two_players(x, y, *, epochs=2, batch_size=10, lr=0.05):
     for _ in range(epochs):
         for xb, yb in tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size):
             step(xb, yb)
+
+
+def encoder_decoder(x, y, *, epochs=1, batch_size=10, lr=0.05):
+    """One optimizer for both."""
+    encoder, decoder = keras.layers.Dense(4), keras.layers.Dense(3)
+    keras.layers.Dropout(0.5)  # which asks Python for a seed
+    optimizer = keras.optimizers.SGD(lr)
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for _ in range(epochs):
+        for xb, yb in tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size):
+            with tf.GradientTape() as tape:
+                hidden = encoder(xb)
+                hidden = hidden + tf.random.normal(tf.shape(hidden), dtype=hidden.dtype)
+                if random.random() < 0.5:  # noqa: S311
+                    hidden = -hidden
+                loss = loss_fn(yb, decoder(hidden))
+            variables = encoder.trainable_variables + decoder.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
 
 class Own(keras.Model):

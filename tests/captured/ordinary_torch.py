@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import random
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -106,6 +107,24 @@ def two_players(x, y, *, epochs=2, batch_size=10, lr=0.05):
             if number % 2:
                 with torch.no_grad():
                     head(drop(body(torch.randn(2, 8))))
+
+
+def encoder_decoder(x, y, *, epochs=1, batch_size=10, lr=0.05):
+    """Two models with an optimizer each, which take the gradients of one backward pass; a coin of Python's own is thrown."""
+    encoder, decoder = nn.Linear(8, 4), nn.Linear(4, 3)
+    encoder_optimizer = torch.optim.SGD(encoder.parameters(), lr=lr)
+    decoder_optimizer = torch.optim.SGD(decoder.parameters(), lr=lr)
+    for _ in range(epochs):
+        for xb, yb in DataLoader(TensorDataset(x, y), batch_size=batch_size):
+            encoder_optimizer.zero_grad()
+            decoder_optimizer.zero_grad()
+            hidden = encoder(xb)
+            hidden = hidden + torch.randn_like(hidden)
+            if random.random() < 0.5:  # noqa: S311
+                hidden = -hidden
+            F.cross_entropy(decoder(hidden), yb).backward()
+            encoder_optimizer.step()
+            decoder_optimizer.step()
 
 
 def raising(x, y, *, batch_size=10, lr=0.05):

@@ -6,9 +6,9 @@
 Every judgement is written to a file of JSON lines at once, and a row that is there is not judged again, so that a run can be
 broken off and goes on. "quick" is "detect" by float64 runs alone, for half of the time. "name" looks for the cause, "float32"
 does it from float32 alone, "mend" runs fixes on the port.
-"Reproduced" is a right cause with which, and with those that follow it, the reference becomes the port to rounding; of what is
-"proved" nothing else that was tried does the same. Rows are taken in an order that is drawn once, so that a part of them is a fair
-sample. By chance means one cause drawn from those that can show at that stage.
+"Reproduced" is a right cause with which, and with those that follow it, the reference becomes the port to rounding; of
+what is "proved" nothing else that was tried does the same. Rows are taken in an order that is drawn once, so that a part
+of them is a fair sample. By chance means one cause drawn from those that can show at that stage.
 """
 
 import json

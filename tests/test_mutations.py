@@ -13,6 +13,7 @@ from lazily import Lazily, torch
 from harness.contract.problem import make_problem
 from harness.diagnosis import given
 from harness.diagnosis.search import expected, rank, waves
+from harness.diagnosis.to_the_end import to_the_end
 from harness.diagnosis.trials import Trials
 from harness.oracle.evidence import compare_runs
 from harness.oracle.rules import RULES
@@ -338,7 +339,8 @@ def test_a_reference_that_raises_later_does_not_agree_to_the_end(raises: bool) -
         lambda spec, problem: (mistaken if spec.mutating else own)(spec, problem),
         make_problem(LINE, steps=9), RULES["four runs"],
     )  # fmt: skip
-    (place,) = Trials(seen, lambda *_: None).to_the_end([()])
+    (place,) = to_the_end(Trials(seen, lambda *_: None), [()])
+    assert not place.cut
     assert (place.first.step if place.first else None) == (6 if raises else None)
 
 

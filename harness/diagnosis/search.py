@@ -13,7 +13,10 @@ import numpy as np
 
 from harness.contract.stages import STAGES, stage_of
 from harness.diagnosis.causes import cause
-from harness.diagnosis.trials import MOST, OF_PROBLEM, Hit, Place, Trials
+from harness.diagnosis.own_rounding import by_its_own_rounding
+from harness.diagnosis.places import Hit, Place
+from harness.diagnosis.to_the_end import to_the_end
+from harness.diagnosis.trials import MOST, OF_PROBLEM, Trials
 from harness.oracle.evidence import Evidence, Report
 from harness.oracle.gap import gap, magnitude
 from harness.running.start import LoopError, Mutant
@@ -67,7 +70,7 @@ def listened(trials: Trials, base: Sequence[Mutant], before: Place) -> Place:
     if first is None or rank(first.stage) != rank("outputs") or before.parting is not None:
         return before
     trials.listen(first)
-    (place,) = trials.left([base]) if trials.heard is not None else (None,)
+    (place,) = trials.left([base]) if trials.compared.heard is not None else (None,)
     return before if place is None else place
 
 
@@ -91,14 +94,14 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     furthest = max((hit.left.rank for hit in hits), default=before.rank)
     equal = tuple(sorted((hit for hit in hits if hit.left.rank == furthest), key=remainder))
     if equal and equal[0].left.first is not None:
-        own = [Hit(hit.mutants, trials.by_its_own_rounding([*base, *hit.mutants], hit.left)) for hit in equal[:MOST]]
+        own = [Hit(hit.mutants, by_its_own_rounding(trials, [*base, *hit.mutants], hit.left)) for hit in equal[:MOST]]
         furthest = max(hit.left.rank for hit in own)
         equal = tuple(hit for hit in own if hit.left.rank == furthest)
     if not equal or equal[0].left.first is not None:
         return equal
     # Nothing is left in the steps that were kept; the steps after them tell more.
     some = equal[:MOST]
-    places = trials.to_the_end([[*base, *hit.mutants] for hit in some])
+    places = to_the_end(trials, [[*base, *hit.mutants] for hit in some])
     furthest = max(place.rank for place in places)
     return tuple(Hit(hit.mutants, place) for hit, place in zip(some, places, strict=True) if place.rank == furthest)
 
@@ -185,7 +188,7 @@ def told(equal: Sequence[Hit], left: Place, tried: int) -> Diagnosis:
     hit = equal[0]
     known = cause(hit.mutant.cause)
     also = tuple(dict.fromkeys(item.mutant.cause for item in equal if item.mutant.cause != hit.mutant.cause))
-    whole = left.first is None
+    whole = left.first is None and not left.cut
     return Diagnosis(
         cause=hit.mutant.cause,
         strength="proved" if whole and not also else "likely",

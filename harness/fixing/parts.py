@@ -25,6 +25,9 @@ ORDERS: Mapping[str, tuple[str, ...]] = {
 SEVERAL = {f"{name}{n}d": name for name in ("BatchNorm",) for n in (1, 2, 3)}
 """Classes of torch's of which one part stands for several."""
 
+CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
+"""Arguments by which an optimizer of Keras clips, and none of torch's does."""
+
 RATES = ("learning_rate", "lr")
 """How an optimizer's rate is called."""
 
@@ -129,7 +132,9 @@ def optimizer(case: Case) -> Iterator[Fix]:
                     *renamed(call, counterpart(other)),
                     *with_import(call.code),
                 ]
-                yield call.fix(cuts, f"{write} for {call.name}")
+                lost = [item.arg for item in call.node.keywords if item.arg in CLIPS]
+                more = f", which has no {lost[0]}: clip by faithful.clip_grad_norm where it is applied" if lost else ""
+                yield call.fix(cuts, f"{write} for {call.name}{more}")
                 if dict(wanted) == dict(wanted) | dict(first):
                     break
 

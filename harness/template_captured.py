@@ -21,6 +21,21 @@ LOADERS = (
 )
 """What people call an argument that gives batches."""
 
+BATCHED = ("loader", "dataset", "_ds", "batches", "_iter", "_iterator")
+"""How such a name ends."""
+
+ARRAYS = ("dim", "dtype", "flatten", "ndim", "reshape", "shape", "size", "view")
+"""Attributes that an array has, and what gives batches has not."""
+
+TAKING = ("DataLoader", "TensorDataset", "from_tensor_slices")
+"""Calls that make batches of arrays."""
+
+ALIASES = {
+    **dict.fromkeys(("n_epochs", "nb_epochs", "nb_epoch", "num_epochs", "max_epochs", "num_train_epochs"), "epochs"),
+    **dict.fromkeys(("batchsize", "bs", "train_batch_size"), "batch_size"),
+}
+"""Other names of what every scenario has."""
+
 LABELS = ("goal", "goals", "label", "labels", "target", "targets", "y", "y_train")
 OWN = ("batch_size", "epochs")
 DATA = {"x": "normal(64, 8)", "y": "integers(64, high=3)"}
@@ -35,17 +50,17 @@ MAKERS = {
 
 @dataclass(frozen=True)
 class Signature:
-    """A training function, read from its file: the arguments that it needs, and the numbers that it takes otherwise."""
+    """A training function, read from its file: the arguments that it needs, and the numbers that it takes otherwise.
+
+    arrays: those that are arrays, by their names and by what is done with them. named: what it calls epochs and batch size.
+    """
 
     name: str
     needed: tuple[str, ...]
     numbers: dict[str, str]
     defaults: dict[str, str]
-
-    @property
-    def arrays(self) -> list[str]:
-        """Arguments that are arrays, by their names."""
-        return [name for name in self.needed if name not in LOADERS]
+    arrays: list[str]
+    named: dict[str, str]
 
 
 def write_captured(root: Path, name: str, torch: str, tensorflow: str) -> Path:
@@ -88,13 +103,14 @@ def loop(side: str, where: str, signature: Signature, arrays: list[str]) -> str:
     given, imports = [], ""
     names = ", ".join(arrays)
     for position, argument in enumerate(signature.needed):
-        if argument in arrays:
+        if argument in arrays or argument in signature.named:
             continue
-        if argument in LOADERS:
+        if argument not in signature.arrays:
             imports, maker = MAKERS[side]
             given.append(f"    {argument}=lambda {names}, batch_size: {maker.format(names=names)},\n")
         elif position < len(arrays):
             given.append(f"    {argument}=lambda {arrays[position]}: {arrays[position]},\n")
+    given += [f"    {argument}=lambda {known}: {known},\n" for argument, known in signature.named.items()]
     head = f"{imports}\nfrom harness import captured\n\n" if imports else "from harness import captured\n\n"
     if not given:
         return f'{head}train = captured("{where}")\n'
@@ -125,8 +141,37 @@ def read(where: str) -> Signature:
     defaults = {argument.arg: ast.unparse(default) for argument, default in pairs if default is not None}
     numbers = {key: text for key, text in defaults.items() if isinstance(literal(text), float)}
     needed = tuple(argument.arg for argument, default in pairs if default is None)
-    whole = {key: text for key, text in defaults.items() if key in OWN and isinstance(literal(text), int)}
-    return Signature(name, needed, numbers, whole)
+    whole = {
+        ALIASES.get(key, key): text
+        for key, text in defaults.items()
+        if ALIASES.get(key, key) in OWN and isinstance(literal(text), int)
+    }
+    named = {argument.arg: ALIASES[argument.arg] for argument, _ in pairs if argument.arg in ALIASES}
+    arrays = [key for key in needed if key not in (*OWN, *named) and not batched(functions[name], key)]
+    return Signature(name, needed, numbers, whole, arrays, named)
+
+
+def batched(function: ast.FunctionDef, argument: str) -> bool:
+    """Whether an argument gives batches, by its name, unless the function does with it what is done with an array."""
+    if argument not in LOADERS and not argument.endswith(BATCHED):
+        return False
+    return not any(
+        (isinstance(node, ast.Subscript) and means(node.value, argument))
+        or (isinstance(node, ast.Attribute) and node.attr in ARRAYS and means(node.value, argument))
+        or (isinstance(node, ast.Call) and takes_arrays(node) and any(means(each, argument) for each in node.args))
+        for node in ast.walk(function)
+    )
+
+
+def means(node: ast.expr, argument: str) -> bool:
+    """Whether an expression is this argument."""
+    return isinstance(node, ast.Name) and node.id == argument
+
+
+def takes_arrays(call: ast.Call) -> bool:
+    """Whether a call makes batches of what it is given: a loader of arrays, or ``fit`` with a batch size."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    return name in TAKING or (name == "fit" and any(keyword.arg == "batch_size" for keyword in call.keywords))
 
 
 def literal(text: str) -> object:

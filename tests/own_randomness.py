@@ -98,6 +98,31 @@ OWN = (
         "torch drops 50 % of (60, 16) at torch_loop.py:",
     ),
     Own(
+        "masked_language_model",
+        (
+            reference("dropout=0.0", "dropout=0.125"),
+            reference(
+                "        inputs =",
+                "        masked = (torch.rand(tokens.shape) < 0.4) & ~padding\n"
+                "        dice = torch.rand(tokens.shape)\n"
+                "        word = torch.randint(2, 12, tokens.shape)\n"
+                "        seen = torch.where(dice < 0.8, 1, torch.where(dice < 0.9, word, tokens))\n        inputs =",
+            ),
+            port("dropout=0.0", "dropout=1 / 8"),
+            port(
+                "        inputs =",
+                "        masked = (tf.random.uniform(tf.shape(tokens)) < 0.4) & ~padding\n"
+                "        dice = tf.random.uniform(tf.shape(tokens))\n"
+                "        word = tf.random.uniform(tf.shape(tokens), 2, 12, tf.int64)\n"
+                "        seen = tf.where(dice < 0.8, tf.constant(1, tf.int64), tf.where(dice < 0.9, word, tokens))\n"
+                "        inputs =",
+            ),
+            port("outputs = model(inputs, padding)", "outputs = model(inputs, padding, training=True)"),
+        ),
+        ("dropout=1 / 8", "dropout=0.25"),
+        "torch drops 12.5 % of ({batch}, 2, 8, 8) at `encoder.layers.0.self_attn` in torch_loop.py:",
+    ),
+    Own(
         "skip_gram",
         (
             reference("far = model(centers, negatives)", "far = model(centers, torch.randint(24, negatives.shape))"),
@@ -150,7 +175,7 @@ OWN = (
     Own("attention_dropout", ()),
     Own("vae_sampling", ()),
 )
-"""All but masked_language_model, whose masked words the scenario chooses by a rule of its own."""
+"""Those that the scenario gives masks or noise, and two whose layers draw as they are."""
 
 
 @click.command()

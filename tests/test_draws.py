@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from lazily import keras, tf, torch
 
 from harness.judging.conclusion import Conclusion
-from harness.judging.randomness import told_first, unlike
+from harness.judging.randomness import first_apart, told_first, unlike
 from harness.running import board as board_module
 from harness.running.board import OVER, Board
+from harness.running.draw_places import At
 from harness.running.draws import Draws, active
 from harness.running.layouts import Look, fitted, looked
 from harness.running.start import Draw, LoopError, Watched
@@ -126,6 +128,55 @@ def test_a_port_that_comes_first_waits(boards: Any) -> None:
 def test_a_port_does_not_wait_for_ever(boards: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_module, "PATIENCE", 0.02)
     assert boards[1].find("unit", 0, 0, (4,)) is None
+
+
+def test_what_the_reference_draws_to_look_at_something_moves_no_number_of_the_port(boards: Any) -> None:
+    """A sample of two rows before the step's own noise of five; the port draws one of three, which is its own."""
+    reference, port = (Draws(side, 0, board) for side, board in zip(("torch", "tensorflow"), boards, strict=True))
+    reference.posts = True
+    for draws in (reference, port):
+        draws.begin(0)
+    aside, trained = At(None, lambda _: "", known="step", aside=True), At(None, lambda _: "", known="step")
+    reference.normal("normal", (2, 4), aside)
+    made = reference.normal("normal", (5, 4), trained)
+    reference.ended()
+    port.normal("normal", (3, 4), aside)
+    assert np.array_equal(port.normal("normal", (5, 4), trained), made)
+    port.ended()
+    assert told(reference, port) == []
+    assert told(reference, replaced(port, lambda draw: replace(draw, shape=(5, 3)))) != []
+
+
+def test_what_one_traced_call_draws_after_its_first_step_belongs_to_the_next() -> None:
+    reference, port = Draws("torch", 0), Draws("tensorflow", 0)
+    now, later = (At(None, lambda _: "", known="step") for _ in range(2))
+    later.later = 1
+    made = []
+    for step in range(2):
+        reference.begin(step)
+        made.append(reference.normal("normal", (4,), now))
+        reference.ended()
+    port.begin(0)
+    assert np.array_equal(port.normal("normal", (4,), now), made[0])
+    assert np.array_equal(port.normal("normal", (4,), later), made[1])
+    port.ended()
+    port.begin(1)
+    port.ended()
+    assert told(reference, port) == []
+    assert [drawn.step for drawn in port.told] == [0]
+
+
+def told(torch: Draws, tensorflow: Draws) -> list[str]:
+    """What is said of two runs' draws."""
+    drawn = {draws.side: Watched(drawn=tuple(draws.told)) for draws in (torch, tensorflow)}
+    seen: Any = SimpleNamespace(drawn=drawn, steps=2)
+    return [finding.sentence for finding in first_apart(seen)]
+
+
+def replaced(draws: Draws, change: Callable[[Draw], Draw]) -> Draws:
+    """The same with other draws."""
+    draws.told = [replace(made, draws=tuple(map(change, made.draws))) for made in draws.told]
+    return draws
 
 
 # How two sides' draws are compared

@@ -327,6 +327,20 @@ def test_an_error_does_not_wait_for_whoever_is_asked_first(
     assert (error.side, error.step, steps) == ("tensorflow", 2, 2)
 
 
+def test_a_death_is_told_once_its_side_is_heard_of_and_who_is_in_a_step_is_not_waited_for(
+    engine: Engine, write: Callable[..., Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for the grace of an error, past which the other side's step is a hang, nor for the time to clean up."""
+    monkeypatch.setattr("harness.running.runs.GRACE", 10 * SILENCE)
+    monkeypatch.setattr("harness.running.runs.LEAVING", 60.0)
+    pair = write(at_step(2, "__import__('time').sleep(60)"), at_step(2, "__import__('os')._exit(3)", TENSORFLOW))
+    began = time.monotonic()
+    error, steps = failing(engine, pair)
+    assert (error.side, error.precision, error.step, steps) == ("tensorflow", "float32", 2, 2)
+    assert error.message.startswith("the process died (exit code 3)")
+    assert time.monotonic() - began < 30
+
+
 def test_a_loop_that_hangs_is_told_with_its_line(engine: Engine, write: Callable[..., Pair]) -> None:
     error, steps = failing(engine, write(at_step(1, "__import__('time').sleep(60)", TENSORFLOW)))
     assert (error.side, error.precision, error.step, steps) == ("tensorflow", "float32", 1, 1)

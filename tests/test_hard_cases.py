@@ -564,7 +564,7 @@ def test_an_early_stop_that_float32_tips_is_not_torch_against_tensorflow() -> No
 
 def test_a_constant_that_leaks_is_named_even_if_it_equals_a_hyperparameter(net: Any) -> None:
     """The slope is 0.01 and so is the rate, which was float32 before either side saw it."""
-    verdict = net(("F.leaky_relu(h, 0.01)", "tf.nn.leaky_relu(h, 0.01)"))
+    verdict = net(("F.leaky_relu(h, 0.01)", "tf.raw_ops.LeakyRelu(features=h, alpha=0.01)"))
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert [finding.kind for finding in verdict.findings] == [
         "float32 leak",

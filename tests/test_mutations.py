@@ -241,7 +241,7 @@ def test_a_mistake_in_a_module_is_made_wherever_it_is_called() -> None:
 
     made = [mutant for mutant in listed(run, "leaky_relu") if dict(mutant.settings) == {"negative_slope": 0.2}]
     assert [mutant.label.split(", ", 1)[-1] for mutant in made] == [
-        "critic.1, leaky_relu", "leaky_relu", "critic.1 first", "critic.1, leaky_relu",
+        "critic.1, leaky_relu", "leaky_relu", "critic.1, leaky_relu",
     ]  # fmt: skip
 
 

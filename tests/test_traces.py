@@ -1,6 +1,8 @@
 """Recorded runs: a verdict cannot tell them from live ones, and whatever happens to the files is told and nothing else lost."""
 
+import errno
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from harness.running.messages import Request
 from harness.running.start import RunSpec, Side, Start
 from harness.sides import untried
 from harness.traces import manifest, tensor_file
+from harness.traces.form import Form, packed
 from harness.traces.header import FORMAT, Header, noise_of, order_of
 from harness.traces.reading import Trace
 from harness.traces.recording import needed, record
@@ -192,6 +195,49 @@ def test_arrays_of_every_type_come_back_and_others_can_read_them(tmp_path: Path)
 def test_what_a_trace_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="wide is float128, which a trace cannot hold"):
         tensor_file.write(tmp_path, "a.safetensors", {"wide": np.zeros(2, np.longdouble)})
+
+
+def test_records_of_several_forms_lie_in_one_file(tmp_path: Path) -> None:
+    """Whatever their names, and however their elements' widths are mixed: each begins where its elements may be read."""
+    rng = np.random.default_rng(0)
+    first = {"a%s": rng.standard_normal(3), 'b"\\': np.arange(5, dtype="i1"), "c": np.ones((3, 2), "f4"), "none": None}
+    other = {"a%s": rng.standard_normal((2, 2)), "more": rng.standard_normal(2) * (1 + 2j), "c": np.ones((), "f4")}
+    records: list[dict[str, Any]] = [first, other, first, {}]
+    whole = {f"{at}/": packed(Form(held), held, copied=at < 2) for at, held in enumerate(records)}
+    written = tensor_file.write_records(tmp_path, "a.safetensors", whole)
+    ours, theirs = tensor_file.read(tmp_path, written), load_file(tmp_path / "a.safetensors")
+    assert set(ours) == set(theirs)
+    for at, held in enumerate(records):
+        for name, array in held.items():
+            if array is not None:
+                np.testing.assert_array_equal(ours[f"{at}/{name}"], array, strict=True)
+                assert ours[f"{at}/{name}"].flags.aligned
+
+
+@pytest.mark.parametrize("refused", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_disk_that_takes_a_part_at_a_time_and_sets_no_room_aside_gets_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    def unable(*_: Any) -> None:
+        raise OSError(refused, "cannot")
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    monkeypatch.setattr(os, "writev", lambda file, pieces: os.write(file, pieces[0][:1000]))
+    arrays = {"a": np.arange(100_001.0), "b": np.ones(3)}
+    written = tensor_file.write(tmp_path, "a.safetensors", arrays)
+    np.testing.assert_array_equal(tensor_file.read(tmp_path, written)["a"], arrays["a"])
+
+
+def test_a_disk_without_the_room_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        tensor_file.write(tmp_path, "a.safetensors", {"a": np.arange(100_001.0)})
+    assert not list(tmp_path.iterdir())
 
 
 # What happens to files

@@ -285,6 +285,11 @@ EXACT: dict[str, tuple[Callable[[Any], Any], Any]] = {
         lambda x: tf.nn.gelu(x, approximate=True),
         lambda: nn.functional.gelu(X, approximate="tanh").numpy(),
     ),
+    "leaky ReLU": (lambda x: tf.nn.leaky_relu(-x, 0.1), lambda: nn.functional.leaky_relu(-X, 0.1).numpy()),
+    "Keras' leaky ReLU": (
+        lambda x: keras.layers.LeakyReLU(negative_slope=0.1, dtype="float64")(-x),
+        lambda: nn.functional.leaky_relu(-X, 0.1).numpy(),
+    ),
     "Keras' GELU": (lambda x: keras.ops.gelu(x, approximate=False), lambda: nn.functional.gelu(X).numpy()),
     "a schedule": (
         lambda _x: keras.optimizers.schedules.CosineDecay(0.05, 20)(tf.constant(3)),

@@ -65,8 +65,12 @@ def keeps_otherwise(optimizer: Any) -> bool:
     momentum = getattr(optimizer, "momentum", None)
     if isinstance(momentum, int | float) and not momentum and not hasattr(optimizer, "_velocities"):
         return False
-    variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
-    return len(variables) > (1 if older(optimizer) else 2)  # its count of steps, and its rate
+    return held_count(optimizer) > (1 if older(optimizer) else 2)  # its count of steps, and its rate
+
+
+def held_count(optimizer: Any) -> int:
+    """How many variables one of Keras' optimizers has."""
+    return len(optimizer.variables() if callable(optimizer.variables) else optimizer.variables)
 
 
 def held_for(optimizer: Any, variable: Any) -> dict[str, Any]:

@@ -104,6 +104,12 @@ def copied(value: Any, lend: Lend) -> list[Array]:
     return []
 
 
+def apart_from_probes(record: Record) -> tuple[Record, Record]:
+    """What a loop recorded, and what its layers were heard to do."""
+    heard = {name: array for name, array in record.items() if name.startswith(f"{PROBES}/")}
+    return {name: array for name, array in record.items() if name not in heard}, heard
+
+
 def probes(record: Record) -> list[Probe]:
     """What ``Probing.record`` has put into a record, in the order of calls."""
     found: dict[int, dict[str, Array]] = {}

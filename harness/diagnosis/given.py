@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.contract.problem import Problem
 from harness.contract.recipes import Array
+from harness.contract.record import Record
 from harness.running.start import Mutant, Setting
 
 OF_CELLS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -19,6 +20,10 @@ OF_CELLS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 USUAL: tuple[float, ...] = (0.0, 1e-3, 1e-2, 0.1, 0.9, 0.99, 0.999, 1e-7, 1e-4, 4e-3, 0.5, 1.0)
 """Numbers that stand in Keras where nothing was said."""
+
+
+NOT_BACK = ("zeros",)
+"""Changes of a tensor from which it cannot be had back."""
 
 
 def offers(problem: Problem) -> Iterator[Mutant]:
@@ -84,6 +89,39 @@ def changed(problem: Problem, mutants: Sequence[Mutant]) -> Problem:
         else:
             weights[name] = laid(weights[name], mutant.change)
     return replace(problem, weights=weights, hyper=hyper)
+
+
+def restored(record: Record, mutants: Sequence[Mutant]) -> Record | None:
+    """A record of the reference with what belongs to these tensors put back into its own layout; None if that is no other.
+
+    A port that uses its weights in another layout than it is given them in records them as the reference does.
+    """
+    found: Record = {}
+    for name, array in record.items():
+        target = target_of(name)
+        for mutant in mutants:
+            kind, _, of = mutant.site.partition("/")
+            if array is None or not array.ndim or kind != "weights" or mutant.change in NOT_BACK:
+                continue
+            if mutant.change == "gates" and target.startswith(f"{of}.") and any(word in target for word in OF_CELLS):
+                found[name] = gated(array, str(dict(mutant.settings)["gates"]), str(dict(mutant.was)["gates"]))
+            elif mutant.change != "gates" and target == of:
+                found[name] = inverse(array, mutant.change)
+    return {**record, **found} if found else None
+
+
+def target_of(name: str) -> str:
+    """The tensor that a field of a record belongs to."""
+    stage, _, rest = name.partition("/")
+    return rest.partition("/")[2] if stage == "slots" else rest
+
+
+def inverse(array: Array, change: str) -> Array:
+    """A tensor that was ``laid`` as it was before: where each number went is told by laying their places."""
+    places = laid(np.arange(array.size).reshape(array.shape), change)
+    made = np.empty_like(array)
+    made.reshape(-1)[places.reshape(-1)] = array.reshape(-1)
+    return made
 
 
 def gated(array: Array, own: str, order: str) -> Array:

@@ -16,8 +16,7 @@ from harness.contract.likeness import layer
 from harness.contract.probes import Probe, probes
 from harness.contract.problem import Problem
 from harness.contract.recipes import Array
-from harness.errors import UsageError
-from harness.running.start import SIDES, LoopError, Precision, RunSpec, Start
+from harness.running.start import RunSpec, Start
 
 SHARE = 100.0
 """A layer's output is the same if it is so many times nearer, relatively, than what the two sides were seen to differ by."""
@@ -68,6 +67,12 @@ class Parting:
         """Whether a site behind so many layers is in question."""
         return behind is not None and self.first <= behind <= self.last
 
+    def given(self, site: str) -> bool:
+        """Whether a site that is no code is a tensor of the layers in question."""
+        kind, _, name = site.partition("/")
+        own = (self.bad, *self.within) if self.bad else (self.good, *self.within)
+        return kind == "weights" and any(f"{name}.".startswith(f"{layer}.") for layer in own if layer)
+
     def __str__(self) -> str:
         if self.bad and self.alone:
             return self.bad
@@ -77,21 +82,6 @@ class Parting:
         if self.bad:
             return f"before {self.bad}" if self.alone is False and not own else f"{own}{self.bad}"
         return f"{own}behind {self.good}"
-
-
-def parting(start: Start, precision: Precision, problem: Problem, step: int, apart: float) -> Parting | None:
-    """Where the two sides part in this step; None where no two layers could be compared.
-
-    apart: by how much the two were seen to differ, relatively.
-    """
-    sides = []
-    for side in SIDES:
-        spec = RunSpec(side, precision, probing=True, eager=True)
-        try:
-            sides.append(heard(start, spec, problem, step))
-        except (LoopError, UsageError):  # one that cannot be listened to, as what was recorded
-            return None
-    return between(*sides, tolerance=max(LEAST, apart / SHARE))
 
 
 def heard(start: Start, spec: RunSpec, problem: Problem, step: int) -> list[Probe]:
@@ -108,7 +98,7 @@ def heard(start: Start, spec: RunSpec, problem: Problem, step: int) -> list[Prob
 
 
 def between(ours: Sequence[Probe], theirs: Sequence[Probe], *, tolerance: float) -> Parting | None:
-    """See ``parting``, of what was heard on either side."""
+    """Where the two sides part in a step, of what was heard of either; None where no two layers could be compared."""
     good, seen = "", -1
     unknown: dict[str, None] = {}
     for mine in ours:

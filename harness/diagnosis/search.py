@@ -42,11 +42,10 @@ def diagnosed(
         return ()
     if before is None or before.first is None:
         return ()
-    if rank(first.stage) == rank("outputs"):
-        trials.part(first)
     chain: list[tuple[Hit, ...]] = []
     try:
         while before.first is not None and len(chain) < MORE and not trials.over:
+            before = listened(trials, [mutant for hits in chain for mutant in hits[0].mutants], before)
             equal = best(trials, [mutant for hits in chain for mutant in hits[0].mutants], before)
             if not equal:
                 break
@@ -58,23 +57,43 @@ def diagnosed(
     found = tuple(told(hits, before, tried) for hits in chain)
     if before.first is None:
         return found
-    rest = shown(before.first, relations if not chain else (), trials, tried)
+    rest = shown(before, relations if not chain else (), trials, tried)
     return (*found, rest)
+
+
+def listened(trials: Trials, base: Sequence[Mutant], before: Place) -> Place:
+    """How far the two agree, told by layers where an output is what differs."""
+    first = before.first
+    if first is None or rank(first.stage) != rank("outputs") or before.parting is not None:
+        return before
+    trials.listen(first)
+    (place,) = trials.left([base]) if trials.heard is not None else (None,)
+    return before if place is None else place
 
 
 def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ...]:
     """The mistakes that, made beside the others, bring the two furthest: more than one if they come to the same."""
     assert before.first is not None
     hits: list[Hit] = []
-    every = nearest(trials, waves(trials.offers(base), before.first, trials.seen, base), before.first)
-    for wave in every:
+    every = nearest(waves(trials.offers(base), before.first, trials.seen, base), before)
+    for number, wave in enumerate(every):
         hits += trials.tries(base, [(mutant,) for mutant in wave], before)
+        if number == 0 and hits and all(hit.left.first is not None for hit in hits):
+            # What was made at one layer may have been made at others as well, though they are called before or after it.
+            made = {(hit.mutant.change, hit.mutant.cause, hit.mutant.settings) for hit in hits}
+            others = [item for rest in every[1:] for item in rest if (item.change, item.cause, item.settings) in made]
+            hits += trials.tries(base, [(mutant,) for mutant in others], before)
+            break
         if any(hit.left.first is None for hit in hits):
             break
     if not hits:
         hits = trials.tries(base, together(every), before)
     furthest = max((hit.left.rank for hit in hits), default=before.rank)
-    equal = tuple(hit for hit in hits if hit.left.rank == furthest)
+    equal = tuple(sorted((hit for hit in hits if hit.left.rank == furthest), key=remainder))
+    if equal and equal[0].left.first is not None:
+        own = [Hit(hit.mutants, trials.by_its_own_rounding([*base, *hit.mutants], hit.left)) for hit in equal[:MOST]]
+        furthest = max(hit.left.rank for hit in own)
+        equal = tuple(hit for hit in own if hit.left.rank == furthest)
     if not equal or equal[0].left.first is not None:
         return equal
     # Nothing is left in the steps that were kept; the steps after them tell more.
@@ -82,6 +101,11 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     places = trials.to_the_end([[*base, *hit.mutants] for hit in some])
     furthest = max(place.rank for place in places)
     return tuple(Hit(hit.mutants, place) for hit, place in zip(some, places, strict=True) if place.rank == furthest)
+
+
+def remainder(hit: Hit) -> float:
+    """How far off is what is left: of two that come equally far, the one that leaves less is the better."""
+    return hit.left.first.gap if hit.left.first is not None else 0.0
 
 
 def together(every: Iterable[Sequence[Mutant]]) -> Sequence[tuple[Mutant, ...]]:
@@ -96,14 +120,15 @@ def together(every: Iterable[Sequence[Mutant]]) -> Sequence[tuple[Mutant, ...]]:
     return [pair for found in lines.values() for pair in combinations(found.values(), 2)][:PAIRS]
 
 
-def nearest(trials: Trials, every: Iterable[list[Mutant]], first: Difference) -> list[list[Mutant]]:
+def nearest(every: Iterable[list[Mutant]], before: Place) -> list[list[Mutant]]:
     """The waves of mutants, before all of them those that are made where the two sides part."""
     found = list(every)
-    if trials.parted is None or (trials.parted[0].tensor, trials.parted[0].step) != (first.tensor, first.step):
-        return found
-    place = trials.parted[1]
-    near = [mutant for wave in found for mutant in wave if place.holds(mutant.behind)]
-    return [near, *([mutant for mutant in wave if not place.holds(mutant.behind)] for wave in found)]
+    place = before.parting
+    if place is None:
+        return [[], *found]
+    near = [mutant for wave in found for mutant in wave if place.holds(mutant.behind) or place.given(mutant.site)]
+    taken = {id(mutant) for mutant in near}
+    return [near, *([mutant for mutant in wave if id(mutant) not in taken] for wave in found)]
 
 
 def waves(
@@ -202,8 +227,10 @@ OF_RELATIONS: dict[tuple[str, str], str] = {
 """What a relation of a stage makes likely. It is arithmetic on one quantity, and no experiment, so it proves nothing."""
 
 
-def shown(first: Difference, relations: Sequence[Relation], trials: Trials, tried: int) -> Diagnosis:
+def shown(before: Place, relations: Sequence[Relation], trials: Trials, tried: int) -> Diagnosis:
     """What can be said where no mistake that was tried explains a difference: a relation, or the narrowest place."""
+    first = before.first
+    assert first is not None
     if first.stage == "batch" and reordered(trials, first):
         known = cause("shuffle-order")
         return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
@@ -220,7 +247,7 @@ def shown(first: Difference, relations: Sequence[Relation], trials: Trials, trie
     if first.kind == "none" and first.stage == "grads" and trials.targets[first.step].get(first.tensor) is None:
         known = cause("parameter-not-trained")
         return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
-    return Diagnosis("", "shown", narrowest(first, trials), remains=first, tried=tried)
+    return Diagnosis("", "shown", narrowest(before, first, trials), remains=first, tried=tried)
 
 
 def reordered(trials: Trials, first: Difference) -> bool:
@@ -237,10 +264,10 @@ def reordered(trials: Trials, first: Difference) -> bool:
     return False
 
 
-def narrowest(first: Difference, trials: Trials) -> str:
+def narrowest(before: Place, first: Difference, trials: Trials) -> str:
     """The tensor that differs; of the outputs, beside it the gradient that is furthest off at that step."""
-    if trials.parted is not None and trials.parted[0].step == first.step:
-        return f"{first.tensor}; {trials.parted[1]}"
+    if before.parting is not None:
+        return f"{first.tensor}; {before.parting}"
     port = trials.targets.get(first.step)
     if first.stage != "outputs" or port is None:
         return first.tensor

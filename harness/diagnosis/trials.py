@@ -10,12 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
+from harness.contract.probes import Probe, apart_from_probes, probes
+from harness.contract.recipes import Array
 from harness.contract.record import Record, causal
 from harness.contract.stages import stage_of
 from harness.diagnosis import given
-from harness.diagnosis.parting import Parting, parting
+from harness.diagnosis.parting import LEAST, SHARE, Parting, between, heard
 from harness.errors import UsageError
+from harness.oracle.bounds import APPEAL_THRESHOLD, APPEALS
 from harness.oracle.evidence import Evidence, Report
+from harness.oracle.nudge import one_unit
+from harness.oracle.rounding import UNIT32, UNIT64, distance
 from harness.oracle.scales import finite_magnitude
 from harness.running.start import LoopError, Mutant, Mutating, Running, RunSpec, Start
 from harness.verdict import Difference
@@ -32,19 +37,37 @@ KEPT = 3
 MOST = 4
 """Runs that go on at the same time, if there are so many cores, and mistakes that are followed to the end of the run."""
 
+PRECISE = 1e6
+"""Of so many roundings a layer's output is made at most; what one cause leaves another may, which is much smaller, be."""
+
 OF_PROBLEM = ("weights/", "hyper/")
 """How sites begin that are no code."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far two runs agree: up to a step and a tensor of it, by its rank in causal order; the end if ``first`` is None."""
+    """How far two runs agree: up to a step and a tensor of it, by its rank in causal order; the end if ``first`` is None.
+
+    rank: the step, the tensor's rank, and how many layers agree on the way to it, where they were listened to. parting: the
+    layer then in which the two part.
+    """
 
     first: Difference | None
-    rank: tuple[int, int]
+    rank: tuple[int, int, int]
+    parting: Parting | None = None
 
 
-END = Place(None, (1 << 30, 0))
+END = Place(None, (1 << 30, 0, 0))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the port's layers put out in the step in which a tensor differs. tolerance: so near, relatively, is the same."""
+
+    step: int
+    tensor: str
+    layers: Sequence[Probe]
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,7 @@ class Trial:
     """A run of the reference with mistakes in it. place: how far it agrees, once that is known; None if it has raised."""
 
     run: Running
+    mutants: Sequence[Mutant] = ()
     over: bool = False
     place: Place | None = None
     made: int = 0
@@ -92,13 +116,13 @@ def cores() -> int:
 class Trials:
     """The port's records that are to be explained, and what compares a mutated reference with them.
 
-    parted: the difference, and the layer in which the two sides part there.
+    heard: the port's layers in the step in question, so that agreement is told by layers there.
     """
 
     seen: Evidence
     report: Report
     targets: dict[int, Record] = field(init=False)
-    parted: tuple[Difference, Parting] | None = None
+    heard: Heard | None = None
     tried: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,21 +137,38 @@ class Trials:
         self.until = time.monotonic() + min(LONGEST, SECONDS * busy())
 
     @property
+    def unit(self) -> float:
+        """The largest relative error of one rounding in the runs that are explained."""
+        return UNIT32 if self.seen.rule.left.precision == "float32" else UNIT64
+
+    @property
     def over(self) -> bool:
         """Whether there is no time left."""
         return time.monotonic() > self.until
 
-    def part(self, first: Difference) -> None:
-        """Find the layer in which the two sides part."""
-        cut = replace(self.problem, steps=first.step + 1)
-        found = parting(self.start, self.seen.rule.left.precision, cut, first.step, min(first.relative, 1.0))
-        self.parted = (first, found) if found is not None else None
+    def listen(self, first: Difference) -> None:
+        """Hear what the port's layers put out where the two differ; from now on it is told by layers how far they agree."""
+        precision = self.seen.rule.left.precision
+        spec = RunSpec("tensorflow", precision, probing=True, eager=True)
+        try:
+            layers = heard(self.start, spec, replace(self.problem, steps=first.step + 1), first.step)
+        except (LoopError, UsageError):  # one that cannot be listened to, as what was recorded
+            layers = []
+        seen_apart = min(first.relative or first.gap, 1.0) / SHARE
+        tolerance = max(LEAST, min(seen_apart, PRECISE * self.seen.rule.unit))
+        self.heard = Heard(first.step, first.tensor, layers, tolerance) if layers else None
 
-    def started(self, mutants: Sequence[Mutant], *, listed: bool = False) -> Running:
-        """The reference with these mistakes; raises LoopError if it cannot be started."""
+    def started(
+        self, mutants: Sequence[Mutant], *, listed: bool = False, probing: bool = False, nudge: int = 0
+    ) -> Running:
+        """The reference with these mistakes, from weights as they are or one unit off; raises LoopError if it cannot start."""
         problem = given.changed(self.problem, [item for item in mutants if item.site.startswith(OF_PROBLEM)])
+        if nudge:
+            problem = one_unit(problem, self.unit, nudge, all_of_it=True)
         code = tuple(item for item in mutants if not item.site.startswith(OF_PROBLEM))
-        spec = RunSpec("torch", self.seen.rule.left.precision, mutating=Mutating(code, listed), stepwise=True)
+        spec = RunSpec(
+            "torch", self.seen.rule.left.precision, mutating=Mutating(code, listed), stepwise=True, probing=probing
+        )
         return self.start(spec, problem)
 
     def offers(self, base: Sequence[Mutant]) -> list[Mutant]:
@@ -146,14 +187,15 @@ class Trials:
         with ExitStack() as stack:
             trials = []
             for mutants in groups:
-                trials.append(Trial(self.started(mutants)))
+                trials.append(Trial(self.started(mutants, probing=self.heard is not None), mutants))
                 stack.callback(trials[-1].run.close)
             for step in range(max(self.targets) + 1):
-                for trial, record in self.advanced([trial for trial in trials if not trial.over]):
+                for trial, made in self.advanced([trial for trial in trials if not trial.over]):
                     if step in self.targets:
                         trial.made += 1
-                        if (place := self.apart(step, record, self.targets[step])) is not None:
-                            trial.end(place)
+                        record, layers = apart_from_probes(made)
+                        if (place := self.parts(trial, step, record, self.targets[step])) is not None:
+                            trial.end(self.by_layers(place, layers))
             for trial in trials:
                 if not trial.over:
                     trial.end(END)
@@ -169,7 +211,7 @@ class Trials:
             except StopIteration:
                 missing = [step for number, step in enumerate(sorted(self.targets)) if number >= trial.made]
                 short = (
-                    Place(Difference(missing[0], "length", "length", "length"), (missing[0], -1)) if missing else END
+                    Place(Difference(missing[0], "length", "length", "length"), (missing[0], -1, 0)) if missing else END
                 )
                 trial.end(short)
             except LoopError:
@@ -177,8 +219,19 @@ class Trials:
             else:
                 yield trial, self.seen.compared(taken.arrays)
 
+    def parts(self, trial: Trial, step: int, record: Record, port: Record) -> Place | None:
+        """Where a trial and the port part, in whichever layout of what they were given they agree further; None if nowhere."""
+        place = self.apart(step, record, port)
+        if place is None or (other := given.restored(record, trial.mutants)) is None:
+            return place
+        again = self.apart(step, other, port)
+        return None if again is None else max(place, again, key=lambda each: each.rank)
+
     def apart(self, step: int, record: Record, port: Record) -> Place | None:
         """Where two records part; None if nowhere."""
+        unused = {name for name in {*port, *record} if empty(name, port.get(name)) and empty(name, record.get(name))}
+        record = {name: array for name, array in record.items() if name not in unused}
+        port = {name: array for name, array in port.items() if name not in unused}
         places = [
             self.place(Difference(step, stage_of(name), name, "missing"), port) for name in port.keys() ^ record.keys()
         ]
@@ -194,7 +247,17 @@ class Trials:
     def place(self, found: Difference, port: Record) -> Place:
         """A difference with its rank; what the port does not record comes last of its stage."""
         order = causal(list(dict.fromkeys([*port, found.tensor])))
-        return Place(found, (found.step, order.index(found.tensor) if found.tensor in order else len(order)))
+        at = order.index(found.tensor) if found.tensor in order else len(order)
+        return Place(found, (found.step, at, 0))
+
+    def by_layers(self, place: Place, layers: Record) -> Place:
+        """The same place, with the layer in which the two part if that is where the port's were listened to."""
+        if self.heard is None or place.first is None:
+            return place
+        if (place.first.step, place.first.tensor) != (self.heard.step, self.heard.tensor):
+            return place
+        found = between(probes(layers), self.heard.layers, tolerance=self.heard.tolerance)
+        return place if found is None else Place(place.first, (*place.rank[:2], found.first), found)
 
     def own(self, step: int) -> Record:
         """What the reference itself records in a step."""
@@ -220,9 +283,52 @@ class Trials:
             for mutants in some:
                 self.tried[mutants[0].cause] = self.tried.get(mutants[0].cause, 0) + 1
             for mutants, left in zip(some, self.left([*base, *mutants] for mutants in some), strict=True):
-                if left is not None and left.rank > before.rank:
+                if left is not None and left.rank > before.rank and not worse(left, before):
                     hits.append(Hit(mutants, left))
         return hits
+
+    def by_its_own_rounding(self, mutants: Sequence[Mutant], left: Place) -> Place:
+        """The same, where what is left is no more than rounding comes to in the reference with these mistakes in it.
+
+        That may be much more than in the reference as it is: Adam makes steps of any size of a gradient that is zero but for
+        rounding.
+        """
+        if left.first is None or left.first.kind != "values" or not left.first.gap:
+            return left
+        try:
+            moved = self.moved(mutants, left.first.step)
+        except (LoopError, StopIteration):
+            return left
+        worth = APPEAL_THRESHOLD / (self.seen.rule.threshold * self.seen.rule.shrink)
+        if left.first.gap > APPEAL_THRESHOLD * moved.get(left.first.tensor, 0.0):
+            return left
+        before, self.noise = self.noise, {
+            name: max(self.noise.get(name, 0.0), worth * moved.get(name, 0.0)) for name in {*self.noise, *moved}
+        }  # fmt: skip
+        (again,) = self.left([mutants])
+        if again is None or again.rank <= left.rank:
+            self.noise = before
+            return left
+        return again if again.first is None else self.by_its_own_rounding(mutants, again)
+
+    def moved(self, mutants: Sequence[Mutant], last: int) -> dict[str, float]:
+        """How far the reference with these mistakes is, up to a step, from itself with weights that are one unit off."""
+        far: dict[str, float] = {}
+        with ExitStack() as stack:
+            runs = [self.started(mutants, nudge=number) for number in range(1 + APPEALS)]
+            for run in runs:
+                stack.callback(run.close)
+            for _ in range(last + 1):
+                for run in runs:
+                    run.release()
+                plain, *others = [self.seen.compared(next(run).arrays) for run in runs]
+                for name, array in plain.items():
+                    for other in others:
+                        if array is not None and array.dtype.kind in "fc" and (off := other.get(name)) is not None:
+                            far[name] = max(
+                                far.get(name, 0.0), distance(array, off) if off.shape == array.shape else 0.0
+                            )
+        return far
 
     def to_the_end(self, groups: Sequence[Sequence[Mutant]]) -> list[Place]:
         """How far each of these agrees with the port over all steps that were judged, beside a run of the port's.
@@ -238,7 +344,7 @@ class Trials:
             try:
                 port = self.start(RunSpec("tensorflow", self.seen.rule.left.precision), self.problem)
                 stack.callback(port.close)
-                trials = [Trial(self.started(mutants)) for mutants in groups]
+                trials = [Trial(self.started(mutants), mutants) for mutants in groups]
                 for trial in trials:
                     stack.callback(trial.run.close)
                 for step in range(every):
@@ -248,12 +354,12 @@ class Trials:
                     port.release()
                     here = self.seen.compared(next(port).arrays)
                     for trial, record in self.advanced(alive):
-                        if (place := self.apart(step, record, here)) is not None:
+                        if (place := self.parts(trial, step, record, here)) is not None:
                             trial.end(place)
                     for trial in alive:
                         if trial.over and (trial.place is None or trial.place.first is None or trial.place.rank[1] < 0):
                             # It has raised, or ended where the port goes on.
-                            trial.place = Place(Difference(step, "length", "length", "length"), (step, -1))
+                            trial.place = Place(Difference(step, "length", "length", "length"), (step, -1, 0))
                     if all(trial.over for trial in trials):
                         kept[step] = copied(here)
             except (LoopError, UsageError, StopIteration):  # what was recorded cannot be run again, and is not
@@ -264,6 +370,18 @@ class Trials:
             self.targets |= kept
             self.problem = replace(self.problem, steps=max(self.targets) + 1)
         return [trial.place or END for trial in trials]
+
+
+def worse(left: Place, before: Place) -> bool:
+    """Whether more layers agree, and what differs in the end is further off than it was: such layers agree by chance."""
+    if left.first is None or before.first is None or left.rank[:2] != before.rank[:2]:
+        return False
+    return left.first.gap > 2 * before.first.gap
+
+
+def empty(name: str, array: Array | None) -> bool:
+    """Whether a slot holds nothing: one side makes it when the optimizer is made, the other for a parameter's first gradient."""
+    return stage_of(name) == "slots" and (array is None or not array.any())
 
 
 def copied(record: Record) -> Record:

@@ -13,9 +13,9 @@ class Dropout(Part):
     """`torch.nn.Dropout`: in training, zero with probability `p` and the rest divided by 1 - p.
 
     `keep` (True or 1 where a value stays; any shape that broadcasts to the input, so one per channel is Dropout2d) says
-    which; without it they are drawn anew in each call, and a saved layer goes on drawing where it was. No random
-    generator is common to torch and TensorFlow, so a mask drawn once and given to both sides is the only dropout that
-    can be compared.
+    which; without it they are drawn anew in each call, and a saved layer goes on drawing where it was. Inside of a
+    comparison the draws are those of torch's side. Elsewhere no random generator is common to the two, so a mask drawn
+    once and given to both sides is the only dropout that can be compared.
     """
 
     ARGUMENTS = ("p", "seed")

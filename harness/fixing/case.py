@@ -35,7 +35,7 @@ class Case:
     def line(self) -> tuple[str, int]:
         """The file and line of the reference where the cause was made; ("", 0) if it is no place in the code."""
         parts = self.cause.site.split(":")
-        return (parts[0], int(parts[1])) if len(parts) > 2 and parts[1].isdigit() else ("", 0)
+        return (parts[0].removeprefix("*"), int(parts[1])) if len(parts) > 2 and parts[1].isdigit() else ("", 0)
 
     @property
     def layer(self) -> str:

@@ -35,11 +35,19 @@ def first_apart(seen: Evidence) -> Iterator[Finding]:
         if step >= known:
             return
         torch, tensorflow = (at(one, step) for one in told)
-        for kind in dict.fromkeys(draw.kind for draw in (*torch, *tensorflow)):
-            mine, yours = ([draw for draw in draws if draw.kind == kind] for draws in (torch, tensorflow))
-            if said := unlike(mine, yours):
-                yield Finding("randomness", f"from step {step} on, {said}" if step else said, step=step)
-                return
+        if not any(by_kind(*([draw for draw in draws if not draw.aside] for draws in (torch, tensorflow)))):
+            continue  # what is drawn to evaluate or to show something is no part of the training
+        if said := next(by_kind(torch, tensorflow), ""):
+            yield Finding("randomness", f"from step {step} on, {said}" if step else said, step=step)
+            return
+
+
+def by_kind(torch: Sequence[Draw], tensorflow: Sequence[Draw]) -> Iterator[str]:
+    """How the draws of a step differ, for each kind of which they do."""
+    for kind in dict.fromkeys(draw.kind for draw in (*torch, *tensorflow)):
+        mine, yours = ([draw for draw in draws if draw.kind == kind] for draws in (torch, tensorflow))
+        if said := unlike(mine, yours):
+            yield said
 
 
 def at(told: Sequence[Drawn], step: int) -> tuple[Draw, ...]:

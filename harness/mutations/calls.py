@@ -5,9 +5,11 @@ and the id of its cause. None of them knows a pair or a tensor's name.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import FrameType
 from typing import Any
 
 import torch
@@ -422,6 +424,12 @@ def second_fixed(call: Call) -> Any:
     return call.function(call.args[0], call.args[1].detach(), *call.args[2:], **call.named)
 
 
+def of_losses(call: Call) -> bool:
+    """Whether two scalars are added of which one at least is learnt from."""
+    both = [value for value in call.args if isinstance(value, torch.Tensor) and not value.dim()]
+    return len(both) == 2 and any(value.requires_grad for value in both)
+
+
 def second_learns(call: Call) -> bool:
     """Whether a gradient flows through the second operand."""
     return len(call.args) > 1 and isinstance(call.args[1], torch.Tensor) and call.args[1].requires_grad
@@ -552,6 +560,27 @@ def no_margin(call: Call) -> Any:
     return each if kind == "none" else each.sum() if kind == "sum" else each.mean()
 
 
+def exchanged(call: Call) -> Any:
+    """A divergence whose two distributions are exchanged; a target may be probabilities or their logarithms."""
+    target, log_q = call.given["target"], call.given["input"]
+    if call.given.get("log_target"):
+        return call.run(input=target, target=log_q)
+    return call.run(input=target.log(), target=log_q.exp())
+
+
+def in_evaluation(call: Call) -> Any:
+    """BatchNorm by its running statistics; its module does not count the batch then, which it has done before it calls this."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_locals.get("self")
+        if isinstance(module, torch.nn.modules.batchnorm._NormBase):
+            if module.num_batches_tracked is not None:
+                module.num_batches_tracked.sub_(1)
+            break
+        frame = frame.f_back
+    return call.run(training=False)
+
+
 def of_parameter(call: Call) -> bool:
     """Whether a parameter itself is the first argument."""
     return isinstance(call.first, torch.nn.Parameter)
@@ -583,7 +612,8 @@ CHANGES: tuple[Change, ...] = (
     argument("triplet-pairwise-eps-and-zero-distance", "triplet_margin_loss pairwise_distance", "eps", 0.0, 1e-7, 1e-12),
     argument("batchnorm-momentum-convention", "batch_norm", "momentum", lambda m: 1 - m, stage="buffers"),
     argument("batchnorm-momentum-default", "batch_norm", "momentum", 0.01, 0.1, 0.001, 0.2, stage="buffers"),
-    argument("batchnorm-training-flag-omitted", "batch_norm", "training", False),
+    written("in evaluation mode", "batchnorm-training-flag-omitted", "batch_norm", in_evaluation,
+            where=lambda c: bool(c.given.get("training"))),
     argument("batchnorm-eval-not-restored", "batch_norm", "training", True),
     argument("gelu-tanh-default-in-keras-ops", "gelu", "approximate", "tanh", "none"),
     argument("leaky-relu-slope", "leaky_relu", "negative_slope", 0.3, 0.2, 0.01, 0.1),
@@ -667,10 +697,14 @@ CHANGES: tuple[Change, ...] = (
             stage="loss"),
     written("sum of means over the last axis", "reduction-sum-drops-last-axis", LOSSES, last_axis, where=wide, stage="loss"),
     written("mean over examples of sums", "loss-sum-over-axis", LOSSES, axis_sum, where=wide, stage="loss"),
+    written("halved", "loss-scaled", LOSSES, lambda c: c.run() / 2, where=learns, stage="loss"),
+    written("doubled", "loss-scaled", LOSSES, lambda c: c.run() * 2, where=learns, stage="loss"),
+    written("sum of losses halved", "loss-scaled", "add sub", lambda c: c.run() / 2, where=of_losses, stage="loss"),
+    written("sum of losses doubled", "loss-scaled", "add sub", lambda c: c.run() * 2, where=of_losses, stage="loss"),
     written("input and target broadcast", "mse-broadcast-n1-vs-n", "mse_loss l1_loss smooth_l1_loss",
             lambda c: c.run(input=c.given["input"].reshape(-1, 1), target=c.given["target"].reshape(1, -1)), stage="loss"),
     written("target and input exchanged", "kldiv-argument-order-and-space", "kl_div",
-            lambda c: c.run(input=c.given["target"].log(), target=c.given["input"].exp()), stage="loss"),
+            exchanged, stage="loss"),
     written("summed", "loss-sum-for-mean", "mean", lambda c: torch.sum(*c.args, **c.named)),
     written("averaged", "loss-sum-for-mean", "sum", lambda c: torch.mean(*c.args, **c.named),
             where=lambda c: c.first is not None and c.first.is_floating_point()),
@@ -687,6 +721,8 @@ CHANGES: tuple[Change, ...] = (
             where=lambda c: number(c) not in (None, 0.0, 1.0)),
     written("the second term left out", "term-omitted", "add sub __add__ __sub__", lambda c: c.args[0], where=two_tensors),
     written("the first term left out", "term-omitted", "add", lambda c: c.args[1], where=either),
+    written("the second term times zero", "term-omitted", "add sub __add__ __sub__",
+            lambda c: c.function(c.args[0], 0 * c.args[1]), where=second_learns),
     written("subtracted for added", "sign-exchanged", "add", lambda c: c.args[0] - c.args[1], where=two_tensors),
     written("added for subtracted", "sign-exchanged", "sub", lambda c: c.args[0] + c.args[1], where=two_tensors),
     written("joined in the opposite order", "concatenation-order", "cat", backwards,

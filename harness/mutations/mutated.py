@@ -53,8 +53,8 @@ class Mutated:
         self.modules = Modules()
         self.used: dict[str, str] = {}
         self.found: dict[Mutant, int] = {}
-        self.sites: dict[str, set[str]] = {}
-        self.seen: set[str] = set()
+        self.sites: dict[str, set[tuple[str, str]]] = {}
+        self.reached: set[tuple[str, str]] = set()
         self.places: dict[str, Reached] = {}
         changes = {(change.name, change.cause): change for change in calls.CHANGES}
         others = {(other.name, other.cause): other for other in optimizers.CHANGES}
@@ -102,8 +102,8 @@ class Mutated:
         if here is None:
             return function(*args, **named)
         if self.list:
-            if here.key not in self.seen:
-                self.seen.add(here.key)
+            if (here.key, here.caller) not in self.reached:
+                self.reached.add((here.key, here.caller))
                 self.note(here, calls.Call(function, args, named, here.numbers))
             return function(*args, **named)
         for key in here.groups:
@@ -127,21 +127,25 @@ class Mutated:
                     made = Mutant(
                         change.name, change.cause, change.stage, where, at.label, told, (*was.items(),), at.behind
                     )
-                    self.sites.setdefault(str((where, change.name, change.cause, told)), set()).add(here.key)
+                    self.sites.setdefault(str((where, change.name, change.cause, told)), set()).add(
+                        (here.key, here.caller)
+                    )
                     if len(self.found) < MOST:
                         self.found.setdefault(made, turn)
 
     @property
     def offers(self) -> tuple[Mutant, ...]:
-        """See the class; a mistake in all calls of a function only where there are several."""
+        """See the class; of those that are made in the same calls the one that is told the most narrowly."""
         if not self.list:
             return ()
-        found = [
-            mutant
-            for mutant in self.found
-            if mutant.site in self.seen
-            or len(self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]) > 1
-        ]
+        found: list[Mutant] = []
+        known: set[Any] = set()
+        for mutant in self.found:
+            made = (mutant.change, mutant.cause, mutant.settings)
+            calls_of = frozenset(self.sites[str((mutant.site, *made))])
+            if (made, calls_of) not in known:
+                known.add((made, calls_of))
+                found.append(mutant)
         order = {(change.name, change.cause): place for place, change in enumerate(calls.CHANGES)}
         # The likeliest value of every change comes first: a mistake of few values is not to wait for one of many.
         found.sort(key=lambda mutant: (self.found[mutant], order[mutant.change, mutant.cause]))

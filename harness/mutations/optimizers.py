@@ -230,7 +230,7 @@ CHANGES: tuple[Other, ...] = (
     value("adagrad-eps-placement", "Adagrad", "eps", 1e-7, 1e-10, 1e-8, stage="params"),
     value("adam-betas-other", "Adam AdamW NAdam RAdam Adamax SparseAdam", "betas.0", 0.9, 0.5, 0.0, 0.99, 0.8, 0.95),
     value("adam-betas-other", "Adam AdamW NAdam RAdam Adamax SparseAdam", "betas.1", 0.999, 0.99, 0.98, 0.95, 0.9, 0.9999),
-    value("amsgrad-omitted", "Adam AdamW", "amsgrad", False, True, stage="params"),
+    value("amsgrad-omitted", "Adam AdamW", "amsgrad", False, True),
     value("sgd-momentum-other", "SGD RMSprop", "momentum", 0.0, 0.9, 0.5, 0.99, lambda m: 1 - m),
     value("sgd-dampening", "SGD", "dampening", 0.0),
     value("rmsprop-centered", "RMSprop", "centered", False, True),

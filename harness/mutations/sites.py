@@ -24,7 +24,7 @@ EVERYWHERE = "*"
 class Site:
     """A call of a function in the code of the reference: the line, the place in it, the module that is being called.
 
-    numbers: those among the variables of that code.
+    caller: the line of the loop that led to it. numbers: those among the variables of the code that makes the call.
     """
 
     file: str
@@ -32,6 +32,7 @@ class Site:
     place: int
     function: str
     path: str
+    caller: str = field(default="", compare=False)
     numbers: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     @property
@@ -43,7 +44,8 @@ class Site:
     def groups(self) -> dict[str, str]:
         """The call, and those that a mistake may be made in together with it, by key, with what they are called.
 
-        The same line in whichever module of a class runs it; the same module wherever it is called; every call.
+        The same line in whichever module of a class runs it; the same module wherever it is called; what one line of the loop
+        leads to; every call.
         """
         line = f"{self.file}:{self.line}"
         own, first = (f", {self.path}", f", {self.path} first") if self.path else ("", "")
@@ -52,6 +54,7 @@ class Site:
             f"{line}:{self.place}{EVERYWHERE}:{self.function}:": f"{line}{first}, {self.function}",
             f"{EVERYWHERE}:::{self.function}:{self.path}": f"{self.path}, {self.function}",
             f"{EVERYWHERE}:{self.function}": f"every {self.function}{first}",
+            f"{EVERYWHERE}{self.caller}:{EVERYWHERE}:{self.function}:": f"{self.caller}, every {self.function}{first}",
         }
         return every if self.path else {key: label for key, label in every.items() if ":::" not in key}
 
@@ -131,6 +134,16 @@ def site(function: str, path: str, *, numbers: bool = False) -> Site | None:
         if whose(file) == "own":
             own = frame.f_locals.items() if numbers else ()
             found = {name: float(value) for name, value in own if type(value) in (int, float)}
-            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path, found)
+            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path, outermost(frame), found)
         frame = frame.f_back
     return None
+
+
+def outermost(frame: FrameType) -> str:
+    """The user's own line from which all others of these frames were led to."""
+    last, outer = frame, frame.f_back
+    while outer is not None:
+        if whose(outer.f_code.co_filename) == "own":
+            last = outer
+        outer = outer.f_back
+    return f"{Path(last.f_code.co_filename).name}:{last.f_lineno}"

@@ -5,11 +5,14 @@ import numpy as np
 from harness.contract.recipes import Array
 from harness.contract.record import Record
 from harness.contract.stages import stage_of
-from harness.oracle.gap import BLOCK
 from harness.oracle.rounding import UNIT32, UNIT64
 
 SAME = 1024.0
 """Numbers of a matrix that are so few units in the last place apart are one and the same."""
+
+
+KEPT = 1 << 15
+"""Elements of an array up to which it is always kept for another look."""
 
 
 class Before:
@@ -32,7 +35,7 @@ class Before:
             return {
                 name: None if array is None else array.copy()
                 for name, array in record.items()
-                if array is None or self.following or array.size <= BLOCK
+                if array is None or self.following or array.size <= KEPT
             }
 
         self.both = kept(left), kept(right)

@@ -27,7 +27,7 @@ import numpy as np
 from harness.contract.recipes import Array
 from harness.contract.record import Record, causal
 from harness.contract.stages import stage, stage_of
-from harness.oracle.before import Before
+from harness.oracle.before import KEPT, Before
 from harness.oracle.bounds import (
     APPEAL_THRESHOLD,
     THRESHOLD,
@@ -36,7 +36,7 @@ from harness.oracle.bounds import (
 from harness.oracle.columns import Columns, floor_of, noise_of, shown
 from harness.oracle.comparable import Comparable
 from harness.oracle.fields import merged, unlike_fields, unlike_precisions
-from harness.oracle.gap import BLOCK, begins, gap, unequal, worst
+from harness.oracle.gap import begins, gap, unequal, worst
 from harness.oracle.horizon import Horizon
 from harness.oracle.noticed import noticed, shrink
 from harness.oracle.ordering import in_order, rank
@@ -271,7 +271,7 @@ class Oracle:
                 begins=self._begins(left, right, rule.threshold * allowed, at.index),
             )  # fmt: skip
             track.relations = Relations(name) if left.dtype.kind == "f" else None
-            if left.size <= BLOCK or not self.before.following:  # to be looked at once more, beside nudged runs
+            if left.size <= KEPT or not self.before.following:  # to be looked at once more, beside nudged runs
                 track.arrays = left.copy(), right.copy()
             self.before.following = True
             if columns.narrow:

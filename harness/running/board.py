@@ -30,10 +30,19 @@ class Board:
         self.done, self.end = 0, HEADER.size
         self.read = HEADER.size
         self.posts: dict[tuple[str, int], list[Look]] = {}
+        self.asides: dict[tuple[str, int, int], int] = {}
+        self.gone = False
 
     def post(self, kind: str, call: int, look: Look) -> None:
         """Say what a draw is for."""
-        line = json.dumps([kind, call, look.full, look.drawn, look.sums]).encode() + b"\n"
+        self._write([kind, call, look.full, look.drawn, look.sums])
+
+    def post_aside(self, kind: str, call: int, step: int, size: int) -> None:
+        """Say that a draw of a step was made where nothing is trained."""
+        self._write([kind, call, step, size])
+
+    def _write(self, said: list[object]) -> None:
+        line = json.dumps(said).encode() + b"\n"
         self.end += os.pwrite(self.file, line, self.end)
         self.ended(self.done)
 
@@ -57,17 +66,37 @@ class Board:
                 return None
             time.sleep(0.001)
 
+    def aside(self, kind: str, call: int, step: int) -> int | None:
+        """How many numbers the reference's draw of a step is of, if it was made where nothing is trained; else None.
+
+        Waits until the reference has come past the step, or has kept everybody waiting once.
+        """
+        if self.done <= step and not self.gone:
+            given_up = time.monotonic() + PATIENCE
+            while self._look() <= step:
+                if time.monotonic() > given_up:
+                    self.gone = True
+                    break
+                time.sleep(0.001)
+        return self.asides.get((kind, call, step))
+
     def _look(self) -> int:
         header = os.pread(self.file, HEADER.size, 0)
         if len(header) < HEADER.size:
-            return 0
+            return self.done
         done, end = HEADER.unpack(header)
         for line in os.pread(self.file, end - self.read, self.read).splitlines():
-            kind, call, full, drawn, sums = json.loads(line)
+            said = json.loads(line)
+            if len(said) == 4:
+                kind, call, step, size = said
+                self.asides[kind, call, step] = size
+                continue
+            kind, call, full, drawn, sums = said
             look = Look(tuple(full), tuple(drawn), tuple(map(tuple, sums)))
             self.posts.setdefault((kind, call), []).append(look)
         self.read = max(self.read, end)
-        return int(done)
+        self.done = max(self.done, int(done))
+        return self.done
 
 
 def posts(file: int) -> bytes:

@@ -65,6 +65,8 @@ class CaptureTensorFlow:
             self.port = None
             HELD.variables = Variables()  # those of the rehearsal are gone
             self.now = Pass(self.train, self.told, values)
+            if (draws := now("tensorflow")) is not None:
+                draws.traced = self.now.traced
         return next(self.now)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ A graph has a block of such variables, with a count of how often it was run: of 
 some are never run, and a branch that is not taken shows nothing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,9 +86,15 @@ class Block:
         """A cell for each."""
         return [self.cell(tensor) for tensor in tensors]
 
-    @property
-    def ran(self) -> int:
-        """How often it was run since this was asked last."""
+    def ran(self, begun: int) -> int:
+        """How often it was run since this was asked last. begun: so often Python has begun it itself; 0 to ask the graph."""
+        if not begun:
+            return self.counted()
+        self.before += begun
+        return begun
+
+    def counted(self) -> int:
+        """``ran``, by the graph's own count."""
         now = int(
             gen_resource_variable_ops.read_variable_op(self.runs.handle, tf.int64)
         )  # a third of what numpy() takes
@@ -99,6 +106,14 @@ def names(graph: Any) -> tuple[str, ...]:
     """The name of a graph, and of those that it is part of."""
     outer = getattr(graph, "outer_graph", None)
     return (getattr(graph, "name", ""), *(names(outer) if outer is not None else ()))
+
+
+def enclosing(graph: Any) -> Iterator[Any]:
+    """A traced graph, and those that it is part of."""
+    yield graph
+    outer = getattr(graph, "outer_graph", None)
+    if getattr(outer, "outer_graph", None) is not None:
+        yield from enclosing(outer)
 
 
 def shown(value: Any) -> Any:

@@ -13,14 +13,14 @@ import tensorflow as tf
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from tensorflow.python.autograph.impl.api import autograph_artifact
 from tensorflow.python.eager import backprop, record
-from tensorflow.python.eager.polymorphic_function import polymorphic_function
+from tensorflow.python.eager.polymorphic_function import concrete_function, polymorphic_function
 from tensorflow.python.ops import clip_ops
 
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import capture_tensorflow_legacy
 from harness.running.capture import Driven, variables
-from harness.running.capture_tensorflow_cells import Applied, Block, Seen, shown
+from harness.running.capture_tensorflow_cells import Applied, Block, Seen, enclosing, names, shown
 from harness.running.capture_tensorflow_optimizers import Optimizers
 from harness.running.capture_tensorflow_values import tensors, value_of
 from harness.running.legacy_keras import classes
@@ -53,6 +53,7 @@ class Pass:
         self.called: list[Any] = []
         self.eager = Seen()
         self.blocks: dict[int, Block] = {}
+        self.begun: dict[int, int] = {}
         self.layers = self.calls = 0
         self.undo: list[Callable[[], Any]] = []
         self.driven = Driven(lambda _: train())
@@ -82,6 +83,7 @@ class Pass:
         scope.__enter__()
         self.undo.append(lambda: scope.__exit__(None, None, None))
         self.exchange(polymorphic_function.Function, "__call__", self.function_call)
+        self.exchange(concrete_function.ConcreteFunction, "_call_flat", self.graph_call)
         self.exchange(keras.layers.Layer, "__call__", self.layer_call)
         self.exchange(backprop.GradientTape, "gradient", self.gradient)
         self.optimizers.put(self.exchange)
@@ -137,6 +139,18 @@ class Pass:
             self.blocks[id(graph)] = Block(graph)
         return self.blocks[id(graph)]
 
+    def traced(self) -> int:
+        """How many steps the call that is being traced makes before what is traced now."""
+        within = list(enclosing(tf.compat.v1.get_default_graph()))
+        again = {names(graph) for graph in within}  # an earlier trace of what is traced now
+        blocks = {
+            block.name: block
+            for block in self.blocks.values()
+            if block.name not in again or any(block.graph is graph for graph in within)
+        }
+        outermost = within[-1]
+        return sum(len(block.applied) for block in blocks.values() if list(enclosing(block.graph))[-1] is outermost)
+
     def function_call(self, plain: Any) -> Any:
         """The outermost call of a traced function: when it returns, its steps are over."""
 
@@ -144,12 +158,28 @@ class Pass:
             if self.calls or not self.driven.inside or not tf.executing_eagerly():
                 return plain(function, *args, **kwargs)
             self.calls += 1
+            self.begun = {}
             try:
                 made = plain(function, *args, **kwargs)
+            except BaseException:
+                for block in self.blocks.values():
+                    block.counted()  # a call that raised, as at the end of the data, has made no step
+                raise
             finally:
                 self.calls -= 1
             if self.blocks:
                 self.returned()
+            return made
+
+        return call
+
+    def graph_call(self, plain: Any) -> Any:
+        """A graph is run from Python, which need not ask the graph's own count: a graph inside another is not."""
+
+        def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+            made = plain(function, *args, **kwargs)
+            if self.blocks and self.driven.inside and tf.executing_eagerly():
+                self.begun[id(function.graph)] = self.begun.get(id(function.graph), 0) + 1
             return made
 
         return call
@@ -281,7 +311,7 @@ class Pass:
 
     def returned(self) -> None:
         """The outermost traced call has returned: tell of the steps in the graphs that were run."""
-        ran = [(block, times) for block in list(self.blocks.values()) if (times := block.ran)]
+        ran = [(block, times) for key, block in self.blocks.items() if (times := block.ran(self.begun.get(key, 0)))]
         names = {block.name for block, _ in ran}
         for key, block in list(self.blocks.items()):
             if not block.before and block.name in names:  # another trace of the same function took its place

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from harness.contract.keras_slots import held_for, keeps_otherwise
+from harness.contract.keras_slots import held_count, held_for, keeps_otherwise
 from harness.contract.port import Port, View
 from harness.running.capture import unnamed
 from harness.running.capture_tensorflow_cells import Applied
@@ -30,6 +30,9 @@ class Records:
         before = {id(v): v for v in map(value_of, port.variables) if id(v) not in created}
         learn = at.trainable | {place for place, variable in before.items() if variable.trainable}
         self.trained = {name for name, places in self.rows.items() if places <= learn}
+        self.params = {name: view for name, view in self.held.items() if name in self.trained}
+        self.buffers = {name: view for name, view in self.held.items() if name not in self.trained}
+        self.kept: dict[int, tuple[tuple[int, set[int]], dict[str, Any]]] = {}
         self.pictures = any("h w i o" in (view.pattern or "") for view in self.held.values())
 
     def record(self, applied: Applied) -> dict[str, Any]:
@@ -51,13 +54,9 @@ class Records:
         record["slots"] = self.slots(applied.optimizer, own)
         optimizers = self.at.optimizers.made
         several = len(optimizers) - sum(hasattr(each, "inner_optimizer") for each in optimizers) > 1
-        record["params"] = {
-            name: view
-            for name, view in self.held.items()
-            if name in self.trained and (not several or self.rows[name] <= own)
-        }
+        record["params"] = {name: v for name, v in self.params.items() if not several or self.rows[name] <= own}
         if applied.alone:
-            record["buffers"] = {name: view for name, view in self.held.items() if name not in self.trained}
+            record["buffers"] = self.buffers
         else:
             self.lacks["buffers"] = "several optimizers make a step in one call of a traced function"
         return {stage: value for stage, value in record.items() if not isinstance(value, dict) or value}
@@ -70,6 +69,15 @@ class Records:
     def slots(self, optimizer: Any, own: set[int]) -> dict[str, Any]:
         """What an optimizer keeps for each parameter, as far as it is what torch's keeps."""
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if hasattr(optimizer, "state_of"):
+            return self.slots_found(optimizer, own)
+        now = held_count(optimizer), own
+        if self.kept.get(id(optimizer), (None,))[0] != now:  # Keras' own keeps the same variables from step to step
+            self.kept[id(optimizer)] = now, self.slots_found(optimizer, own)
+        return self.kept[id(optimizer)][1]
+
+    def slots_found(self, optimizer: Any, own: set[int]) -> dict[str, Any]:
+        """``slots``, asked anew."""
         kind = type(optimizer).__name__
         slots: dict[str, dict[int, Any]] = {}
         own_names = hasattr(optimizer, "state_of")

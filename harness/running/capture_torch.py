@@ -1,6 +1,7 @@
 """An unchanged PyTorch training function, seen through the framework's own seams: one record for each optimizer step.
 
-A step is the outermost ``optimizer.step()`` (SAM around SGD is one). Batch and outputs are those of the outermost calls of
+A step is the outermost ``optimizer.step()`` (SAM around SGD is one); where one backward pass is for several optimizers, their
+steps are one. Batch and outputs are those of the outermost calls of
 modules since the step before that gave something to differentiate, so that an evaluation in between adds nothing; losses are
 what ``backward`` was called on. Everything else is read from the live objects when the step is over.
 """
@@ -13,11 +14,13 @@ from torch import nn
 from torch.nn.utils import clip_grad
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from harness.contract.training_state import by_slot, rates
+from harness.contract.training_state import by_slot
 from harness.errors import UsageError
 from harness.running.capture import Driven, unnamed
+from harness.running.capture_torch_joint import Joint
 from harness.running.capture_torch_parts import every, tensors, unwrapped
 from harness.running.capture_torch_start import Beginning
+from harness.running.draws import now
 
 
 class CaptureTorch:
@@ -40,8 +43,18 @@ class CaptureTorch:
         self.raw: dict[int, torch.Tensor] = {}
         self.versions: dict[int, tuple[torch.Tensor, int]] = {}
         self.clips, self.by_hand, self.steps = False, True, 0
+        self.joint = Joint()
         self.undo: list[Callable[[], Any]] = []
-        self.driven = Driven(lambda _: train())
+        self.driven = Driven(lambda _: self.whole(train))
+
+    def whole(self, train: Callable[[], Any]) -> None:
+        """The function, to the record of its last step."""
+        try:
+            train()
+        except Exception:
+            self.tell()
+            raise
+        self.tell()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self
@@ -66,6 +79,8 @@ class CaptureTorch:
         before = register_optimizer_step_pre_hook(self.before_step)
         after = register_optimizer_step_post_hook(self.after_step)
         self.undo += [before.remove, after.remove]
+        if (draws := now("torch")) is not None:
+            draws.traced = lambda: len(self.joint.over[:1])  # what is drawn then is the next step's
         self.exchange(nn.Module, "__call__", self.module_call)
         self.exchange(torch.autograd, "backward", self.backward)
         self.exchange(torch.autograd, "grad", self.grad)
@@ -73,6 +88,8 @@ class CaptureTorch:
         for owner in (clip_grad, nn.utils):
             self.exchange(owner, "clip_grad_value_", self.clipping)
         self.exchange(torch.optim.Optimizer, "__init__", self.optimizer_made)
+        for owner in (torch.optim.Optimizer, nn.Module):
+            self.exchange(owner, "zero_grad", self.zeroing)
 
     def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
         """Put a wrapper in the place of an attribute, until ``close``."""
@@ -90,6 +107,8 @@ class CaptureTorch:
                 if next(module.parameters(), None) is None:
                     return plain(module, *args, **kwargs)  # a loss, an activation
                 self.begins.adopt(module)
+            if torch.is_grad_enabled():
+                self.tell()
             self.depth += 1
             try:
                 made = plain(module, *args, **kwargs)
@@ -109,6 +128,8 @@ class CaptureTorch:
         def backward(of: Any, *args: Any, **kwargs: Any) -> Any:
             if not self.driven.inside:
                 return plain(of, *args, **kwargs)
+            if not self.stepping:
+                self.tell()
             if not (self.stepping and self.losses):  # LBFGS asks again and again; its first loss is the step's
                 self.losses += [tensor.detach() for tensor in tensors(of)]
             made = plain(of, *args, **kwargs)
@@ -123,10 +144,22 @@ class CaptureTorch:
 
         def grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
             if self.driven.inside:
+                if not self.stepping:
+                    self.tell()
                 self.gradients = [tensor.detach() for tensor in tensors(outputs)][:1]
             return plain(outputs, *args, **kwargs)
 
         return grad
+
+    def zeroing(self, plain: Any) -> Any:
+        """``zero_grad``: gradients are what they were in the step until here."""
+
+        def zero_grad(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.driven.inside and not self.stepping:
+                self.tell()
+            return plain(owner, *args, **kwargs)
+
+        return zero_grad
 
     def clipping(self, plain: Any) -> Any:
         """What clips: gradients as they were before."""
@@ -168,21 +201,32 @@ class CaptureTorch:
         """An optimizer begins its step."""
         del args, kwargs
         if self.driven.inside:
+            if not self.stepping and any(optimizer is one for one in self.joint.over):
+                self.tell()
             self.stepping += 1
             if self.stepping == 1 and optimizer not in self.optimizers:
                 self.optimizers.append(optimizer)
                 self.begins.adopt_parameters(optimizer)
 
     def after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        """An optimizer has made its step: give way with the record, if it is the outermost one."""
+        """An optimizer has made its step: give way, if it is the outermost one and no other waits for the same gradients."""
         del args, kwargs
         if not self.driven.inside:
             return
         self.stepping -= 1
         if self.stepping:
             return
-        record: dict[str, Any] = {"initial": self.begins.found} if self.initial else self.record(optimizer)
+        self.joint.made(optimizer)
+        if self.initial or not self.joint.awaits(self.optimizers):
+            self.tell()
+
+    def tell(self) -> None:
+        """Give way with the record of a step, if one was made that has not been told."""
+        if not self.joint.over:
+            return
+        record: dict[str, Any] = {"initial": self.begins.found} if self.initial else self.record()
         self.calls, self.losses, self.gradients, self.raw, self.versions = [], [], [], {}, {}
+        self.joint.told(self.optimizers)
         self.steps += 1
         self.begins.over = True
         try:
@@ -190,9 +234,11 @@ class CaptureTorch:
         finally:
             record.clear()  # held gradients would make the next backward pass find new memory
 
-    def record(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """What this step was, under torch's names."""
-        parameters = [(self.begins.names[id(p)], p) for p in every(optimizer) if id(p) in self.begins.names]
+        optimizers = self.joint.over
+        taken = {id(p): p for optimizer in optimizers for p in every(optimizer)}
+        parameters = [(self.begins.names[place], p) for place, p in taken.items() if place in self.begins.names]
         if not parameters:
             raise UsageError(
                 "this step trains a model that was not there at the first step, so nothing is known of where it starts; give "
@@ -214,11 +260,12 @@ class CaptureTorch:
         if self.clips:
             record["clipped"] = record["grads"]
             record["grads"] = {name: self.raw.get(id(p), p.grad) for name, p in parameters if p.requires_grad}
-        record["lr"] = rates([optimizer])
-        slots = by_slot({p: optimizer.state[p] for _, p in parameters if p in optimizer.state}, self.begins.names)
+        record["lr"] = self.joint.rate
+        kept = {p: one.state[p] for one in optimizers for p in every(one) if p in one.state}
+        slots = by_slot({p: kept[p] for _, p in parameters if p in kept}, self.begins.names)
         if slots:
             record["slots"] = slots
-        record["params"], record["buffers"] = self.held(optimizer)
+        record["params"], record["buffers"] = self.held({id(parameter) for _, parameter in parameters})
         return {stage: value for stage, value in record.items() if not isinstance(value, dict) or value}
 
     def changed_by_hand(self, parameters: list[tuple[str, torch.Tensor]]) -> None:
@@ -234,10 +281,9 @@ class CaptureTorch:
         self.clips |= found
         self.by_hand = found or self.steps > 0  # a bound need not be reached at every step
 
-    def held(self, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Parameters and buffers: of all models, or where there are several optimizers, of those that this one trains."""
+    def held(self, own: set[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters and buffers: of all models, or where there are several optimizers, of those that this step trains."""
         several = len(self.optimizers) > 1
-        own = {id(parameter) for parameter in every(optimizer)} if several else set()
         params: dict[str, Any] = {}
         buffers: dict[str, Any] = {}
         for parts in self.begins.parts:

@@ -94,7 +94,7 @@ def serve(end: socket.socket, log: int, framework: Framework) -> None:
             os.close(descriptor)
         files = (pair.folder / SCENARIO, pair.file(spec.side))
         # Of a reference with mistakes in it there are a hundred runs, whose context takes back all that it has changed.
-        again = (framework.dear or mutating is not None) and not spec.probing
+        again = (framework.dear and not spec.probing) or mutating is not None
         if not (again and sound and alone() and all(leaves_nothing(pair.source(file)) for file in files)):
             return
         if not (framework.fresh() or mutating):

@@ -30,13 +30,21 @@ HERE = __file__.rsplit("/", 1)[0] + "/run.py"
 class At:
     """Where a draw is made from: looked at when it is made, or when the graph that makes it is traced.
 
-    layer: gives the name of the model's layer for a frame that is its call, else "".
+    layer: gives the name of the model's layer for a frame that is its call, else "". aside: nothing is trained there.
+    later: so many steps are made in the traced call before it. rate: what a dropout of ``faithful`` drops, which draws uniform
+    numbers.
     """
 
     def __init__(
-        self, frame: FrameType | None, layer: Callable[[FrameType], str], *, known: Phase | None = None
+        self,
+        frame: FrameType | None,
+        layer: Callable[[FrameType], str],
+        *,
+        known: Phase | None = None,
+        aside: bool = False,
     ) -> None:
-        self.frame, self.layer = frame, layer
+        self.frame, self.layer, self.aside, self.later = frame, layer, aside, 0
+        self.rate: float | None = None
         self.phase: Phase = known or phase_of(frame)
         self.said: tuple[str, str] | None = None
 

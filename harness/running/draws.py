@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,8 @@ class Draws:
     board: where the reference says what its draws are for, and a port reads it; neither without one. started: whether the
     loop has taken its first batch, so that what it draws is no initial value. trained: whether a draw was made in a step for
     sure, so that no layer's call is still one that only builds it. still: nothing is dropped, and data stay in their order,
-    so that a port which drops or shuffles otherwise shows nothing of it, as where a map of tensors is sought.
+    so that a port which drops or shuffles otherwise shows nothing of it, as where a map of tensors is sought. traced: how
+    many steps were traced so far in the call that is being traced, whose draws belong to the steps after this one.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Draws:
         self.board, self.posts = board, posts
         self.lock = threading.Lock()
         self.started = True
+        self.traced: Callable[[], int] = lambda: 0
         self.anew()
 
     def anew(self) -> None:
         """Nothing has been drawn: at the beginning, and after a rehearsal, whose draws are none of the run's."""
         self.step, self.trained = 0, False
-        self.counts: Counter[tuple[Phase, Kind]] = Counter()
+        self.counts: Counter[tuple[Phase, Kind, int]] = Counter()
+        self.coming: dict[int, list[Draw]] = {}
         self.orders: Counter[int] = Counter()
         self.ordered: list[Draw] = []
         self.layouts: dict[tuple[Kind, int, Shape], Layout | None] = {}
@@ -55,11 +59,12 @@ class Draws:
     # What the run says
 
     def begin(self, step: int) -> None:
-        """A step begins: its draws are counted from 0."""
+        """A step begins: its draws are counted from 0, but for those that the call before has made for it."""
         self.step, self.trained = step, self.trained or step > 0
-        for key in [key for key in self.counts if key[0] == "step"]:
+        ahead = step in self.coming
+        for key in [key for key in self.counts if key[0] == "step" and key[2] < step + (not ahead)]:
             del self.counts[key]
-        self.now = []
+        self.now = self.coming.pop(step, [])
 
     def ended(self) -> None:
         """The step has ended."""
@@ -126,20 +131,39 @@ class Draws:
 
     def _place(self, name: str, kind: Kind, shape: Shape, at: "At", rate: float | None) -> Place:
         phase = at.phase if self.started or at.phase != "step" else "start"
-        with self.lock:
-            call = self.counts[phase, kind]
-            self.counts[phase, kind] += 1
-        if phase == "step":
-            self._log(name, kind, shape, rate, at)
-        return Place(phase, kind, self.step if phase == "step" else 0, call)
+        if phase != "step":
+            return Place(phase, kind, 0, self._count(phase, kind, 0))
+        step, size = self.step + at.later, prod(shape)
+        if self.board and self.side == "tensorflow":
+            if at.aside and self._alone(kind, step, shape):
+                self._log(name, kind, shape, rate, at, step)
+                return Place("start", kind, 0, self._count("start", kind, 0))
+            while self.board.aside(kind, self.counts[phase, kind, step], step) not in (None, size):
+                self._count(phase, kind, step)  # of the reference alone, which moves no number of this side
+        call = self._count(phase, kind, step)
+        if self.board and self.posts and at.aside:
+            self.board.post_aside(kind, call, step, size)
+        self._log(name, kind, shape, rate, at, step)
+        return Place(phase, kind, step, call)
 
-    def _log(self, name: str, kind: Kind, shape: Shape, rate: float | None, at: "At") -> None:
-        if len(self.now) >= MOST or len(self.told) >= CHANGES:
+    def _count(self, phase: Phase, kind: Kind, step: int) -> int:
+        with self.lock:
+            self.counts[phase, kind, step] += 1
+            return self.counts[phase, kind, step] - 1
+
+    def _alone(self, kind: Kind, step: int, shape: Shape) -> bool:
+        """Whether a draw where nothing is trained is the port's alone: the reference draws nothing as large there."""
+        assert self.board
+        return bool(shape) and self.board.find(kind, self.counts["step", kind, step], step, shape) is None
+
+    def _log(self, name: str, kind: Kind, shape: Shape, rate: float | None, at: "At", step: int) -> None:
+        told = self.now if step == self.step else self.coming.setdefault(step, [])
+        if len(told) >= MOST or len(self.told) >= CHANGES:
             return
-        key = (kind, len(self.now), name, shape, rate)
+        key = (kind, len(told), name, shape, rate, at.aside, at.later)
         if (draw := self.known.get(key)) is None:  # where it is made from is looked up once, and not in every step
-            draw = self.known[key] = Draw(name, kind, shape, rate, *at.line())
-        self.now.append(draw)
+            draw = self.known[key] = Draw(name, kind, shape, rate, *at.line(), at.aside)
+        told.append(draw)
 
     def _layout(self, place: Place, shape: Shape, source: Callable[[], Array] | None) -> Layout | None:
         key = (place.kind, place.call, shape)

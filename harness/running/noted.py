@@ -20,8 +20,8 @@ def watched(told: Any) -> Watched:
     """What ``noted`` was given."""
     leaks, returned, fixed, kept, drawn, ordered, unshared, lacks, mutants = told
 
-    def draw(name: str, kind: str, shape: list[int], rate: float | None, line: str, layer: str) -> Draw:
-        return Draw(name, kind, tuple(shape), rate, line, layer)
+    def draw(name: str, kind: str, shape: list[int], *rest: Any) -> Draw:
+        return Draw(name, kind, tuple(shape), *rest)
 
     return Watched(
         tuple(Leak(*leak) for leak in leaks),

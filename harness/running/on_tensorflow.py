@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.random import seed_generator
 from tensorflow.python.framework.ops import EagerTensor
 
 from harness.contract.port import View, dense
@@ -60,6 +62,7 @@ class TensorFlow:
         keras.config.set_dtype_policy(precision)
         self.legacy.begin(precision)
         tf.random.set_seed(seed)
+        seed_generator.python_random = random.Random(seed)  # noqa: S311  # the loop's own draws are not moved by layers
         self.settings = settings()
 
     def tensor(self, array: Array) -> Any:

@@ -7,6 +7,7 @@ order in which they were written, as all operations with a state do.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -96,9 +97,25 @@ def exchange(plain: Callable[..., Any], make: Make, how: Callable[..., tuple[Any
         at = At(caller(2), layer)
         if shared(at) is None:
             return plain(*args, **named)
+        at.rate = dropped(at.frame) if make is uniform else None
         return drawn(at, make, *how(**dict(zip(names, args, strict=False)), **named))
 
     return draw
+
+
+def dropped(frame: FrameType | None) -> float | None:
+    """What the dropout of ``faithful`` drops whose call this is in; None if it is in none."""
+    for _ in range(NEAR):
+        if frame is None:
+            return None
+        if frame.f_code.co_filename.endswith(DROPOUT):
+            return float(frame.f_locals["self"].p)
+        frame = frame.f_back
+    return None
+
+
+NEAR, DROPOUT = 8, "/harness/faithful/dropout.py"
+"""So many calls lie between a draw and the layer that asks for it, and its file."""
 
 
 def gamma(plain: Callable[..., Any], *, before: bool) -> Callable[..., Any]:

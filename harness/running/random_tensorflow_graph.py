@@ -46,10 +46,12 @@ def drawn(at: At, make: Make, dtype: Any, shape: Any, *inputs: Any) -> Any:
     kind = tf.as_dtype(dtype)
     if tf.executing_eagerly():
         size = tuple(int(axis) for axis in np.asarray(shape).ravel())
+        at.aside = pywrap_tfe.TFE_Py_TapeSetIsEmpty()
         made = make(current(), at, size, *(as_array(value) for value in inputs))
         return tf.constant(made.astype(kind.as_numpy_dtype), kind)
     uncompiled(at.frame)
     kept = at.settled()
+    kept.later = current().traced()
 
     def later(size: Array, *values: Array) -> Array:
         return np.asarray(make(current(), kept, tuple(size.ravel().tolist()), *values), kind.as_numpy_dtype)

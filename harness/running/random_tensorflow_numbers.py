@@ -13,7 +13,8 @@ from harness.running.draws import Draws
 
 def uniform(run: Draws, at: At, shape: tuple[int, ...]) -> Array:
     """Between 0 and 1."""
-    return shared_random.uniform(run.bits("uniform", "unit", shape, at))
+    name = "uniform" if at.rate is None else "dropout"
+    return shared_random.uniform(run.bits(name, "unit", shape, at, rate=at.rate))
 
 
 def normal(run: Draws, at: At, shape: tuple[int, ...]) -> Array:

@@ -31,12 +31,18 @@ def draws() -> Draws:
 
 def here() -> At:
     """Where a replaced kernel is called from."""
-    return At(caller(3), layer)
+    return placed(At(caller(3), layer, aside=not torch.is_grad_enabled()))
 
 
 def within() -> At:
     """The same for a dropout, which is never an initial value: its stack is not looked through at every step."""
-    return At(caller(3), layer, known="step")
+    return placed(At(caller(3), layer, known="step", aside=not torch.is_grad_enabled()))
+
+
+def placed(at: At) -> At:
+    """The same, of the step that it belongs to: one that is over may not have been told yet."""
+    at.later = draws().traced()
+    return at
 
 
 def filled(target: torch.Tensor, numbers: Array) -> torch.Tensor:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Process:
     """A process that runs loops of one side in one precision, and who asks for its loop, if anybody does.
 
-    tidied: its last loop has cleaned up. idle: it can take another. ended: how it ended, in words.
+    leaves: when its last loop is to have cleaned up. tidied: it has. idle: it can take another. ended: how it ended, in words.
     """
 
     ticket: int
@@ -36,7 +36,7 @@ class Process:
     log: int
     pid: int = 0
     remote: "Remote | None" = None
-    left: float = 0.0
+    leaves: float = 0.0
     tidied: bool = False
     idle: bool = False
     ended: str = ""
@@ -85,7 +85,7 @@ class Remote:
         self.captured = False
         self.listed: dict[str, Any] = {}
         self.answer: Any = None
-        self.answered, self.over, self.open = False, False, True
+        self.answered, self.over, self.open, self.hurried = False, False, True, False
         self.printed = [os.fstat(process.log).st_size] * 2
 
     # What the process says
@@ -165,6 +165,7 @@ class Remote:
 
     def error(self, packet: wire.Packet | None = None) -> Exception:
         """What went wrong in this run: what it said, or how its process ended."""
+        self.runs.failed()
         while packet is None and self.events:
             said, _ = self.events.popleft()
             packet = said if said.kind != wire.NOTED else None

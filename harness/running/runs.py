@@ -23,13 +23,14 @@ from harness.running.printed import Printed, printed
 from harness.running.remote import Process, Remote
 from harness.running.start import Precision, RunSpec, Side
 
-GRACE = 0.8
+GRACE = 0.5
 """Seconds that a run still has to make the step in which another has failed, or twice as long as its last one took. Of several
 that fail in one step, as the same loop in both precisions, the first in order is told of, whoever was faster. Where a process
-has died it is no more than this: that is told within a second."""
+has died it is no more than this, and none once all of its side are heard of: that is told within a second."""
 
-LEAVING = 1.0
-"""Seconds that a loop has to clean up after itself, as to remove a folder it has made, before its process is ended."""
+LEAVING, HURRIED = 1.0, 0.2
+"""Seconds that a loop has to clean up after itself, as to remove a folder it has made, before its process is ended; less where
+another has failed while it was in the middle of a step, of whose end nobody knows."""
 
 RETURNING = 0.5
 """Seconds that are waited for a process to become free for another loop, before one is started instead."""
@@ -110,6 +111,11 @@ class Runs:
         self.live.append(remote)
         return remote
 
+    def failed(self) -> None:
+        """An error is told now; who is in the middle of a step is not waited for as long as who only has to clean up."""
+        for remote in self.live:
+            remote.hurried = remote.owing
+
     def _forget(self) -> None:
         if self.given is not None:
             os.close(self.given[1])
@@ -160,7 +166,7 @@ class Runs:
         process = remote.process
         self.live.remove(remote)
         self.printed[remote.number] = printed(process.log, *remote.printed)
-        process.remote, process.left = None, time.monotonic()
+        process.remote, process.leaves = None, time.monotonic() + (HURRIED if remote.hurried else LEAVING)
         if process.ended:
             self._buried(process)
             return
@@ -174,7 +180,7 @@ class Runs:
         """
         for remote in list(self.live):
             remote.close()
-        while leaving := [p.left + LEAVING for p in self.processes.values() if not p.idle and not p.ended]:
+        while leaving := [p.leaves for p in self.processes.values() if not p.idle and not p.ended]:
             if time.monotonic() > min(leaving):
                 break
             self.hear(min(leaving))
@@ -239,14 +245,15 @@ class Runs:
         now = time.monotonic()
         due = [other for other in self.live if other.taken == remote.taken]
         deadlines = []
-        for other in due:
-            if other.broken and other is not remote:
-                died = other.process.ended and not other.events
-                grace = GRACE if died else max(GRACE, 2 * remote.pace(other))
-                deadline = max(other.failed, remote.asked) + grace
-                if now >= deadline:
-                    raise other.error()
-                deadlines.append(deadline)
+        broken = [other for other in due if other.broken and other is not remote]
+        for other in broken:
+            died = other.process.ended and not other.events
+            grace = GRACE if died else max(GRACE, 2 * remote.pace(other))
+            deadline = max(other.failed, remote.asked) + grace
+            heard_of = all(run.events or run.process.ended for run in due if run.spec.side == other.spec.side)
+            if now >= deadline or (died and heard_of):
+                raise broken[0].error()
+            deadlines.append(deadline)
         owing = [other for other in due if other.owing]
         if any(now >= self._limit(other) for other in owing):
             raise hung(next(other for other in owing if now >= self._limit(other) - GRACE), self.silence)

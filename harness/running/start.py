@@ -123,7 +123,7 @@ class Draw:
     """One draw of random numbers: the operation's name, what kind of numbers, how many in which shape, from which line.
 
     rate: the share that a dropout drops; of an order of data the size of the port's own buffer, if it has one.
-    layer: the name of the model's layer that draws, if one does.
+    layer: the name of the model's layer that draws, if one does. aside: made where nothing is trained.
     """
 
     name: str
@@ -132,6 +132,7 @@ class Draw:
     rate: float | None = None
     line: str = ""
     layer: str = ""
+    aside: bool = False
 
 
 @dataclass(frozen=True)

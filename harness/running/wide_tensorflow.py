@@ -1,7 +1,8 @@
 """TensorFlow and Keras kept float64: Python floats at the entry of every conversion, and casts to float32.
 
 Only Python entry points are exchanged, so kernels run at their usual speed; they are the same in eager mode and while
-a graph is traced. Operations are in ``wide_operations``, variables, loops and signatures in ``wide_state``.
+a graph is traced. Operations are in ``wide_operations`` and ``wide_attributes``, variables, loops and signatures in
+``wide_state``.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from tensorflow.python.framework import constant_op, tensor_conversion_registry
 from tensorflow.python.ops import gen_math_ops
 from tensorflow.python.types import core
 
-from harness.running import wide_operations, wide_state
+from harness.running import wide_attributes, wide_operations, wide_state
 from harness.running.wide import Patch, Switch
 from harness.running.wide_floats import EAGER, NARROWER, SMALL, WIDER, Floats, kind_of
 
@@ -20,7 +21,12 @@ from harness.running.wide_floats import EAGER, NARROWER, SMALL, WIDER, Floats, k
 def patches(switch: Switch) -> list[Patch]:
     """What to put where in TensorFlow while a float64 run goes on."""
     floats = Floats(switch)
-    return [*numbers(floats), *wide_operations.patches(floats), *wide_state.patches(floats)]
+    return [
+        *numbers(floats),
+        *wide_operations.patches(floats),
+        *wide_attributes.patches(floats),
+        *wide_state.patches(floats),
+    ]
 
 
 def numbers(floats: Floats) -> list[Patch]:

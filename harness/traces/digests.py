@@ -32,7 +32,7 @@ def of_arrays(arrays: Mapping[str, Array]) -> str:
     made = new()
     for name, array in sorted(arrays.items()):
         made.update(f"{name} {array.dtype.str} {array.shape};".encode())
-        made.update(np.ascontiguousarray(array).tobytes())
+        made.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return str(made.hexdigest())
 
 

@@ -4,12 +4,15 @@ The format is https://huggingface.co/docs/safetensors: eight bytes of length, a 
 other. The library of that name copies each array when it writes and once more when it reads; here none is copied.
 """
 
+import errno
 import json
 import mmap
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,18 +22,12 @@ import numpy as np
 from harness.contract.recipes import Array
 from harness.errors import UsageError
 from harness.traces.digests import new
+from harness.traces.form import TYPES, Form, Packed, packed
 
-TYPES = {
-    "<f8": "F64", "<f4": "F32", "<f2": "F16", "<i8": "I64", "<i4": "I32", "<i2": "I16", "|i1": "I8",
-    "<u8": "U64", "<u4": "U32", "<u2": "U16", "|u1": "U8", "|b1": "BOOL", "<c8": "C64",
-}  # fmt: skip
-"""NumPy's types as safetensors calls them."""
 KNOWN = {name: dtype for dtype, name in TYPES.items()}
-PARTS = {"<c16": "<f8"}
-"""A type that safetensors has no name for, written as real and imaginary parts along a last axis of two."""
 
-BLOCK = 1 << 18
-"""Bytes that are hashed and then written, while they are in the processor's cache."""
+BLOCK, MOST = 1 << 18, 1024
+"""Bytes that are written and then hashed, while they are in the processor's cache, and of how many pieces at most."""
 
 
 @dataclass(frozen=True)
@@ -45,45 +42,76 @@ class Written:
 
 def write(folder: Path, name: str, arrays: Mapping[str, Array]) -> Written:
     """Write arrays into a new file, under its name only once it is whole; raises OSError where the disk will not."""
-    plain: dict[str, Array] = {}
-    parts = []
-    for key, array in arrays.items():
-        dtype = array.dtype.newbyteorder("<").str
-        if dtype in PARTS:
-            parts.append(key)
-            array = np.ascontiguousarray(array, "<c16").reshape(array.shape)[..., None].view("<f8")
-            dtype = "<f8"
-        if dtype not in TYPES:
-            raise UsageError(f"{key} is {array.dtype}, which a trace cannot hold; yield it as float64 or as integers")
-        plain[key] = np.ascontiguousarray(array, dtype).reshape(array.shape)
+    return write_records(folder, name, {"": packed(Form(arrays), arrays, copied=False)})
+
+
+def write_records(folder: Path, name: str, records: Mapping[str, Packed]) -> Written:
+    """Write records as ``write`` does arrays, the names of each with a prefix."""
+    entries, pieces, offset = [], list[Any](), 0
     # The widest first, so that each begins at a multiple of its elements' size although none may be padded.
-    order = sorted(plain, key=lambda key: -plain[key].itemsize)
-    places, offset = {}, 0
-    for key in order:
-        end = offset + plain[key].nbytes
-        places[key] = {"dtype": TYPES[plain[key].dtype.str], "shape": plain[key].shape, "data_offsets": (offset, end)}
-        offset = end
-    head = json.dumps(places, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
+    for width in sorted({width for record in records.values() for width in record.held}, reverse=True):
+        for prefix, record in records.items():
+            if group := record.form.groups.get(width):
+                entries.append(group.entries(prefix, offset))
+                pieces += record.held[width]
+                offset += group.size
+    head = f"{{{','.join(entries)}}}".encode()
+    head += b" " * (-(8 + len(head)) % 8)
+    parts = tuple(f"{prefix}{name}" for prefix, record in records.items() for name in record.form.parts)
     digest, path = new(), folder / name
     partial = path.with_name(f"{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with partial.open("wb") as out:
-            pieces: list[Any] = [struct.pack("<Q", len(head)) + head, *(plain[key] for key in order)]
-            for piece in pieces:
-                flat: Any = memoryview(piece)
-                flat = flat.cast("B") if flat.nbytes else memoryview(b"")
-                for start in range(0, flat.nbytes, BLOCK):
-                    block = flat[start : start + BLOCK]
-                    digest.update(block)
-                    out.write(block)
+        with partial.open("wb", buffering=0) as out:
+            reserve(out.fileno(), 8 + len(head) + offset)
+            for block in blocks([struct.pack("<Q", len(head)) + head, *pieces]):
+                if (taken := os.writev(out.fileno(), block)) < sum(map(len, block)):
+                    insist(out, b"".join(block)[taken:])
+                for piece in block:
+                    digest.update(piece)
         partial.replace(path)
     except OSError:
         with suppress(OSError):
             partial.unlink()
         raise
-    return Written(name, 8 + len(head) + offset, digest.hexdigest(), tuple(parts))
+    return Written(name, 8 + len(head) + offset, digest.hexdigest(), parts)
+
+
+def reserve(file: int, size: int) -> None:
+    """Have the room for a file set aside at once, which is cheaper than block by block; raises OSError if there is none."""
+    if size > BLOCK and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file, 0, size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            # A file system that cannot do it finds the room as it is written.
+
+
+def insist(out: FileIO, rest: bytes) -> None:
+    """Write what the disk has not taken yet, until it is there or the disk says why not."""
+    while rest:
+        rest = rest[out.write(rest) :]
+
+
+def blocks(pieces: Iterable[Any]) -> Iterator[list[memoryview]]:
+    """The bytes of buffers, one behind the other and uncopied, in blocks that begin at multiples of their length in a file.
+
+    >>> [[len(part) for part in block] for block in blocks([b"head", bytes(2 * BLOCK), b"tail"])]
+    [[4, 262140], [262144], [4, 4]]
+    """
+    block, room = list[memoryview](), BLOCK
+    for piece in pieces:
+        view = memoryview(piece)
+        flat = view.cast("B") if view.nbytes else memoryview(b"")
+        while flat:
+            block.append(flat[:room])
+            flat, room = flat[room:], room - len(block[-1])
+            if not room or len(block) == MOST:
+                yield block
+                block, room = [], room or BLOCK
+    if block:
+        yield block
 
 
 def read(folder: Path, written: Written) -> dict[str, Array]:

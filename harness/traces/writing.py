@@ -6,15 +6,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from harness.contract.problem import Problem
-from harness.contract.recipes import Array
 from harness.contract.record import Record
 from harness.errors import UsageError
 from harness.running.noted import noted
 from harness.running.start import LoopError, RunSpec, Step, Watched
 from harness.traces import digests, tensor_file
+from harness.traces.form import Form, Packed, packed
 from harness.traces.header import Header
 from harness.traces.manifest import Manifest
 
@@ -32,16 +30,20 @@ class Writing(AbstractContextManager["Writing"]):
         digests.new()  # before anything is begun
         self.folder = folder
         self.manifest = Manifest(folder)
-        self.runs, self.layouts = 0, dict[str, int]()
+        self.runs, self.layouts = 0, dict[tuple[Any, ...], int]()
+        self.forms: dict[Any, Form] = {}
+        self.given: tuple[Problem, str] | None = None
         arrays = {f"weights/{name}": array for name, array in problem.weights.items()}
         arrays |= {f"data/{name}": array for name, array in problem.data.items()}
         self.say({"header": header.plain})
-        self.say({"problem": self.file(PROBLEM, arrays)})
+        self.say({"problem": self.file(PROBLEM, {"": packed(Form(arrays), arrays, copied=False)})})
 
     def run(self, spec: RunSpec, problem: Problem) -> "RunWriting":
         """One more run, which is written step by step."""
         self.runs += 1
-        return RunWriting(self, self.runs - 1, spec, problem)
+        if self.given is None or self.given[0] is not problem:  # runs at the same time are most often of one
+            self.given = problem, digests.of_problem(problem)
+        return RunWriting(self, self.runs - 1, spec, self.given[1])
 
     def draws(self, posted: bytes) -> None:
         """What the reference's draws are for, for a port that draws the same."""
@@ -51,10 +53,10 @@ class Writing(AbstractContextManager["Writing"]):
             raise self.stopped(error) from error
         self.say({"draws": {"file": DRAWS, "bytes": len(posted), "xxh3": digests.of(posted)}})
 
-    def file(self, name: str, arrays: Mapping[str, Array]) -> dict[str, Any]:
-        """Write a file, and what closes it."""
+    def file(self, name: str, records: Mapping[str, Packed]) -> dict[str, Any]:
+        """Write a file of records by what stands before their names, and what closes it."""
         try:
-            made = tensor_file.write(self.folder, name, arrays)
+            made = tensor_file.write_records(self.folder, name, records)
         except OSError as error:
             raise self.stopped(error) from error
         return {"file": made.file, "bytes": made.bytes, "xxh3": made.xxh3, "parts": made.parts}
@@ -86,10 +88,10 @@ class Writing(AbstractContextManager["Writing"]):
 class RunWriting:
     """One run that is written. Small records wait for others; a large one is written from where it lies."""
 
-    def __init__(self, trace: Writing, number: int, spec: RunSpec, problem: Problem) -> None:
+    def __init__(self, trace: Writing, number: int, spec: RunSpec, problem: str) -> None:
         self.trace, self.number, self.spec = trace, number, spec
-        self.problem, self.begun = digests.of_problem(problem), False
-        self.waiting: list[tuple[Record, dict[str, Any]]] = []
+        self.problem, self.begun = problem, False
+        self.waiting: list[tuple[Packed, dict[str, Any]]] = []
         self.steps, self.size = 0, 0
         self.known = Watched()
 
@@ -102,14 +104,13 @@ class RunWriting:
 
     def take(self, step: Step, seen: Watched) -> None:
         """One record; its arrays may change once this returns."""
-        size = sum(array.nbytes for array in step.arrays.values() if array is not None)
-        about: dict[str, Any] = {"epoch": step.epoch, "examples": step.examples, "layout": self.layout(step.arrays)}
+        form = self.form(step.arrays)
+        about: dict[str, Any] = {"epoch": step.epoch, "examples": step.examples, "layout": self.layout(form)}
         if seen != self.known:
             about["seen"], self.known = noted(seen), seen
-        full = self.size + size > TOGETHER or len(self.waiting) + 1 >= STEPS
-        own = step.arrays if full else {n: None if a is None else np.array(a) for n, a in step.arrays.items()}
-        self.waiting.append((own, about))
-        self.size += size
+        self.size += form.size
+        full = self.size > TOGETHER or len(self.waiting) + 1 >= STEPS
+        self.waiting.append((packed(form, step.arrays, copied=not full), about))
         if full:
             self.flush()
 
@@ -118,24 +119,28 @@ class RunWriting:
         """Steps that were taken."""
         return self.steps + len(self.waiting)
 
-    def layout(self, record: Record) -> int:
+    def form(self, record: Record) -> Form:
+        """What a record has in common with others."""
+        key = tuple((name, None if array is None else (array.dtype, array.shape)) for name, array in record.items())
+        if key not in self.trace.forms:
+            self.trace.forms[key] = Form(record)
+        return self.trace.forms[key]
+
+    def layout(self, form: Form) -> int:
         """The number of a record's names in their order, and of those that hold nothing."""
-        key = "\n".join(f"{name}{' -' if array is None else ''}" for name, array in record.items())
-        if key not in self.trace.layouts:
-            self.trace.layouts[key] = len(self.trace.layouts)
-            none = [name for name, array in record.items() if array is None]
-            self.trace.say({"layout": self.trace.layouts[key], "names": list(record), "none": none})
-        return self.trace.layouts[key]
+        key, layouts = (form.names, form.none), self.trace.layouts
+        if key not in layouts:
+            layouts[key] = len(layouts)
+            self.trace.say({"layout": layouts[key], "names": form.names, "none": form.none})
+        return layouts[key]
 
     def flush(self) -> None:
         """Write what waits, and close it."""
         if not self.waiting:
             return
-        arrays: dict[str, Array] = {}
-        for at, (record, _) in enumerate(self.waiting):
-            arrays |= {f"{self.steps + at}/{name}": array for name, array in record.items() if array is not None}
+        records = {f"{self.steps + at}/": record for at, (record, _) in enumerate(self.waiting)}
         name = f"{self.number:02d}-{str(self.spec).replace(' ', '-')}/{self.steps:06d}.safetensors"
-        closed = self.trace.file(name, arrays)
+        closed = self.trace.file(name, records)
         self.trace.say(
             {"run": self.number, **closed, "first": self.steps, "steps": [about for _, about in self.waiting]}
         )

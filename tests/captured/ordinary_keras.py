@@ -1,5 +1,7 @@
 """The same in Keras and TensorFlow, each in another of the ways in which people train."""
 
+import random
+
 import keras
 import tensorflow as tf
 
@@ -91,19 +93,43 @@ def accumulated(x, y, *, epochs=3, batch_size=5, lr=0.05, clip=0.1):
 
 
 def two_players(x, y, *, epochs=2, batch_size=10, lr=0.05):
-    """Two models, each with its optimizer."""
-    body, head = keras.layers.Dense(4), keras.layers.Dense(3)
+    """Two models, each with its optimizer; one traced function makes a step of both, and each drops anew."""
+    body, head, drop = keras.layers.Dense(4), keras.layers.Dense(3), keras.layers.Dropout(0.25)
     first, second = keras.optimizers.SGD(lr), keras.optimizers.SGD(lr)
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @tf.function
+    def step(xb, yb):
+        noise = tf.random.normal(tf.shape(xb), dtype=xb.dtype)
+        hidden = body(xb + noise)
+        with tf.GradientTape() as tape:
+            loss = loss_fn(yb, head(drop(hidden, training=True)))
+        second.apply(tape.gradient(loss, head.trainable_variables), head.trainable_variables)
+        with tf.GradientTape() as tape:
+            loss = loss_fn(yb, head(drop(body(xb), training=True)))
+        first.apply(tape.gradient(loss, body.trainable_variables), body.trainable_variables)
+
+    for _ in range(epochs):
+        for xb, yb in tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size):
+            step(xb, yb)
+
+
+def encoder_decoder(x, y, *, epochs=1, batch_size=10, lr=0.05):
+    """One optimizer for both."""
+    encoder, decoder = keras.layers.Dense(4), keras.layers.Dense(3)
+    keras.layers.Dropout(0.5)  # which asks Python for a seed
+    optimizer = keras.optimizers.SGD(lr)
     loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for _ in range(epochs):
         for xb, yb in tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size):
-            hidden = body(xb)
             with tf.GradientTape() as tape:
-                loss = loss_fn(yb, head(hidden))
-            second.apply(tape.gradient(loss, head.trainable_variables), head.trainable_variables)
-            with tf.GradientTape() as tape:
-                loss = loss_fn(yb, head(body(xb)))
-            first.apply(tape.gradient(loss, body.trainable_variables), body.trainable_variables)
+                hidden = encoder(xb)
+                hidden = hidden + tf.random.normal(tf.shape(hidden), dtype=hidden.dtype)
+                if random.random() < 0.5:  # noqa: S311
+                    hidden = -hidden
+                loss = loss_fn(yb, decoder(hidden))
+            variables = encoder.trainable_variables + decoder.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
 
 class Own(keras.Model):

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import random
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -88,20 +89,42 @@ def accumulated(x, y, *, epochs=3, batch_size=5, lr=0.05, clip=0.1, path=None):
 
 
 def two_players(x, y, *, epochs=2, batch_size=10, lr=0.05):
-    """Two models, each with its optimizer."""
-    body, head = nn.Linear(8, 4), nn.Linear(4, 3)
+    """Two models, each with its optimizer. After every second batch something is drawn to look at what they do with it."""
+    body, head, drop = nn.Linear(8, 4), nn.Linear(4, 3), nn.Dropout(0.25)
     first = torch.optim.SGD(body.parameters(), lr=lr)
     second = torch.optim.SGD(head.parameters(), lr=lr)
     for _ in range(epochs):
-        for xb, yb in DataLoader(TensorDataset(x, y), batch_size=batch_size):
-            loss = F.cross_entropy(head(body(xb).detach()), yb)
+        for number, (xb, yb) in enumerate(DataLoader(TensorDataset(x, y), batch_size=batch_size)):
+            hidden = body(xb + torch.randn_like(xb)).detach()
+            loss = F.cross_entropy(head(drop(hidden)), yb)
             second.zero_grad()
             loss.backward()
             second.step()
-            loss = F.cross_entropy(head(body(xb)), yb)
+            loss = F.cross_entropy(head(drop(body(xb))), yb)
             first.zero_grad()
             loss.backward()
             first.step()
+            if number % 2:
+                with torch.no_grad():
+                    head(drop(body(torch.randn(2, 8))))
+
+
+def encoder_decoder(x, y, *, epochs=1, batch_size=10, lr=0.05):
+    """Two models with an optimizer each, which take the gradients of one backward pass; a coin of Python's own is thrown."""
+    encoder, decoder = nn.Linear(8, 4), nn.Linear(4, 3)
+    encoder_optimizer = torch.optim.SGD(encoder.parameters(), lr=lr)
+    decoder_optimizer = torch.optim.SGD(decoder.parameters(), lr=lr)
+    for _ in range(epochs):
+        for xb, yb in DataLoader(TensorDataset(x, y), batch_size=batch_size):
+            encoder_optimizer.zero_grad()
+            decoder_optimizer.zero_grad()
+            hidden = encoder(xb)
+            hidden = hidden + torch.randn_like(hidden)
+            if random.random() < 0.5:  # noqa: S311
+                hidden = -hidden
+            F.cross_entropy(decoder(hidden), yb).backward()
+            encoder_optimizer.step()
+            decoder_optimizer.step()
 
 
 def raising(x, y, *, batch_size=10, lr=0.05):

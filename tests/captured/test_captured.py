@@ -172,6 +172,20 @@ def test_each_of_two_optimizers_makes_steps_of_its_own(engine: Engine, write: Ca
     assert verdict.status == "EQUIVALENT", verdict.sentence
     assert verdict.steps == 8
     assert {"params/body.weight", "params/head.weight"} <= {item.tensor for item in verdict.tensors}
+    assert not [finding for finding in verdict.findings if finding.kind == "randomness"]
+
+
+def test_optimizers_that_share_a_backward_pass_make_one_step(engine: Engine, write: Callable[..., Pair]) -> None:
+    """The port has one optimizer for both; and Keras, which asks Python for seeds, moves no coin that the loop throws."""
+    port = """,
+    port=lambda encoder, decoder: Port(
+        ("encoder.weight", encoder.kernel, "i o -> o i"), ("encoder.bias", encoder.bias),
+        ("decoder.weight", decoder.kernel, "i o -> o i"), ("decoder.bias", decoder.bias),
+    )"""
+    verdict = judged(engine, write("encoder_decoder", "encoder_decoder", "", port, epochs=1))
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    assert verdict.steps == 4
+    assert {"params/encoder.weight", "params/decoder.weight"} <= {item.tensor for item in verdict.tensors}
 
 
 def test_train_step_and_closures_are_steps_too(engine: Engine, write: Callable[..., Pair]) -> None:

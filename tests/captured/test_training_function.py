@@ -207,6 +207,53 @@ def test_new_writes_a_pair_of_two_functions(tmp_path: Path, monkeypatch: pytest.
     assert "dataset=lambda x, y, batch_size: tf.data.Dataset." in pair.source(pair.file("tensorflow"))
 
 
+NAMED = """\
+def train(train_dataloader, num_epochs=3, bs=4, lr=0.1):
+    for x, y in train_dataloader:
+        pass
+"""
+WHOLE = """\
+def main(data, n_epochs=3, batch_size=4, lr=0.1):
+    for x in DataLoader(data, batch_size):
+        pass
+"""
+WHOLE_KERAS = (
+    "def main(data, epochs=3, batch_size=4, lr=0.1):\n    model().fit(data, epochs=epochs, batch_size=batch_size)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("torch", "keras", "data", "written"),
+    [
+        (
+            NAMED,
+            NAMED,
+            {"x", "y"},
+            [
+                "train_dataloader=lambda x, y, batch_size: DataLoader(",
+                "num_epochs=lambda epochs: epochs",
+                "bs=lambda batch_s",
+            ],
+        ),
+        (WHOLE, WHOLE_KERAS, {"data"}, ["n_epochs=lambda epochs: epochs"]),
+    ],
+    ids=["other names", "an array called data"],
+)
+def test_new_knows_what_people_call_their_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch: str, keras: str, data: set[str], written: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loops.py").write_text(torch, encoding="utf-8")
+    (tmp_path / "port.py").write_text(keras, encoding="utf-8")
+    name = "train" if torch is NAMED else "main"
+    code, said = new("--torch", f"loops.py:{name}", "--tensorflow", f"port.py:{name}")
+    assert code == 0, said
+    pair = Pair(tmp_path / "pairs" / "mine")
+    scenario = pair.scenario()
+    assert (set(scenario.data), scenario.epochs, scenario.batch_size) == (data, 3, 4)
+    assert all(line in pair.source(pair.file("torch")) for line in written)
+
+
 @pytest.mark.parametrize(
     ("torch", "tensorflow", "said"),
     [

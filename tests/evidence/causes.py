@@ -5,8 +5,10 @@
 
 Every judgement is written to a file of JSON lines at once, and a row that is there is not judged again, so that a run can be
 broken off and goes on. "quick" is "detect" by float64 runs alone, for half of the time. "name" looks for the cause, "float32"
-does it from float32 alone, "mend" runs fixes on the port. Rows are taken in an order that is drawn once, so that a part of
-them is a fair sample. By chance means one cause drawn from those that can show at that stage.
+does it from float32 alone, "mend" runs fixes on the port.
+"Reproduced" is a right cause with which, and with those that follow it, the reference becomes the port to rounding; of
+what is "proved" nothing else that was tried does the same. Rows are taken in an order that is drawn once, so that a part
+of them is a fair sample. By chance means one cause drawn from those that can show at that stage.
 """
 
 import json
@@ -126,6 +128,7 @@ def judged(verdict: Verdict) -> dict[str, Any]:
         "change": [f"{item.change} {dict(item.port)}" for item in named],
         "strength": [item.strength for item in named],
         "tried": max((item.tried for item in verdict.causes), default=0),
+        "shown": [not item.change for item in verdict.causes],
         "called proved": [[item.cause, *item.also] for item in named if item.strength == "proved"],
         "sites": [item.site for item in verdict.causes],
     }
@@ -144,6 +147,7 @@ def anew(row: dict[str, Any], fault: Fault) -> dict[str, Any]:
             "silent": not ranked,
             "first": bool(ranked) and ranked[0] in right,
             "within": bool(right & set(ranked[:3])),
+            "reproduced": bool(ranked) and ranked[0] in right and not any(row.get("shown", [True])),
             "proved": bool(ranked) and ranked[0] in right and strength[0] == "proved",
             "wrong proved": [names for names in row["called proved"] if not set(names) & planted],
             "layer right": bool(row["where"]) and holds(f"{row['where'][0]} {row['sites'][0]}", fault.layer),

@@ -206,7 +206,7 @@ FAULTS = (
     ),
     Fault(
         "lengths not passed", "gru_tagger", edit("self.gru(x, lengths=lengths)", "self.gru(x)"),
-        "outputs", cause="rnn-padded-last-hidden",
+        "outputs", cause="rnn-padded-last-hidden", right=("embedding-padding-idx",),
     ),
     Fault(
         "weighted loss divided by the count", "unet",

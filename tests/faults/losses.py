@@ -59,7 +59,8 @@ FAULTS = (
     row("seq2seq_attention", "padding in the mean", "loss = criterion(wanted, outputs)",
         "loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy("
         "wanted, outputs, from_logits=True, ignore_class=0))", "loss", "ce-ignore-index-mean"),
-    row("seq2seq_attention", "padding learnt", "        ignore_class=0,\n", "", "loss", "ignore-index-omitted"),
+    row("seq2seq_attention", "padding learnt", "        ignore_class=0,\n", "", "loss", "ignore-index-omitted",
+        right=("embedding-padding-idx",)),  # the loss had hidden that there is none
     row("convnet_batchnorm", "labels smoothed", "loss = criterion(label, outputs)",
         "smooth = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)\n"
         "            loss = smooth(tf.one_hot(label, 4, dtype=outputs.dtype), outputs)", "loss", "label-smoothing-omitted"),
@@ -85,7 +86,7 @@ FAULTS = (
     row("binary_classifier", "biases not decayed", "for v in port.variables)", "for v in port.variables[::2])", "loss",
         "l2-biases-and-norms-included"),
     row("multi_task", "half of the regression left out", "weight[0] * regression / 2", "weight[0] * regression", "loss",
-        "factor-omitted"),
+        "factor-omitted", right=("loss-sum-over-axis",)),  # of two targets the sum is twice the mean
     row("multi_task", "half of the logarithms left out", "tf.reduce_sum(self.log_var) / 2", "tf.reduce_sum(self.log_var)", "grads",
         "factor-omitted"),
     row("ppo", "weight of the value left out", "policy_loss + value_weight * value_loss", "policy_loss + value_loss", "loss",

@@ -174,7 +174,7 @@ FAULTS = (
         ("def train(", "class Own(faithful.Adam):\n"
          "    def formula(self, xp, param, grad, now):\n"
          "        mean, square = self._moments(xp, grad, now)\n"
-         "        param = param - now.lr * mean / (xp.sqrt(square) + self.eps)\n"
+         "        param = param - xp.number(now.lr) * mean / (xp.sqrt(square) + self.eps)\n"
          '        return {"exp_avg": mean, "exp_avg_sq": square, "param": param}\n\n\ndef train('),
         ("faithful.Adam(lr, betas", "Own(lr, betas")), "params", "adam-bias-correction-omitted"),
     rows("adam_regression", "epsilon under the root", (
@@ -189,7 +189,7 @@ FAULTS = (
         ("def train(", "class Own(faithful.Adam):\n"
          "    def formula(self, xp, param, grad, now):\n"
          "        mean, square = self._moments(xp, grad, now)\n"
-         "        param = param - now.lr * mean / (xp.sqrt(square) + self.eps)\n"
+         "        param = param - xp.number(now.lr) * mean / (xp.sqrt(square) + self.eps)\n"
          '        return {"exp_avg": mean, "exp_avg_sq": square, "param": param}\n\n\ndef train('),
         (ADAM, "Own(lr=lr)")), "params", "adam-bias-correction-omitted"),
 )  # fmt: skip

@@ -51,10 +51,14 @@ class Twin:
         if not self.known:
             from harness.contract.problem import make_problem
 
-            limited = self.depth.most_steps is not None
-            steps = self.depth.own_steps(make_problem(self.scenario)) if limited else None
-            asked = {"digests": self.depth.rerun, "most_mistakes": self.depth.mistakes, "steps": steps}
-            self.known.append(self.ask(thorough=True, explain=True, **asked))
+            asked = {"digests": self.depth.rerun, "most_mistakes": self.depth.mistakes}
+            problem = make_problem(self.scenario) if self.depth.most_steps is not None else None
+            steps = self.depth.own_steps(problem) if problem else None
+            made = self.ask(thorough=True, explain=True, steps=steps, **asked)
+            if self.depth.brief and problem and leaves_open(made):
+                steps = self.depth.own_steps(problem, briefly=False)
+                made = self.ask(thorough=True, explain=True, steps=steps, **asked)
+            self.known.append(made)
             if self.shows and self.known[0].printed:
                 print(f"\n{self.pair.name} printed:\n{self.known[0].printed}")  # noqa: T201  # pytest -s asks for it
         return self.known[0]
@@ -77,6 +81,13 @@ class Twin:
     def edited(self, *edits: Any) -> "Twin":
         """The same pair with textual changes in its files."""
         return Twin(replace(self.pair, edits=edits), self.worker)
+
+
+def leaves_open(verdict: "Verdict") -> bool:
+    """Whether more steps may show what these have not: a curve that falls, or a mistake in what acts late."""
+    curve = verdict.curve
+    missed = any(not trial.noticed and not trial.declared for trial in verdict.sensitivity)
+    return verdict.agrees and (missed or not (curve.judged or curve.may_rise))
 
 
 @dataclass(frozen=True)

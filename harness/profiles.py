@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.contract.problem import Problem
 
-LEAST = 20
+LEAST = 10
 """Steps of a pair's own problem that are run in any case where it is not run to its end."""
 
 
@@ -27,10 +27,13 @@ class Depth:
     mistakes: int | None = None
     brief: bool = False
 
-    def own_steps(self, problem: "Problem") -> int | None:
-        """The steps after which a pair's own problem is stopped; None if it is run to its end."""
+    def own_steps(self, problem: "Problem", *, briefly: bool = True) -> int | None:
+        """The steps after which a pair's own problem is stopped; None if it is run to its end.
+
+        briefly: as a brief profile does at first. What is left open by that is looked for without.
+        """
         limits = [] if self.most_steps is None else [self.most_steps]
-        if self.brief:
+        if self.brief and briefly:
             limits.append(max(LEAST, 2 * problem.batches_per_epoch))
         return min((limit for limit in limits if limit < problem.most_steps), default=None)
 

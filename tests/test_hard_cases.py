@@ -406,23 +406,33 @@ def test_float32_that_touches_nothing_hides_no_tiny_mistake(net: Any) -> None:
     assert verdict.status == "DIFFERENT", verdict.findings
 
 
+BATCHING = """\
+    rows, passes = batch_size, epochs
+    for start in [start for _ in range(passes) for start in range(0, 12, rows)]:
+        x, y = (np.asarray(array)[start : start + rows] for array in (data["x"], data["y"]))
+"""
+"""What a loop does that batches by itself."""
+
+
 @pytest.mark.parametrize(
-    ("find", "write", "mistake"),
-    [
-        pytest.param(
-            "dataset.batch(batch_size)", "dataset.batch(32)", "batch_size off by one", marks=pytest.mark.corpus
-        ),
-        ("range(epochs)", "range(50)", "one epoch fewer"),
-    ],
+    ("write", "mistake"), [("4, epochs", "batch_size off by one"), ("batch_size, 2", "one epoch fewer")]
 )
 def test_a_port_that_hard_codes_the_batch_size_or_the_epochs_is_found_by_thorough(
-    twinloop_worker: Any, find: str, write: str, mistake: str
+    plain: Any, write: str, mistake: str
 ) -> None:
     """Loops that batch by themselves are told both, like a hyperparameter."""
-    verdict = judged(
-        twinloop_worker, "mini_batch_mlp", Edit("tensorflow_loop.py", find, write), steps=40, thorough=True
-    )
-    assert verdict.sentence == (
+    own = [
+        (file, find, put)
+        for file, batching in (
+            ("torch_loop.py", BATCHING),
+            ("tensorflow_loop.py", BATCHING.replace("batch_size, epochs", write)),
+        )
+        for find, put in (
+            ("batches, *, lr)", "data, *, lr, batch_size, epochs)"),
+            ("    for step, (x, y) in enumerate(batches):\n", batching),
+        )
+    ]
+    assert plain(*own, thorough=True).sentence == (
         f"with {mistake}, torch trains differently and tensorflow does not: the port does not use it"
     )
 

@@ -8,8 +8,10 @@ import pytest
 
 from harness import make_problem
 from harness.judging.mistakes import SIZES, mistakes, spread
+from harness.plugin import leaves_open
 from harness.profiles import DEPTHS, LEAST
 from harness.running.pairs import discover
+from harness.verdict import Curve, Sensitivity, Verdict
 
 PAIRS = discover(Path(__file__).parents[1] / "pairs")
 LINE = next(pair for pair in PAIRS if pair.name == "linear_regression").scenario()
@@ -19,9 +21,9 @@ LINE = next(pair for pair in PAIRS if pair.name == "linear_regression").scenario
     ("profile", "batch_size", "epochs", "stopped"),
     [
         ("brief", 100, 100, LEAST),  # one batch an epoch
-        ("brief", 5, 100, 40),  # of two epochs, which are more than the least
+        ("brief", 5, 100, 40),  # two epochs, which are more than the least
         ("brief", 1, 100, 200),
-        ("brief", 50, 10, None),  # it has as few steps
+        ("brief", 50, 5, None),  # it has as few steps
         ("default", 100, 200, None),
         ("default", 100, 201, 200),
         ("ci", 1, 100, None),
@@ -54,6 +56,20 @@ def test_the_brief_profile_makes_mistakes_of_every_kind_over_the_collection() ->
     assert names.keys() == kinds
     assert min(names.values()) >= 2, names
     assert all(DEPTHS[name].mistakes is None for name in ("default", "ci", "nightly"))
+
+
+def test_what_a_brief_look_leaves_open_is_looked_for_further_on() -> None:
+    """Where a schedule acts late, or a loop makes several steps a batch."""
+    assert DEPTHS["brief"].own_steps(make_problem(LINE, epochs=300), briefly=False) == 200
+    falls, flat = Curve("loss", (2.0, 1.0), (2.0, 1.0)), Curve("loss", (2.0,), (2.0,))
+    seen = replace(Verdict("line", "EQUIVALENT", ""), curve=falls)
+    late = Sensitivity("factor off by 0.001", "hyperparameter", noticed=False)
+    assert not leaves_open(seen)
+    assert leaves_open(replace(seen, curve=flat))
+    assert not leaves_open(replace(seen, curve=replace(flat, may_rise="two players")))
+    assert leaves_open(replace(seen, sensitivity=(late,)))
+    assert not leaves_open(replace(seen, sensitivity=(replace(late, declared="it never acts"),)))
+    assert not leaves_open(replace(seen, curve=flat, status="DIFFERENT"))
 
 
 def test_mistakes_are_spread_and_the_same_ones_each_time() -> None:

@@ -242,6 +242,7 @@ def test_an_edit_of_a_function_that_is_compiled_anyway_takes_effect(twinloop_wor
     assert verdict.first.place == "step 0, loss"
 
 
+@pytest.mark.corpus
 def test_two_threads_and_no_onednn_agree_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     twinloop_worker = Worker()

@@ -23,10 +23,10 @@ from harness.running.printed import Printed, printed
 from harness.running.remote import Process, Remote
 from harness.running.start import Precision, RunSpec, Side
 
-GRACE = 0.5
-"""Seconds that a run still has to make the step in which another has failed, or twice as long as its last one took. Of several
-that fail in one step, as the same loop in both precisions, the first in order is told of, whoever was faster. Where a process
-has died it is no more than this, and none once all of its side are heard of: that is told within a second."""
+GRACE, ALIKE = 0.5, 2.0
+"""Seconds that a run still has to make the step in which another has failed, or twice as long as its last one took; the second,
+if one that has raised is the same loop in the other precision. Of several that fail in one step the first in order is told of,
+whoever was faster. Where a process has died it is no more than the first, and none once all of its side are heard of."""
 
 LEAVING, HURRIED = 1.0, 0.2
 """Seconds that a loop has to clean up after itself, as to remove a folder it has made, before its process is ended; less where
@@ -248,9 +248,9 @@ class Runs:
         broken = [other for other in due if other.broken and other is not remote]
         for other in broken:
             died = other.process.ended and not other.events
-            grace = GRACE if died else max(GRACE, 2 * remote.pace(other))
-            deadline = max(other.failed, remote.asked) + grace
             heard_of = all(run.events or run.process.ended for run in due if run.spec.side == other.spec.side)
+            grace = GRACE if died else max(GRACE if heard_of else ALIKE, 2 * remote.pace(other))
+            deadline = max(other.failed, remote.asked) + grace
             if now >= deadline or (died and heard_of):
                 raise broken[0].error()
             deadlines.append(deadline)

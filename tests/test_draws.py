@@ -179,6 +179,33 @@ def replaced(draws: Draws, change: Callable[[Draw], Draw]) -> Draws:
     return draws
 
 
+CUT = Draw("integers", "integers", (1,), line="data.py:3")
+
+
+@pytest.mark.parametrize(
+    ("stage", "port", "said"),
+    [
+        (
+            "batch",
+            replace(CUT, shape=(3,), line="port.py:5"),
+            ["the input pipelines draw otherwise: torch draws whole numbers (1,) at data.py:3, tensorflow draws whole "
+            "numbers (3,) at port.py:5"],
+        ),
+        ("batch", replace(CUT, shape=()), []),
+        ("loss", replace(CUT, shape=(3,)), []),
+    ],
+)  # fmt: skip
+def test_augmentation_that_draws_otherwise_is_told_where_the_batches_differ(
+    stage: str, port: Draw, said: list[str]
+) -> None:
+    drawn = {"torch": Watched(piped=(CUT,)), "tensorflow": Watched(piped=(port,))}
+    seen: Any = SimpleNamespace(drawn=drawn, steps=2, error=None)
+    first: Any = SimpleNamespace(stage=stage)
+    made = told_first(seen, Conclusion("DIFFERENT", "step 0", first))
+    assert [finding.sentence for finding in made.findings] == said
+    assert made.sentence == "; ".join([*said, "step 0"])
+
+
 # How two sides' draws are compared
 
 HERE = Draw("dropout", "unit", (8, 6), 0.25, "torch_loop.py:3", "drop")

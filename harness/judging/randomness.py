@@ -19,6 +19,8 @@ def told_first(seen: Evidence, conclusion: Conclusion) -> Conclusion:
     """The conclusion with what is drawn otherwise as the first thing it says; as it is where both draw the same."""
     # A loop that has raised may not have come as far as the other one's order of data.
     apart = [*first_apart(seen), *(() if seen.error else orders_apart(seen)), *left_out(seen)]
+    if not apart and conclusion.first is not None and conclusion.first.stage == "batch":
+        apart += pipelines_apart(seen)
     if not apart:
         return conclusion
     sentence = conclusion.sentence
@@ -152,6 +154,25 @@ def orders_apart(seen: Evidence) -> Iterator[Finding]:
             )
             yield Finding("randomness", said)
             return
+
+
+def pipelines_apart(seen: Evidence) -> Iterator[Finding]:
+    """Where input pipelines draw other numbers, as for pictures that are cut and turned."""
+    torch, tensorflow = (seen.drawn.get(side, Watched()).piped for side in SIDES)
+    alone = [[draw for draw in own if not any(drawn_alike(draw, one) for one in other)] for own, other in (
+        (torch, tensorflow), (tensorflow, torch),
+    )]  # fmt: skip
+    if any(alone):
+        said = ", ".join(
+            f"{side} {' and '.join(map(does, draws)) or 'draws nothing else'}"
+            for side, draws in zip(SIDES, alone, strict=True)
+        )
+        yield Finding("randomness", f"the input pipelines draw otherwise: {said}")
+
+
+def drawn_alike(one: Draw, other: Draw) -> bool:
+    """Whether two draws of input pipelines take the same numbers."""
+    return one.kind == other.kind and prod(one.shape) == prod(other.shape)
 
 
 KEPT = "order kept"

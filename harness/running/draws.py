@@ -50,6 +50,7 @@ class Draws:
         self.coming: dict[int, list[Draw]] = {}
         self.orders: Counter[int] = Counter()
         self.ordered: list[Draw] = []
+        self.piped: dict[tuple[object, ...], Draw] = {}
         self.layouts: dict[tuple[Kind, int, Shape], Layout | None] = {}
         self.known: dict[tuple[object, ...], Draw] = {}
         self.now: list[Draw] = []
@@ -131,6 +132,8 @@ class Draws:
 
     def _place(self, name: str, kind: Kind, shape: Shape, at: "At", rate: float | None) -> Place:
         phase = at.phase if self.started or at.phase != "step" else "start"
+        if phase == "data":
+            self._pipe(name, kind, shape, at)
         if phase != "step":
             return Place(phase, kind, 0, self._count(phase, kind, 0))
         step, size = self.step + at.later, prod(shape)
@@ -145,6 +148,12 @@ class Draws:
             self.board.post_aside(kind, call, step, size)
         self._log(name, kind, shape, rate, at, step)
         return Place(phase, kind, step, call)
+
+    def _pipe(self, name: str, kind: Kind, shape: Shape, at: "At") -> None:
+        """Note an input pipeline's draw, once; not the one by which torch's loader seeds its workers."""
+        known = (name, shape) in self.piped or (self.side == "torch" and (kind, shape) == ("integers", ()))
+        if not known and len(self.piped) < CHANGES and (line := at.line())[0]:
+            self.piped[name, shape] = Draw(name, kind, shape, None, *line)
 
     def _count(self, phase: Phase, kind: Kind, step: int) -> int:
         with self.lock:

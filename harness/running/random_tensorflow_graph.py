@@ -13,6 +13,7 @@ from tensorflow.python.framework import tensor_util
 from harness.contract.recipes import Array
 from harness.running.draw_places import HERE, At
 from harness.running.draws import Draws, now
+from harness.running.wide import SWITCHES
 
 Make = Callable[..., Array]
 """Numbers for a draw, by the run, where it is made from, its shape and further inputs as arrays."""
@@ -53,10 +54,14 @@ def drawn(at: At, make: Make, dtype: Any, shape: Any, *inputs: Any) -> Any:
     kept = at.settled()
     kept.later = current().traced()
 
-    def later(size: Array, *values: Array) -> Array:
-        return np.asarray(make(current(), kept, tuple(size.ravel().tolist()), *values), kind.as_numpy_dtype)
+    narrow = kind.as_numpy_dtype
+    wide = tf.float64 if kind == tf.float32 and SWITCHES["tensorflow"].on else kind  # as the run would have it: no leak
 
-    result = tf.numpy_function(later, [shape, *inputs], kind)
+    def later(size: Array, *values: Array) -> Array:
+        made = np.asarray(make(current(), kept, tuple(size.ravel().tolist()), *values), narrow)
+        return made.astype(wide.as_numpy_dtype)
+
+    result = tf.numpy_function(later, [shape, *inputs], wide)
     result.set_shape(tensor_util.constant_value_as_shape(tf.convert_to_tensor(shape)))
     return result
 

@@ -250,8 +250,9 @@ class Run:
         """What was seen of float32 so far, if the run is watched, and what it has drawn."""
         seen = self.watching.seen if self.watching else Watched()
         draws = self.draws
-        if draws.told or draws.ordered or draws.unshared:
+        if draws.told or draws.ordered or draws.unshared or draws.piped:
             seen = replace(seen, drawn=tuple(draws.told), ordered=tuple(draws.ordered), unshared=tuple(draws.unshared))
+            seen = replace(seen, piped=tuple(draws.piped.values()))
         if self.capturing is not None:
             seen = replace(seen, lacks=tuple(self.capturing.lacks.items()))
         if self.mutated:

@@ -151,7 +151,8 @@ class Watched:
 
     fixed: some of it is an attribute that the framework takes in float32 only.
 
-    drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. unshared:
+    drawn: what random numbers were drawn. ordered: the orders of data, and other permutations, that were. piped: each kind
+    of draw that an input pipeline made, once. unshared:
     operations, with their lines, that drew from their framework's own generator.
     lacks: stages that a captured training function does not show, each with the reason.
     mutants: the mistakes that could be made in it, if it was asked to list them.
@@ -163,6 +164,7 @@ class Watched:
     kept: tuple[Kept, ...] = ()
     drawn: tuple[Drawn, ...] = ()
     ordered: tuple[Draw, ...] = ()
+    piped: tuple[Draw, ...] = ()
     unshared: tuple[tuple[str, str], ...] = ()
     lacks: tuple[tuple[str, str], ...] = ()
     mutants: tuple[Mutant, ...] = ()

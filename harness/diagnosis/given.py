@@ -119,7 +119,7 @@ def target_of(name: str) -> str:
 def inverse(array: Array, change: str) -> Array:
     """A tensor that was ``laid`` as it was before: where each number went is told by laying their places."""
     places = laid(np.arange(array.size).reshape(array.shape), change)
-    made = np.empty_like(array)
+    made = np.empty(array.shape, array.dtype)
     made.reshape(-1)[places.reshape(-1)] = array.reshape(-1)
     return made
 

@@ -24,7 +24,7 @@ EVERYWHERE = "*"
 class Site:
     """A call of a function in the code of the reference: the line, the place in it, the module that is being called.
 
-    caller: the line of the loop that led to it. numbers: those among the variables of the code that makes the call.
+    caller: the line that called the model. numbers: those among the variables of the code that makes the call.
     """
 
     file: str
@@ -134,16 +134,19 @@ def site(function: str, path: str, *, numbers: bool = False) -> Site | None:
         if whose(file) == "own":
             own = frame.f_locals.items() if numbers else ()
             found = {name: float(value) for name, value in own if type(value) in (int, float)}
-            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path, outermost(frame), found)
+            return Site(Path(file).name, frame.f_lineno, frame.f_lasti, function, path, caller(frame), found)
         frame = frame.f_back
     return None
 
 
-def outermost(frame: FrameType) -> str:
-    """The user's own line from which all others of these frames were led to."""
-    last, outer = frame, frame.f_back
+def caller(frame: FrameType) -> str:
+    """The user's own line that calls the model, or this line itself where no module is being called."""
+    outer: FrameType | None = frame
+    start: FrameType | None = frame
     while outer is not None:
-        if whose(outer.f_code.co_filename) == "own":
-            last = outer
+        if outer.f_code is torch.nn.Module._call_impl.__code__:
+            start = outer
         outer = outer.f_back
-    return f"{Path(last.f_code.co_filename).name}:{last.f_lineno}"
+    while start is not None and whose(start.f_code.co_filename) != "own":
+        start = start.f_back
+    return f"{Path(start.f_code.co_filename).name}:{start.f_lineno}" if start is not None else ""

@@ -236,3 +236,11 @@ def test_a_term_times_zero_has_a_gradient_and_one_left_out_has_none() -> None:
         change.apply(calls.Call(torch.add, (first, second), {}), {}).sum().backward()
         grads.append(None if second.grad is None else second.grad.tolist())
     assert grads == [None, [0.0, 0.0]]
+
+
+def test_a_rate_that_is_another_is_tried_as_a_factor_of_every_hyperparameter() -> None:
+    problem = replace(make_problem(LINE, steps=1), hyper={"lr": 0.5, "decay": 0.25, "epochs": 3, "nesterov": True})
+    made = {dict(mutant.settings).popitem() for mutant in given.scaled(problem, 0.5)}
+    assert made == {("lr", 0.25), ("decay", 0.125)}
+    changed_by = next(mutant for mutant in given.scaled(problem, 0.5) if mutant.label == "lr")
+    assert given.changed(problem, [changed_by]).hyper["lr"] == 0.25

@@ -381,12 +381,17 @@ def test_the_cause_of_a_planted_fault_is_proved(twinloop_worker: Worker, name: s
     assert all(item.strength == "proved" for item in verdict.causes)
 
 
+UNKNOWN = ("skip_gram: Keras' Adam on repeated words", "vision_transformer: channels from blue to red")
+"""Held faults, the first of which a search is soon through with."""
+
+
 @pytest.mark.xdist_group("causes")
-def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(twinloop_worker: Worker) -> None:
-    verdict = diagnosed(twinloop_worker, "vision_transformer: channels from blue to red")
+@pytest.mark.parametrize("name", only(UNKNOWN[:1], UNKNOWN))
+def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(twinloop_worker: Worker, name: str) -> None:
+    verdict = diagnosed(twinloop_worker, name)
     assert not [item for item in verdict.causes if item.strength == "proved"]
     assert verdict.causes[-1].cause == ""
-    assert "outputs" in verdict.causes[-1].where
+    assert verdict.causes[-1].where.startswith(("slots/exp_avg_sq", "outputs; before patches"))
     assert verdict.causes[-1].tried > 20
 
 

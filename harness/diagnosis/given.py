@@ -45,8 +45,20 @@ def offers(problem: Problem) -> Iterator[Mutant]:
         if isinstance(value, float):
             for other in (*USUAL, 1 - value, 2 * value):
                 if not isclose(other, value, rel_tol=1e-9):
-                    yield Mutant("hyperparameter", "hyperparameter-not-used", "outputs", f"hyper/{name}", name,
-                                 ((name, other),), ((name, value),))  # fmt: skip
+                    yield hyperparameter(name, value, other)
+
+
+def scaled(problem: Problem, factor: float) -> list[Mutant]:
+    """Each hyperparameter times a factor, by which a rate of the port's was seen to be another."""
+    return [
+        hyperparameter(name, value, value * factor) for name, value in problem.hyper.items() if isinstance(value, float)
+    ]
+
+
+def hyperparameter(name: str, value: float, other: float) -> Mutant:
+    """Another value for a hyperparameter."""
+    site, was, settings = f"hyper/{name}", ((name, value),), ((name, other),)
+    return Mutant("hyperparameter", "hyperparameter-not-used", "outputs", site, name, settings, was)
 
 
 def layouts(array: Array) -> Iterator[tuple[str, str]]:

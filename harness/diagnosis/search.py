@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.contract.stages import STAGES, stage_of
+from harness.diagnosis import given
 from harness.diagnosis.causes import cause
 from harness.diagnosis.own_rounding import by_its_own_rounding
 from harness.diagnosis.places import Hit, Place
@@ -79,6 +80,7 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     assert before.first is not None
     hits: list[Hit] = []
     every = nearest(waves(trials.offers(base), before.first, trials.seen, base), before)
+    every[0] += of_rates(trials, before.first)
     for number, wave in enumerate(every):
         hits += trials.tries(base, [(mutant,) for mutant in wave], before)
         if number == 0 and hits and all(hit.left.first is not None for hit in hits):
@@ -104,6 +106,16 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     places = to_the_end(trials, [[*base, *hit.mutants] for hit in some])
     furthest = max(place.rank for place in places)
     return tuple(Hit(hit.mutants, place) for hit, place in zip(some, places, strict=True) if place.rank == furthest)
+
+
+def of_rates(trials: Trials, first: Difference) -> list[Mutant]:
+    """Hyperparameters times the factor by which the port's rate is another, where a rate is what differs."""
+    if first.stage != "lr":
+        return []
+    own, port = (record.get(first.tensor) for record in (trials.own(first.step), trials.targets[first.step]))
+    if own is None or port is None or own.size != 1 or port.size != 1 or not own.any():
+        return []
+    return given.scaled(trials.problem, float(port.item()) / float(own.item()))
 
 
 def remainder(hit: Hit) -> float:

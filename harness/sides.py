@@ -69,8 +69,11 @@ def untried(verdict: Verdict, request: Request, asked: Problem) -> Verdict:
 def of_past(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]:
     """One framework, as it is and as it was."""
     pair, side = request.pair, request.side
-    if not asked.weights:
-        raise UsageError(f"pair {pair.name}: --against needs the scenario's weights=; both must begin with the same")
+    if not (asked.weights or request.recorded_past):
+        raise UsageError(
+            f"pair {pair.name}: --against a commit needs the scenario's weights=, so that both begin with the same; or record "
+            "that side there, whose trace has them, and give its folder"
+        )
     names: dict[Side, str] = {"torch": f"{side}@{request.against_name}", "tensorflow": side}
     with engine.pair(pair) as now:
         if request.recorded_past:

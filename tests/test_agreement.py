@@ -74,6 +74,7 @@ def test_layers_that_agree_while_the_end_is_further_off_agree_by_chance() -> Non
     assert worse(further, before)
     assert not worse(Place(Difference(0, "outputs", "outputs", "values", gap=0.6), (0, 2, 3)), before)
     assert not worse(Place(Difference(0, "loss", "loss", "values", gap=9.0), (0, 4, 0)), before)
+    assert worse(Place(before.first, (0, 2, 3)), before), "a mistake that changes nothing in the end has done nothing"
     assert not worse(END, before)
 
 

@@ -35,6 +35,16 @@ def test_one_that_was_given_something_else_is_not_the_one() -> None:
     assert str(between(OURS[1:], theirs[1:], tolerance=1e-6)) == "before two"
 
 
+def test_a_layer_that_put_out_the_same_before_in_that_step_has_parameters_that_moved() -> None:
+    again = probe(3, "one", [X.reshape(4, -1)], A)
+    found = between([*OURS, again], [*OURS, probe(3, "one", [X.reshape(4, -1)], A + 1e-3)], tolerance=1e-6)
+    assert found is not None
+    assert (str(found), found.moved) == ("one", True)
+    first = between(OURS, [probe(0, "one", [X.reshape(4, -1)], A + 1), *OURS[1:]], tolerance=1e-6)
+    assert first is not None
+    assert not first.moved
+
+
 def test_behind_the_last_layer_is_a_place_too() -> None:
     assert str(between(OURS, OURS, tolerance=1e-6)) == "behind three"
     assert between(OURS, [], tolerance=1e-6) is None

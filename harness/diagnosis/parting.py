@@ -53,7 +53,8 @@ class Parting:
 
     good: the last layer before that puts out the same on both sides. bad: the first that does not; none behind the last one.
     alone: it is given the same, so that it is what differs. within: layers between them that could not be compared.
-    first, last: how many layers may have been called before a site in question.
+    first, last: how many layers may have been called before a site in question. moved: in the same step the layer has put out
+    the same before, so that what moves its parameters in between is in question.
     """
 
     good: str
@@ -62,6 +63,7 @@ class Parting:
     first: int
     last: float
     within: tuple[str, ...] = ()
+    moved: bool = False
 
     def holds(self, behind: int | None) -> bool:
         """Whether a site behind so many layers is in question."""
@@ -101,6 +103,7 @@ def between(ours: Sequence[Probe], theirs: Sequence[Probe], *, tolerance: float)
     """Where the two sides part in a step, of what was heard of either; None where no two layers could be compared."""
     good, seen = "", -1
     unknown: dict[str, None] = {}
+    agreed: set[str] = set()
     for mine in ours:
         other = counterpart(mine, ours, theirs)
         same = None if other is None else put_out_alike(mine.made, other.made, tolerance)
@@ -109,12 +112,13 @@ def between(ours: Sequence[Probe], theirs: Sequence[Probe], *, tolerance: float)
             unknown[own] = None
         elif same:
             good = own
+            agreed.add(own)
             if mine.given or not unknown:  # an embedding says nothing of what came before it
                 seen = max(seen, mine.behind)
                 unknown.clear()
         else:
             alone = given_alike(mine, other, tolerance)
-            return Parting(good, own, alone, seen + 1, mine.behind, tuple(unknown))
+            return Parting(good, own, alone, seen + 1, mine.behind, tuple(unknown), own in agreed)
     return Parting(good, "", False, seen + 1, float("inf"), tuple(unknown)) if good else None
 
 

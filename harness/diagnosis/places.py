@@ -54,10 +54,10 @@ class Hit:
 
 
 def worse(left: Place, before: Place) -> bool:
-    """Whether more layers agree, and what differs in the end is further off than it was: such layers agree by chance."""
+    """Whether more layers agree by chance: what differs in the end is further off than it was, or is what it was to the bit."""
     if left.first is None or before.first is None or left.rank[:2] != before.rank[:2]:
         return False
-    return left.first.gap > 2 * before.first.gap
+    return left.first.gap > 2 * before.first.gap or left.first.gap == before.first.gap
 
 
 def empty(name: str, array: Array | None) -> bool:

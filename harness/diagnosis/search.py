@@ -29,6 +29,9 @@ MORE = 4
 PAIRS = 60
 """Pairs of mistakes that are tried where none alone explains anything."""
 
+LATE = 3
+"""Which of the waves is that of mistakes which otherwise show later."""
+
 LATER = ("slots", "params")
 """Stages that, where the gradients agree, only the optimizer has a part in."""
 
@@ -118,9 +121,9 @@ def of_rates(trials: Trials, first: Difference) -> list[Mutant]:
     return given.scaled(trials.problem, float(port.item()) / float(own.item()))
 
 
-def remainder(hit: Hit) -> float:
-    """How far off is what is left: of two that come equally far, the one that leaves less is the better."""
-    return hit.left.first.gap if hit.left.first is not None else 0.0
+def remainder(hit: Hit) -> tuple[float, bool]:
+    """How far off is what is left: of two that come equally far, the one that leaves less is the better, then the one in code."""
+    return hit.left.first.gap if hit.left.first is not None else 0.0, hit.mutant.site.startswith("hyper/")
 
 
 def together(every: Iterable[Sequence[Mutant]]) -> Sequence[tuple[Mutant, ...]]:
@@ -141,6 +144,8 @@ def nearest(every: Iterable[list[Mutant]], before: Place) -> list[list[Mutant]]:
     place = before.parting
     if place is None:
         return [[], *found]
+    if place.moved:
+        found.insert(0, found.pop(LATE))
     near = [mutant for wave in found for mutant in wave if place.holds(mutant.behind) or place.given(mutant.site)]
     taken = {id(mutant) for mutant in near}
     return [near, *([mutant for mutant in wave if id(mutant) not in taken] for wave in found)]
@@ -176,8 +181,8 @@ def waves(
     yield one
     yield [item for item in exact if item.site.startswith("weights/")]
     yield others
-    yield [item for item in exact if item.site.startswith("hyper/")]
     yield late
+    yield [item for item in exact if item.site.startswith("hyper/")]
 
 
 def outside(item: Mutant) -> bool:

@@ -221,6 +221,19 @@ def test_where_the_reference_says_the_same_nothing_is_copied_from_it(name: str) 
         assert not [text for text in texts if f"{LINE}{wanted}" in text and text != f"{LINE}{wanted}\n"]
 
 
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [("tf.cast(step, tf.float32) + 1", ["tf.cast(step, tf.float32)"]), ("step - 1", ["step"]),
+     ("tf.cast(step, tf.float32)", ["tf.cast((step + 1), tf.float32)", "tf.cast((step - 1), tf.float32)"])],
+)  # fmt: skip
+def test_the_step_of_a_schedule_that_is_written_out_is_moved_by_one(said: str, wanted: list[str]) -> None:
+    own = "class Own(keras.optimizers.schedules.LearningRateSchedule):\n    def __call__(self, step):\n        return {}\n"
+    made = offered(own.format(said), "scheduler.step()\n", cause="schedule-offset", stage="lr")
+    assert [text for text in made if any(own.format(other) in text for other in wanted)] == [
+        own.format(other) for other in wanted
+    ]
+
+
 def test_an_optimizer_is_replaced_by_the_part_with_its_import_and_its_slots() -> None:
     text = offered(PORT, cause="adam-eps-hat-placement")[0]
     assert "from harness import Port, faithful\n" in text

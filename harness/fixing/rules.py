@@ -8,7 +8,18 @@ from dataclasses import replace
 from itertools import combinations, islice
 
 from harness.diagnosis.causes import table
-from harness.fixing import clipping, expressions, keywords, layers, padding, parts, pipelines, statements, weights
+from harness.fixing import (
+    clipping,
+    expressions,
+    keywords,
+    layers,
+    padding,
+    parts,
+    pipelines,
+    schedules,
+    statements,
+    weights,
+)
 from harness.fixing.case import Case, Rule
 from harness.fixing.code import Fix
 from harness.fixing.likeness import likeness
@@ -45,7 +56,7 @@ BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
     "rnn-padded-last-hidden": (statements.unused,),
     "attention-mask-omitted": (statements.unused,),
     "schedule-omitted": (statements.missing, parts.same_arguments),
-    "schedule-offset": (parts.same_arguments, layers.numbers, statements.missing),
+    "schedule-offset": (schedules.offset, parts.same_arguments, layers.numbers, statements.missing),
     "shuffle-order": (pipelines.pipeline,),
     "drop-remainder-vs-drop-last": (pipelines.pipeline,),
     "lstm-gate-order": (weights.loaded, weights.axes),
@@ -77,7 +88,7 @@ BY_STAGE: Mapping[str, tuple[Rule, ...]] = {
     "loss": (likeness, keywords.from_logits, keywords.reduction, parts.loss, expressions.sums, statements.unused),
     "grads": (likeness, expressions.flowing, expressions.stopped),
     "clipped": (clipping.clipping,),
-    "lr": (parts.same_arguments, layers.numbers, statements.missing, parts.optimizer),
+    "lr": (schedules.offset, parts.same_arguments, layers.numbers, statements.missing, parts.optimizer),
     "slots": (parts.same_arguments, parts.optimizer),
     "params": (parts.same_arguments, parts.optimizer, layers.numbers, statements.missing),
     "buffers": (parts.same_arguments, layers.layer),

@@ -93,6 +93,10 @@ RULES = {
         "adam-eps-default", "params", "o = faithful.Adam(lr=lr, eps=1e-7)", "o = torch.optim.Adam(ps, lr=lr)",
         "o = faithful.Adam(lr=lr)",
     ),
+    "an optimizer that is given a schedule": (
+        "adamw-default-weight-decay", "params", "o = keras.optimizers.AdamW(Own(lr, 3))",
+        "o = torch.optim.AdamW(ps, lr=lr, weight_decay=gamma)", "o = faithful.AdamW(lr=Own(lr, 3), weight_decay=gamma)",
+    ),
     "an argument that is missing": (
         "sgd-momentum-other", "slots", "o = faithful.SGD(lr=lr)", "o = torch.optim.SGD(ps, lr, momentum)",
         "o = faithful.SGD(lr=lr, momentum=momentum)",

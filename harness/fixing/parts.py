@@ -123,9 +123,12 @@ def optimizer(case: Case) -> Iterator[Fix]:
             ]
             if any(not said for _, said in wanted):
                 continue
-            own_rate = [("lr", call.code.said(rate))] if rate is not None else []
-            for first in ([], own_rate):
-                told = ", ".join(f"{key}={said}" for key, said in (dict(wanted) | dict(first)).items())
+            variants = [dict(wanted)]
+            own_rate: dict[str | int, str] = {"lr": call.code.said(rate)} if rate is not None else {}
+            if variants[0] | own_rate != variants[0]:  # as a schedule, which stands in the place of the rate
+                variants.insert(0 if isinstance(rate, ast.Call) else 1, variants[0] | own_rate)
+            for arguments_of in variants:
+                told = ", ".join(f"{key}={said}" for key, said in arguments_of.items())
                 write = f"faithful.{counterpart(other)}({told})"
                 cuts = [
                     call.code.instead(call.node, write),
@@ -135,8 +138,6 @@ def optimizer(case: Case) -> Iterator[Fix]:
                 lost = [item.arg for item in call.node.keywords if item.arg in CLIPS]
                 more = f", which has no {lost[0]}: clip by faithful.clip_grad_norm where it is applied" if lost else ""
                 yield call.fix(cuts, f"{write} for {call.name}{more}")
-                if dict(wanted) == dict(wanted) | dict(first):
-                    break
 
 
 def renamed(call: Call, kind: str) -> Iterator[Cut]:

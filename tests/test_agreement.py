@@ -13,16 +13,16 @@ from harness.contract.problem import make_problem
 from harness.diagnosis import given
 from harness.diagnosis.comparing import Comparing
 from harness.diagnosis.own_rounding import by_its_own_rounding
-from harness.diagnosis.places import END, Heard, Place, worse
+from harness.diagnosis.places import END, Heard, Hit, Place, worse
 from harness.diagnosis.search import told
 from harness.diagnosis.to_the_end import to_the_end
 from harness.diagnosis.trials import Trials
 from harness.oracle.evidence import Evidence, compare_runs
 from harness.oracle.rules import RULES
-from harness.running.start import LoopError, Mutant, RunSpec
+from harness.running.start import LoopError, Mutant, Mutating, RunSpec
 from harness.verdict import Difference
 
-calls, sites, mutated = (Lazily(f"harness.mutations.{name}") for name in ("calls", "sites", "mutated"))
+calls = Lazily("harness.mutations.calls")
 
 RNG = np.random.default_rng(5)
 A, B, C = (RNG.normal(size=(4, size)) for size in (8, 9, 10))
@@ -143,7 +143,7 @@ def test_what_a_mistake_makes_of_rounding_is_no_further_difference(scale: float,
     """Adam without its decoupled decay makes steps of any size of a gradient that is zero but for rounding."""
     seen = evidence(training, changed(training, one_off), mistaken=stirred(scale))
     trials = Trials(seen, lambda *_: None)
-    record = next(seen.start(RunSpec("torch", "float64", mutating=trials_mutating()), seen.problem)).arrays
+    record = next(seen.start(RunSpec("torch", "float64", mutating=Mutating()), seen.problem)).arrays
     outputs = record["outputs"]
     assert outputs is not None
     # The port is the same mistake, up to what one unit in the weights makes of it.
@@ -153,12 +153,6 @@ def test_what_a_mistake_makes_of_rounding_is_no_further_difference(scale: float,
     assert left.first is not None
     again = by_its_own_rounding(trials, [], left)
     assert (again.first is None) is explained
-
-
-def trials_mutating() -> Any:
-    from harness.running.start import Mutating
-
-    return Mutating(())
 
 
 def test_what_cannot_be_followed_to_the_end_is_not_proved() -> None:
@@ -173,8 +167,6 @@ def test_what_cannot_be_followed_to_the_end_is_not_proved() -> None:
 
     cut = told_of(replace(seen, start=gone))
     assert (cut.cut, cut.first) == (True, None)
-    from harness.diagnosis.places import Hit
-
     mutant = Mutant("eps of layer_norm", "layernorm-eps-default", "outputs", "a:1:1:layer_norm:", "a:1")
     strengths = [told((Hit((mutant,), place),), place, 1).strength for place in (hit, cut)]
     assert strengths == ["proved", "likely"]

@@ -301,6 +301,17 @@ def test_the_mistakes_that_show_at_a_stage_are_tried_first(seen: Any) -> None:
     assert not late[2]
 
 
+def test_where_parameters_have_moved_what_shows_later_is_tried_first(seen: Any) -> None:
+    """As where a discriminator's own step is in what the generator is told by it."""
+    mutants = [Mutant("a", "x", "outputs", "here", ""), Mutant("b", "x", "slots", "optimizer *", "")]
+    first = Difference(0, "outputs", "outputs", "values")
+    orders = [
+        [item.change for wave in waves(mutants, first, seen, [], moved=moved) for item in wave]
+        for moved in (False, True)
+    ]
+    assert orders == [["a", "b"], ["b", "a"]]
+
+
 @pytest.fixture
 def seen() -> Any:
     from four_runs import LINE, starting, training

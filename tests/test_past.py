@@ -1,7 +1,10 @@
 """A side beside its own past: another commit, or a trace; reports name the two as what they are."""
 
+import contextlib
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import four_runs as plain
 import plain_pair
@@ -15,6 +18,7 @@ from harness.past.worktree import in_worktree, worktree
 from harness.running.messages import Request
 from harness.running.pairs import Pair
 from harness.running.start import LoopError, RunSpec
+from harness.sides import of_past
 from harness.traces import manifest
 from harness.verdict import Finding, Verdict
 
@@ -122,6 +126,17 @@ def test_a_trace_is_found_by_its_pairs_name(tmp_path: Path) -> None:
     recorded = Request("pairs/line", torch="there")
     with pytest.raises(UsageError, match="leave there out"), beside_past([recorded], "torch", str(tmp_path)):
         pass
+
+
+def test_only_a_trace_has_the_weights_that_a_scenario_does_not_give(tmp_path: Path) -> None:
+    """Two runs of another commit would each begin with what their own initialisers draw."""
+    asked = replace(make_problem(plain.LINE), weights={})
+    engine: Any = contextlib.nullcontext()
+    engine.pair = lambda _: contextlib.nullcontext()
+    for recorded, said in ((False, "record that side there"), (True, "manifest")):
+        request = Request("pairs/line", side="tensorflow", against=str(tmp_path), recorded_past=recorded)
+        with pytest.raises(UsageError, match=said), of_past(request, engine, asked):
+            pass
 
 
 def test_one_framework_is_compared_with_itself() -> None:

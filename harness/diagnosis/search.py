@@ -29,9 +29,6 @@ MORE = 4
 PAIRS = 60
 """Pairs of mistakes that are tried where none alone explains anything."""
 
-LATE = 3
-"""Which of the waves is that of mistakes which otherwise show later."""
-
 LATER = ("slots", "params")
 """Stages that, where the gradients agree, only the optimizer has a part in."""
 
@@ -82,7 +79,8 @@ def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ..
     """The mistakes that, made beside the others, bring the two furthest: more than one if they come to the same."""
     assert before.first is not None
     hits: list[Hit] = []
-    every = nearest(waves(trials.offers(base), before.first, trials.seen, base), before)
+    moved = before.parting is not None and before.parting.moved
+    every = nearest(waves(trials.offers(base), before.first, trials.seen, base, moved=moved), before)
     every[0] += of_rates(trials, before.first)
     for number, wave in enumerate(every):
         hits += trials.tries(base, [(mutant,) for mutant in wave], before)
@@ -144,20 +142,18 @@ def nearest(every: Iterable[list[Mutant]], before: Place) -> list[list[Mutant]]:
     place = before.parting
     if place is None:
         return [[], *found]
-    if place.moved:
-        found.insert(0, found.pop(LATE))
     near = [mutant for wave in found for mutant in wave if place.holds(mutant.behind) or place.given(mutant.site)]
     taken = {id(mutant) for mutant in near}
     return [near, *([mutant for mutant in wave if id(mutant) not in taken] for wave in found)]
 
 
 def waves(
-    offered: Sequence[Mutant], first: Difference, seen: Evidence, made: Collection[Mutant]
+    offered: Sequence[Mutant], first: Difference, seen: Evidence, made: Collection[Mutant], *, moved: bool = False
 ) -> Iterator[list[Mutant]]:
     """The mutants that can explain a difference at a stage: those that show there first, then those that may.
 
-    Where several optimizers take turns, what one of them has moved is in the outputs of the same step; so come last those that
-    otherwise show later.
+    Where several optimizers take turns, what one of them has moved is in the outputs of the same step; so come late those that
+    otherwise show later; first of all if ``moved``, where parameters have moved otherwise within the step.
     """
     taken = {(item.change, item.site) for item in made}
     left = [item for item in offered if (item.change, item.site) not in taken]
@@ -178,10 +174,13 @@ def waves(
         elif several or (at == rank("batch") and outside(item)):
             late.append(item)
     one = [item for item in exact if not item.site.startswith(OF_PROBLEM)]
+    if moved:
+        yield late
     yield one
     yield [item for item in exact if item.site.startswith("weights/")]
     yield others
-    yield late
+    if not moved:
+        yield late
     yield [item for item in exact if item.site.startswith("hyper/")]
 
 
@@ -267,7 +266,7 @@ def shown(before: Place, relations: Sequence[Relation], trials: Trials, tried: i
     if first.kind == "none" and first.stage == "grads" and trials.targets[first.step].get(first.tensor) is None:
         known = cause("parameter-not-trained")
         return Diagnosis(known.id, "likely", first.tensor, sentence=known.sentence, instead=known.instead, tried=tried)
-    return Diagnosis("", "shown", narrowest(before, first, trials), remains=first, tried=tried)
+    return Diagnosis("", "shown", narrowest(before, trials), remains=first, tried=tried)
 
 
 def reordered(trials: Trials, first: Difference) -> bool:
@@ -284,8 +283,10 @@ def reordered(trials: Trials, first: Difference) -> bool:
     return False
 
 
-def narrowest(before: Place, first: Difference, trials: Trials) -> str:
+def narrowest(before: Place, trials: Trials) -> str:
     """The tensor that differs; of the outputs, beside it the gradient that is furthest off at that step."""
+    first = before.first
+    assert first is not None
     if before.parting is not None:
         return f"{first.tensor}; {before.parting}"
     port = trials.targets.get(first.step)

@@ -71,11 +71,11 @@ class Parametrized(Part):
         self.make(tf.transpose(tf.convert_to_tensor(variable), self._axes))
 
     def make(self, weight: Any) -> None:
-        """Add the variables that give this `weight`, which has torch's axes."""
+        """Add the variables that give this `weight`, which has torch's axes; each kind has its own."""
         raise NotImplementedError
 
     def computed(self, training: bool | None) -> Any:
-        """The weight, with torch's axes."""
+        """The weight, with torch's axes; each kind has its own."""
         raise NotImplementedError
 
     def learned(self, which: str, value: Any, **options: Any) -> None:

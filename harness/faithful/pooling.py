@@ -82,6 +82,7 @@ class Pool2d(Part):
         return self.kernel_size
 
     def _pool(self, padded: Any, windows: list[Window]) -> Any:
+        """What is taken of each window; each kind of pooling has its own."""
         raise NotImplementedError
 
     def compute_output_shape(self, input_shape: Any) -> Any:

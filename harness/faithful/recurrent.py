@@ -181,7 +181,10 @@ class Recurrent(Part):
         return (dynamic[0] if steps is None else steps, dynamic[1] if batch is None else batch)
 
     def _cell(self, from_input: Any, from_state: Any, bias: Any, state: State) -> State:
-        """The state after a step, from both projections (batch, gates * hidden); `bias` is not yet in `from_state`."""
+        """The state after a step, from both projections (batch, gates * hidden); `bias` is not yet in `from_state`.
+
+        Each kind of cell has its own.
+        """
         raise NotImplementedError
 
 

@@ -83,7 +83,7 @@ class LRScheduler:
         self._last_lr = [rate]
 
     def get_lr(self) -> float:
-        """Return the rate of step `last_epoch`, from the rate of the step before."""
+        """Return the rate of step `last_epoch`, from the rate of the step before; each scheduler has its own."""
         raise NotImplementedError
 
     def closed_form(self) -> float:

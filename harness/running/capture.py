@@ -122,3 +122,15 @@ def own_names(function: Callable[..., Any]) -> dict[str, Any]:
 def unnamed(stage: str, why: str) -> UsageError:
     """What to say where a stage that every record needs cannot be had."""
     return UsageError(f"{why}, so there is no {stage} to record; let train be a generator that yields it")
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What a nest of mappings, lists and tuples holds, in order."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value

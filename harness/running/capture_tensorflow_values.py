@@ -1,10 +1,12 @@
 """TensorFlow's values in what a captured function passes around: the variable in one of Keras', the tensors in a nested value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from harness.running.capture import leaves
 
 
 def value_of(variable: Any) -> Any:
@@ -14,13 +16,8 @@ def value_of(variable: Any) -> Any:
 
 def tensors(value: Any) -> Iterator[Any]:
     """The tensors that a nested value holds, in order; none of symbolic ones."""
-    if isinstance(value, tf.Tensor):
-        yield value
-    elif isinstance(value, tf.Variable | keras.Variable):
-        yield tf.convert_to_tensor(value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors(item)
+    for item in leaves(value):
+        if isinstance(item, tf.Tensor):
+            yield item
+        elif isinstance(item, tf.Variable | keras.Variable):
+            yield tf.convert_to_tensor(item)

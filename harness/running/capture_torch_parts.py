@@ -1,6 +1,6 @@
 """What PyTorch's models, optimizers and nested values hold, as the capture of a training function needs it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from harness.contract.captured import COUNTER
+from harness.running.capture import leaves
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,7 @@ class Parts:
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
     """The tensors that a nested value holds, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors(item)
+    return (item for item in leaves(value) if isinstance(item, torch.Tensor))
 
 
 def unwrapped(calls: list[list[torch.Tensor]]) -> Any:

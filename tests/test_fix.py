@@ -238,6 +238,15 @@ def test_the_step_of_a_schedule_that_is_written_out_is_moved_by_one(said: str, w
     ]
 
 
+def test_an_argument_is_put_whatever_area_its_cause_is_of() -> None:
+    """Activations have no rules of their own."""
+    approximate, exact = "a = keras.activations.gelu(x, approximate=True)\n", "a = nn.GELU()(x)\n"
+    settings = {"torch": {"approximate": "none"}, "port": {"approximate": "tanh"}}
+    texts = offered(approximate, exact, cause="gelu-tanh-default-in-keras-ops", stage="outputs", **settings)
+    assert "a = keras.activations.gelu(x, approximate=False)\n" in texts
+    assert not offered(approximate, exact, stage="outputs"), "of a cause that is unknown nothing is known"
+
+
 def test_an_optimizer_is_replaced_by_the_part_with_its_import_and_its_slots() -> None:
     text = offered(PORT, cause="adam-eps-hat-placement")[0]
     assert "from harness import Port, faithful\n" in text

@@ -130,7 +130,8 @@ def together(case: Case) -> Iterator[Fix]:
 def proposed(case: Case) -> Iterator[Fix]:
     """Every fix that may mend a cause, each once: what its name leads to, what the reference has, two of these, and the rest."""
     named, stage = for_cause(case.cause), BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
-    first = dict.fromkeys([*named, *(ALWAYS if named else ()), *(rule for rule in stage if rule in COPYING)])
+    always = ALWAYS if case.cause.cause else ()
+    first = dict.fromkeys([*named, *always, *(rule for rule in stage if rule in COPYING)])
     seen: set[tuple[object, ...]] = set()
     for rule in (*first, together, *(rule for rule in stage if rule not in first)):
         for fix in rule(case):

@@ -204,7 +204,7 @@ def around(verdict: Verdict) -> Iterable[str]:
     unrecorded = [*takewhile(lambda name: name not in verdict.stages, between)][::-1]
     if unrecorded:
         yield f"not recorded: {', '.join(unrecorded)}; yield what there is of them to see where it enters"
-    elif first.stage == "outputs" and set(before) <= {"batch"}:
+    elif first.stage == "outputs" and set(before) <= {"batch"} and not any(item.cause for item in verdict.causes):
         yield (
             'yield layer outputs under a key of your own before "outputs", '
             'such as "hidden": {"conv1": h}, to see which layer it is'

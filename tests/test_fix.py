@@ -97,6 +97,11 @@ RULES = {
         "adamw-default-weight-decay", "params", "o = keras.optimizers.AdamW(Own(lr, 3))",
         "o = torch.optim.AdamW(ps, lr=lr, weight_decay=gamma)", "o = faithful.AdamW(lr=Own(lr, 3), weight_decay=gamma)",
     ),
+    "an optimizer of groups": (
+        "adam-betas-other", "slots", "o = keras.optimizers.AdamW(lr, weight_decay=gamma)",
+        "o = torch.optim.AdamW([{'params': x, 'weight_decay': gamma}], lr=lr, amsgrad=True)",
+        "o = faithful.AdamW(lr=lr, amsgrad=True, weight_decay=gamma)",
+    ),
     "an argument that is missing": (
         "sgd-momentum-other", "slots", "o = faithful.SGD(lr=lr)", "o = torch.optim.SGD(ps, lr, momentum)",
         "o = faithful.SGD(lr=lr, momentum=momentum)",

@@ -127,7 +127,13 @@ def optimizer(case: Case) -> Iterator[Fix]:
             own_rate: dict[str | int, str] = {"lr": call.code.said(rate)} if rate is not None else {}
             if variants[0] | own_rate != variants[0]:  # as a schedule, which stands in the place of the rate
                 variants.insert(0 if isinstance(rate, ast.Call) else 1, variants[0] | own_rate)
-            for arguments_of in variants:
+            # What the reference says in groups of its parameters, the port may say here.
+            own = {
+                item.arg: call.code.said(item.value)
+                for item in call.node.keywords
+                if item.arg in ORDERS.get(counterpart(other), ()) and item.arg not in variants[-1]
+            }
+            for arguments_of in [*({**variant, **own} for variant in variants if own), *variants]:
                 told = ", ".join(f"{key}={said}" for key, said in arguments_of.items())
                 write = f"faithful.{counterpart(other)}({told})"
                 cuts = [

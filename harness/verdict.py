@@ -295,7 +295,8 @@ class Verdict:
     """The outcome for one pair and one problem.
 
     relations: what explains the first disagreement. causes: the mistakes that make the reference compute what the port does,
-    the first one first. moment: where its step stands. ended: where the comparison ended before
+    the first one first. agreeing: where an output differs first, how many of the reference's layers agree before it, if
+    they were listened to. moment: where its step stands. ended: where the comparison ended before
     its time, if that is not the first disagreement. options: what else the command was given that decides the verdict.
     printed: what the loops printed, cut off after some thousand characters. listings: the two loops by file name, torch's
     first. machine: system, processor and cores. sides: what the two are called in sentences; where a side stands beside its own
@@ -329,6 +330,7 @@ class Verdict:
     header: Mapping[str, str] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
     causes: tuple[Diagnosis, ...] = ()
+    agreeing: int | None = None
     moment: Moment | None = None
     ended: Difference | None = None
     options: tuple[str, ...] = ()

@@ -207,6 +207,7 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             most_mistakes=request.most_mistakes,
             briefly=request.briefly and not request.recorded and not request.against,
             explain=request.explain and "torch" in request.live and not request.against,
+            listening=request.listening,
             digests=request.digests,
             report=speaker.note,
         )

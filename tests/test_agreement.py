@@ -22,7 +22,7 @@ from harness.oracle.rules import RULES
 from harness.running.start import LoopError, Mutant, Mutating, RunSpec
 from harness.verdict import Difference
 
-calls = Lazily("harness.mutations.calls")
+call, calls = Lazily("harness.mutations.call"), Lazily("harness.mutations.calls")
 
 RNG = np.random.default_rng(5)
 A, B, C = (RNG.normal(size=(4, size)) for size in (8, 9, 10))
@@ -207,9 +207,7 @@ def test_batchnorm_in_evaluation_mode_does_not_count_the_batch() -> None:
     change = next(item for item in calls.CHANGES if item.name == "in evaluation mode")
     plain = torch.nn.functional.batch_norm
     try:
-        torch.nn.modules.batchnorm.F.batch_norm = lambda *args, **named: change.apply(
-            calls.Call(plain, args, named), {}
-        )
+        torch.nn.modules.batchnorm.F.batch_norm = lambda *args, **named: change.apply(call.Call(plain, args, named), {})
         layer(torch.randn(4, 3))
     finally:
         torch.nn.modules.batchnorm.F.batch_norm = plain
@@ -226,7 +224,7 @@ def test_a_term_times_zero_has_a_gradient_and_one_left_out_has_none() -> None:
     grads = []
     for change in both:
         first, second = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
-        change.apply(calls.Call(torch.add, (first, second), {}), {}).sum().backward()
+        change.apply(call.Call(torch.add, (first, second), {}), {}).sum().backward()
         grads.append(None if second.grad is None else second.grad.tolist())
     assert grads == [None, [0.0, 0.0]]
 

@@ -429,6 +429,48 @@ def test_a_fix_that_leaves_the_same_stage_is_taken_if_none_does_better(tmp_path:
     assert told.remains(outcome.mended[0].after) == "with that change the two agree up to step 2, params/w"
 
 
+def of_layers(said: Callable[[str], tuple[int, float]]) -> Callable[[Request], Verdict]:
+    """Judges by the port's text: how many layers agree before its outputs differ, and by how much those do."""
+
+    def ask(request: Request) -> Verdict:
+        text = sources.text_of(request.pair, request.pair.folder.resolve() / "tensorflow_loop.py")
+        agreeing, gap = said(text)
+        if agreeing == 3:
+            return Verdict("one", "EQUIVALENT", "EQUIVALENT", {"lr": "0.01"}, excess=0.8)
+        first = Difference(0, "outputs", "outputs", "values", excess=1e9, gap=gap)
+        norm = Diagnosis("batchnorm-eps-default", "proved", torch={"eps": "1e-05"}, port={"eps": "0.001"})
+        cause = norm if agreeing == 1 else Diagnosis("adam-eps-hat-placement", "proved", "the optimizer")
+        listened = agreeing if request.explain or request.listening else None
+        return Verdict(
+            "one", "DIFFERENT", "they differ", {"lr": "0.01"}, first=first, causes=(cause,), agreeing=listened
+        )
+
+    return ask
+
+
+NORMED = PORT.replace("Net()", "keras.layers.BatchNormalization()")
+
+
+def test_of_two_mistakes_in_front_of_one_output_each_is_mended_where_more_layers_agree_with_it(tmp_path: Path) -> None:
+    request = Request(str(pair_of(tmp_path, NORMED).folder))
+
+    def said(text: str) -> tuple[int, float]:
+        first, second = "epsilon=1e-5" in text, "faithful.Adam" in text
+        return (1 + first + (first and second), 1.0 - 0.5 * first)
+
+    outcome = mend(request, of_layers(said))
+    assert outcome.verdict.agrees
+    assert [item.fix.line for item in outcome.mended] == [8, 9]
+
+
+def test_more_layers_that_agree_while_the_outputs_are_further_off_are_no_fix(tmp_path: Path) -> None:
+    """The twin."""
+    request = Request(str(pair_of(tmp_path, NORMED).folder))
+    for gap in (9.0, 1.0):
+        outcome = mend(request, of_layers(lambda text, gap=gap: (2, gap) if "epsilon=1e-5" in text else (1, 1.0)))  # type: ignore[misc]
+        assert outcome.mended == (), gap
+
+
 def test_several_mistakes_are_mended_in_the_order_in_which_they_show(tmp_path: Path) -> None:
     request = Request(str(pair_of(tmp_path).folder))
 

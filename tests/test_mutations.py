@@ -25,8 +25,8 @@ from harness.running.start import LoopError, Mutant, Mutating
 from harness.running.wide import Wide
 from harness.verdict import Diagnosis, Difference, Verdict
 
-calls, optimizers, sites, mutated = (
-    Lazily(f"harness.mutations.{name}") for name in ("calls", "optimizers", "sites", "mutated")
+call, calls, layers, optimizers, sites, mutated = (
+    Lazily(f"harness.mutations.{name}") for name in ("call", "calls", "layers", "optimizers", "sites", "mutated")
 )
 functional = Lazily("torch.nn.functional")
 PAIRS = Path(__file__).parent.parent / "pairs"
@@ -113,15 +113,15 @@ def test_a_mistake_moves_the_parameters() -> None:
 
 def test_a_call_is_run_with_another_value_by_name_or_position() -> None:
     value = torch.arange(6.0, dtype=torch.float64).reshape(2, 3)
-    by_name = calls.Call(functional.layer_norm, (value, (3,)), {"eps": 1e-5})
-    by_place = calls.Call(functional.layer_norm, (value, (3,), None, None, 1e-5), {})
+    by_name = call.Call(functional.layer_norm, (value, (3,)), {"eps": 1e-5})
+    by_place = call.Call(functional.layer_norm, (value, (3,), None, None, 1e-5), {})
     wanted = functional.layer_norm(value, (3,), eps=1e-1)
     assert by_name.given["eps"] == by_place.given["eps"] == 1e-5
     assert torch.equal(by_name.run(eps=1e-1), wanted)
     assert torch.equal(by_place.run(eps=1e-1), wanted)
     weight = torch.ones(3, 3, dtype=torch.float64)
     weight[0, 1] = 2
-    linear = calls.Call(functional.linear, (value, weight), {})
+    linear = call.Call(functional.linear, (value, weight), {})
     assert torch.equal(linear.run(weight=weight.t()), value @ weight)
 
 
@@ -135,13 +135,13 @@ def test_a_convolution_without_dilation_is_as_long_as_before() -> None:
         torch.arange(24.0, dtype=torch.float64).reshape(1, 2, 12) % 5,
         torch.ones(3, 2, 3, dtype=torch.float64),
     )
-    causal = calls.Call(functional.conv1d, (functional.pad(value, (8, 0)), weight), {"dilation": 4})
+    causal = call.Call(functional.conv1d, (functional.pad(value, (8, 0)), weight), {"dilation": 4})
     made = change("without dilation, the end kept", "dilation-omitted").apply(causal, {})
     assert torch.equal(made, functional.conv1d(functional.pad(value, (2, 0)), weight))
-    both = calls.Call(functional.conv1d, (value, weight), {"dilation": 4, "padding": 4})
+    both = call.Call(functional.conv1d, (value, weight), {"dilation": 4, "padding": 4})
     made = change("without dilation, the middle kept", "dilation-omitted").apply(both, {})
     assert torch.equal(made, functional.conv1d(value, weight, padding=1))
-    plain = calls.Call(functional.conv1d, (value, weight), {})
+    plain = call.Call(functional.conv1d, (value, weight), {})
     assert not list(change("without dilation, the end kept", "dilation-omitted").offers(plain))
 
 
@@ -151,26 +151,26 @@ def test_data_that_were_reshaped_reach_a_convolution_as_a_channels_last_port_rea
         torch.ones(1, 2, 1, 1, dtype=torch.float64),
     )
     weight[0, 1] = 3
-    call = calls.Call(functional.conv2d, (value, weight), {})
+    one = call.Call(functional.conv2d, (value, weight), {})
     read = value.reshape(1, 3, 4, 2)
-    made = change("its input's axes reshaped", "nchw-data-reshaped-to-nhwc").apply(call, {})
+    made = change("its input's axes reshaped", "nchw-data-reshaped-to-nhwc").apply(one, {})
     assert torch.equal(made, (read[..., 0] + 3 * read[..., 1])[:, None])
 
 
 def test_huber_s_loss_stands_in_for_a_smooth_one() -> None:
     value, goal = torch.tensor([0.2, 3.0], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     made = change("Huber's loss of delta 0.5", "smoothl1-beta-vs-huber-delta").apply(
-        calls.Call(functional.smooth_l1_loss, (value, goal), {}), {}
+        call.Call(functional.smooth_l1_loss, (value, goal), {}), {}
     )
     assert float(made) == pytest.approx((0.2**2 / 2 + 0.5 * (3 - 0.25)) / 2)
 
 
 def test_a_mask_of_minus_infinity_is_turned_round_as_well() -> None:
     mask = torch.tensor([[0.0, -torch.inf]])
-    call = calls.Call(functional.multi_head_attention_forward, (), {})
-    call.given = {"key_padding_mask": mask}
-    assert calls.hides("key_padding_mask")(call)
-    assert not calls.hides("attn_mask")(call)
+    one = call.Call(functional.multi_head_attention_forward, (), {})
+    one.given = {"key_padding_mask": mask}
+    assert layers.hides("key_padding_mask")(one)
+    assert not layers.hides("attn_mask")(one)
 
 
 def test_one_group_of_an_optimizer_is_changed_and_the_other_is_not() -> None:
@@ -249,12 +249,12 @@ def test_a_mistake_in_a_module_is_made_wherever_it_is_called() -> None:
 def test_what_stands_there_is_no_mistake() -> None:
     """No mutant is the reference itself."""
     value = torch.ones(2, 3, dtype=torch.float64)
-    call = calls.Call(functional.layer_norm, (value, (3,)), {"eps": 1e-5})
+    one = call.Call(functional.layer_norm, (value, (3,)), {"eps": 1e-5})
     change = next(item for item in calls.CHANGES if item.cause == "layernorm-eps-default")
-    offered = [settings["eps"] for settings, _ in change.offers(call)]
+    offered = [settings["eps"] for settings, _ in change.offers(one)]
     assert 1e-3 in offered
     assert 1e-5 not in offered
-    assert all(was == {"eps": 1e-5} for _, was in change.offers(call))
+    assert all(was == {"eps": 1e-5} for _, was in change.offers(one))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ difference, and leaves a later one, is kept, and the search goes on from there.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -33,23 +34,44 @@ LATER = ("slots", "params")
 """Stages that, where the gradients agree, only the optimizer has a part in."""
 
 
+@dataclass(frozen=True)
+class Diagnosed:
+    """What explains a difference, the first cause first; what is unknown is said with the narrowest place.
+
+    agreeing: how many of the reference's layers agree in the step that differs; None where they were not listened to.
+    """
+
+    causes: tuple[Diagnosis, ...] = ()
+    agreeing: int | None = None
+
+
 def diagnosed(
-    seen: Evidence, first: Difference, relations: Sequence[Relation], report: Report
-) -> tuple[Diagnosis, ...]:
-    """What explains a difference, the first cause first; what is unknown is said with the narrowest place."""
+    seen: Evidence, first: Difference, relations: Sequence[Relation], report: Report, *, by_layers_alone: bool = False
+) -> Diagnosed:
+    """What explains a difference; ``by_layers_alone``: no more than how many layers agree."""
     if seen.resync or seen.error or first.step not in seen.apart or first.only_in:
-        return ()
+        return Diagnosed()
+    if by_layers_alone and rank(first.stage) != rank("outputs"):
+        return Diagnosed()
     trials = Trials(seen, report)
     try:
         (before,) = trials.left([()])
+        if before is None or before.first is None:
+            return Diagnosed()
+        before = listened(trials, (), before)
     except LoopError:
-        return ()
-    if before is None or before.first is None:
-        return ()
+        return Diagnosed()
+    agreeing = before.rank[2] if before.parting is not None else None
+    return Diagnosed(() if by_layers_alone else causes(trials, before, relations), agreeing)
+
+
+def causes(trials: Trials, before: Place, relations: Sequence[Relation]) -> tuple[Diagnosis, ...]:
+    """The mistakes that, one behind the other, make the reference the port; last what is unknown, if something is left."""
     chain: list[tuple[Hit, ...]] = []
     try:
         while before.first is not None and len(chain) < MORE and not trials.over:
-            before = listened(trials, [mutant for hits in chain for mutant in hits[0].mutants], before)
+            if chain:
+                before = listened(trials, [mutant for hits in chain for mutant in hits[0].mutants], before)
             equal = best(trials, [mutant for hits in chain for mutant in hits[0].mutants], before)
             if not equal:
                 break

@@ -84,7 +84,7 @@ class Search:
     """The fixes of one cause, run one after the other."""
 
     def __init__(self, request: Request, verdict: Verdict, first: Difference, ask: Ask, say: Say) -> None:
-        self.request, self.first, self.ask, self.say = request, first, ask, say
+        self.request, self.before, self.first, self.ask, self.say = request, verdict, first, ask, say
         self.cause = verdict.causes[0] if verdict.causes else Diagnosis("", "shown", first.tensor)
         self.files = sources.port(request.pair)
         self.case = Case(self.cause, first, self.files, sources.reference(request.pair), hyperparameters(verdict))
@@ -95,6 +95,7 @@ class Search:
             explain=False,
             briefly=False,
             thorough=False,
+            listening=True,
             precision=precision,
             steps=min(least, request.steps or least),
         )
@@ -110,14 +111,14 @@ class Search:
             self.tried += 1
             self.say(f"trying {fix.sentence} ({fix.path.name}:{fix.line})")
             after = self.ask(replace(self.quick, edits=(*self.request.edits, edit_of(self.request, fix, before, text))))
-            if not better(after, self.first):
+            if not better(after, self.before):
                 continue
             made = Mended(self.cause, fix, before, text, after, self.tried)
             if after.first is not None and after.first.stage == self.first.stage:
                 further.append(made)
             elif (proved := self.proved(made)) is not None:
                 return proved
-        further.sort(key=lambda item: rank(item.after.first or self.first, self.first), reverse=True)
+        further.sort(key=lambda item: rank(item.after, item.after.first or self.first, self.first), reverse=True)
         return next((proved for made in further[:3] if (proved := self.proved(made)) is not None), None)
 
     def changes(self) -> Iterator[tuple[Fix, str, str]]:
@@ -133,22 +134,28 @@ class Search:
         self.say(f"{made.fix.sentence}: judged again, from the start")
         edit = edit_of(self.request, made.fix, made.before, made.text)
         after = self.ask(replace(self.request, edits=(*self.request.edits, edit), explain=True))
-        return replace(made, after=after) if better(after, self.first) else None
+        return replace(made, after=after) if better(after, self.before) else None
 
 
-def better(after: Verdict, before: Difference) -> bool:
-    """Whether the two agree where they differed, and everywhere before it."""
+def better(after: Verdict, before: Verdict) -> bool:
+    """Whether the two agree where they differed, and everywhere before it; an output may agree in more of its layers."""
     if after.status not in ("EQUIVALENT", "EQUIVALENT IN EFFECT", "DIFFERENT"):
         return False
-    return after.first is None or (after.first.kind not in BAD and rank(after.first, before) > rank(before, before))
+    first, was = after.first, before.first
+    if first is None or was is None:
+        return True
+    if first.kind in BAD or rank(after, first, was) <= rank(before, was, was):
+        return False
+    # More layers may agree by chance, but not where what they come to is further off, or what it was to the bit.
+    return first.place != was.place or (first.gap <= 2 * was.gap and first.gap != was.gap)
 
 
-def rank(first: Difference, before: Difference) -> tuple[int, int, int]:
-    """A difference's place in the order of causes: its step, its stage, and whether its tensor comes behind another's."""
+def rank(verdict: Verdict, first: Difference, before: Difference) -> tuple[int, int, int, int]:
+    """A difference's place in the order of causes: step, stage, whether its tensor comes behind another's, layers that agree."""
     stage = first.stage if first.stage in STAGES else "outputs"
     order = causal(list(dict.fromkeys([before.tensor, first.tensor])))
     behind = 0 if first.tensor == before.tensor else 1 if order[0] == before.tensor else -1
-    return (first.step, STAGES.index(stage), behind)
+    return (first.step, STAGES.index(stage), behind, verdict.agreeing or 0)
 
 
 def edit_of(request: Request, fix: Fix, before: str, text: str) -> Edit:

@@ -8,7 +8,7 @@ from functools import partial
 from harness.contract.problem import Problem
 from harness.contract.record import causal
 from harness.contract.stages import stage_of
-from harness.diagnosis.search import diagnosed
+from harness.diagnosis.search import Diagnosed, diagnosed
 from harness.judging.conclusion import Conclusion, conclude, worst
 from harness.judging.mistakes import FEW, LONGEST, spread, untried
 from harness.judging.nudged import ends_alone, nudges_explain, outliers_stay
@@ -21,7 +21,7 @@ from harness.oracle.curve import curve
 from harness.oracle.evidence import Evidence, Report, compare_runs
 from harness.oracle.rules import ASKED, FLOAT32
 from harness.running.start import SIDES, Start
-from harness.verdict import Diagnosis, Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
+from harness.verdict import Difference, Finding, Kept, Moment, Sensitivity, TensorSummary, Verdict
 
 COUNT = "slots/step"
 """What torch's optimizers count for each parameter and Keras' for all; not worth a line, for every update shows it."""
@@ -48,6 +48,7 @@ def judge(
     most_mistakes: int | None = None,
     briefly: bool = False,
     explain: bool = False,
+    listening: bool = False,
     digests: int = 0,
     report: Report = lambda *_: None,
     header: Mapping[str, str] | None = None,
@@ -58,6 +59,7 @@ def judge(
     resync: before every step, put the reference's parameters, slots and buffers into all other runs. thorough: also make
     mistakes on purpose and see whether they are noticed. most_mistakes: no more than so many. briefly: only one in each
     hyperparameter, for a few steps, of which only what was not noticed is told. explain: look for the cause of a difference.
+    listening: tell at least how many layers agree where an output differs.
     digests: hash so many of each run's first records, for a later run to be compared with bit by bit. header: what the verdict
     says of versions and settings.
 
@@ -82,13 +84,13 @@ def judge(
         findings += more
         if unused:
             conclusion = replace(conclusion, status="DIFFERENT", sentence=unused)
-    causes: tuple[Diagnosis, ...] = ()
-    if explain and conclusion.status == "DIFFERENT" and conclusion.first is not None:
-        causes = diagnosed(seen, conclusion.first, conclusion.relations, report)
+    found = Diagnosed()
+    if (explain or listening) and conclusion.status == "DIFFERENT" and conclusion.first is not None:
+        found = diagnosed(seen, conclusion.first, conclusion.relations, report, by_layers_alone=not explain)
     made = verdict(
         name, seen, conclusion, findings, trials, seconds=round(time.perf_counter() - began, 3), header=header or {}
     )
-    return replace(made, causes=causes)
+    return replace(made, causes=found.causes, agreeing=found.agreeing)
 
 
 def verdict(

@@ -13,6 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 
 from harness.mutations import calls, loops, optimizers
+from harness.mutations.call import Call, Change, Offer
 from harness.mutations.sites import Modules, Site, site
 from harness.running.start import Mutant, Mutating
 
@@ -59,7 +60,7 @@ class Mutated:
         changes = {(change.name, change.cause): change for change in calls.CHANGES}
         others = {(other.name, other.cause): other for other in optimizers.CHANGES}
         habits = {(habit.name, habit.cause): habit for habit in loops.HABITS}
-        self.wanted: dict[str, list[tuple[calls.Change, dict[str, Any]]]] = {}
+        self.wanted: dict[str, list[tuple[Change, dict[str, Any]]]] = {}
         self.habits: list[loops.Habit] = []
         of_optimizers: dict[str, list[tuple[optimizers.Other, optimizers.Settings]]] = {}
         for mutant in asked.mutants:
@@ -104,20 +105,20 @@ class Mutated:
         if self.list:
             if (here.key, here.caller) not in self.reached:
                 self.reached.add((here.key, here.caller))
-                self.note(here, calls.Call(function, args, named, here.numbers))
+                self.note(here, Call(function, args, named, here.numbers))
             return function(*args, **named)
         for key in here.groups:
             for change, settings in self.wanted.get(key, ()):
                 if name in change.functions:
-                    return change.apply(calls.Call(function, args, named), settings)
+                    return change.apply(Call(function, args, named), settings)
         return function(*args, **named)
 
-    def note(self, here: Site, call: calls.Call) -> None:
+    def note(self, here: Site, call: Call) -> None:
         """Which mistakes could be made at a site."""
         for key, label in here.groups.items():
             self.places.setdefault(key, Reached(len(self.modules.done), label))
         for change in self.table[call.name]:
-            offered: list[calls.Offer] = []
+            offered: list[Offer] = []
             with suppress(Exception):  # whatever a change makes of arguments that it was not made for
                 offered = list(change.offers(call))
             for turn, (settings, was) in enumerate(offered):

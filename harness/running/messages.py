@@ -23,7 +23,7 @@ class Request:
     place of the other framework: the pair's folder in another commit, of this name, or with ``recorded_past`` a trace.
     torch_python, tensorflow_python: the interpreter that runs a side, where it is not this one. torch_device, tensorflow_device:
     such as ``cuda`` and ``GPU:0``; tf32: products of float32 may be made of TF32 there.
-    most_mistakes: how many are made on purpose where ``thorough``, if not all.
+    most_mistakes: how many are made on purpose where ``thorough``, if not all. listening: tell by layers how far the sides agree.
     """
 
     folder: str
@@ -40,6 +40,7 @@ class Request:
     most_mistakes: int | None = None
     briefly: bool = False
     explain: bool = False
+    listening: bool = False
     digests: int = 0
     threads: int = 1
     torch: str = ""

@@ -357,6 +357,15 @@ def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> No
     assert at(case(layers, **named)) == (Path("/p/port.py"), 4)  # type: ignore[arg-type]
 
 
+def test_what_was_found_in_all_calls_of_the_reference_is_put_into_all_of_the_port_first() -> None:
+    norms = PORT.replace("Net()  # as it was", "BatchNormalization()\n    other = BatchNormalization()")
+    known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "batchnorm-eps-default", "stage": "outputs"}
+    for site, first in (("*:batch_norm", "in all"), ("torch_loop.py:3:4:batch_norm:a", "in BatchNormalization")):
+        said = [fix.sentence for fix in proposed(case(norms, **known, site=site))]  # type: ignore[arg-type]
+        assert said[0] == f"epsilon=1e-5 {first}"
+        assert "epsilon=1e-5 in all" in said
+
+
 def pair_of(root: Path, port: str = PORT, reference: str = REFERENCE) -> Pair:
     folder = root / "pairs" / "one"
     folder.mkdir(parents=True)

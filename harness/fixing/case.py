@@ -38,6 +38,11 @@ class Case:
         return (parts[0].removeprefix("*"), int(parts[1])) if len(parts) > 2 and parts[1].isdigit() else ("", 0)
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it was made in several calls of the reference at once."""
+        return "*" in self.cause.site
+
+    @property
     def layer(self) -> str:
         """The path of the reference's module where the cause was made, or of the tensor that it is about."""
         parts = self.cause.site.split(":", 4)

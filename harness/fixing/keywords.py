@@ -74,7 +74,7 @@ KEYWORDS: tuple[Keyword, ...] = (
 
 
 def keyword(case: Case) -> Iterator[Fix]:
-    """The argument that the cause is about, in each call that has it: where names fit first, then all at once."""
+    """The argument that the cause is about, in each call that has it, where names fit first, and in all at once."""
     for key, text in case.cause.torch.items():
         value, wrong = case.value(text), case.value(case.cause.port.get(key, ""))
         fitting = [
@@ -85,14 +85,18 @@ def keyword(case: Case) -> Iterator[Fix]:
             if call.last in row.calls and not call.part and differs(case, call, row, value)
         ]
         fitting.sort(key=lambda item: (item[0].owner != case.owner, not has(case, item[0], item[1], wrong)))
-        for call, row in fitting:
-            said = case.written(call, row.torch, row.to(value))
-            yield call.fix([call.put(row.keras, said)], f"{row.keras}={said} in {call.name}")
+        single = [
+            call.fix([call.put(row.keras, said)], f"{row.keras}={said} in {call.name}")
+            for call, row in fitting
+            for said in [case.written(call, row.torch, row.to(value))]
+        ]
         alike = [(call, row) for call, row in fitting if has(case, call, row, wrong)]
+        every = []
         if len(alike) > 1 and len({call.code for call, _ in alike}) == 1:
             cuts = [call.put(row.keras, case.written(call, row.torch, row.to(value))) for call, row in alike]
             call, row = alike[0]
-            yield call.fix(cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")
+            every = [call.fix(cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")]
+        yield from (*every, *single) if case.everywhere else (*single, *every)
 
 
 TORCH: Mapping[tuple[str, str], object] = {

@@ -107,7 +107,7 @@ FAULTS = (
     row("graph_convolution", "dropout not made up for", "hidden * keep / 0.5", "hidden * keep", "outputs", "factor-omitted"),
     row("adadelta", "dropout made up for twice", "x = x * keep1 / 0.75", "x = x * keep1 / 0.75 / 0.75", "outputs", "factor-twice"),
     row("multi_task", "half of the regression twice", "weight[0] * regression / 2", "weight[0] * regression / 4", "loss",
-        "factor-twice"),
+        "factor-twice", right=("loss-scaled",)),
     row("contrastive", "temperature twice", "similarity / temperature", "similarity / temperature**2", "loss", "factor-twice",
         right=("hyperparameter-not-used",)),
     row("graph_convolution", "dropout made up for twice", "hidden * keep / 0.5", "hidden * keep / 0.25", "outputs", "factor-twice"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def at(given: Case) -> tuple[Path, int] | None:
 def offered(*args: str, **known: object) -> list[str]:
     """The texts of the port that are proposed."""
     given = case(*args, **known)  # type: ignore[arg-type]
-    return [given.port[0].changed(fix) for fix in proposed(given)]
+    return [given.port[0].changed(fix) for fix in chain.from_iterable(proposed(given))]
 
 
 LINE = "def f(weights, x, y, z, lr, momentum, grads, lengths, scheduler, gamma):\n    "
@@ -361,7 +362,7 @@ def test_what_was_found_in_all_calls_of_the_reference_is_put_into_all_of_the_por
     norms = PORT.replace("Net()  # as it was", "BatchNormalization()\n    other = BatchNormalization()")
     known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "batchnorm-eps-default", "stage": "outputs"}
     for site, first in (("*:batch_norm", "in all"), ("torch_loop.py:3:4:batch_norm:a", "in BatchNormalization")):
-        said = [fix.sentence for fix in proposed(case(norms, **known, site=site))]  # type: ignore[arg-type]
+        said = [fix.sentence for fix in chain.from_iterable(proposed(case(norms, **known, site=site)))]  # type: ignore[arg-type]
         assert said[0] == f"epsilon=1e-5 {first}"
         assert "epsilon=1e-5 in all" in said
 
@@ -470,6 +471,24 @@ def test_of_two_mistakes_in_front_of_one_output_each_is_mended_where_more_layers
     outcome = mend(request, of_layers(said))
     assert outcome.verdict.agrees
     assert [item.fix.line for item in outcome.mended] == [8, 9]
+
+
+def test_a_part_of_a_fix_that_helps_is_not_run(tmp_path: Path) -> None:
+    norms = PORT.replace("Net()  # as it was", "BatchNormalization()\n    other = BatchNormalization()")
+    request = Request(str(pair_of(tmp_path, norms).folder))
+    seen: list[str] = []
+
+    def said(text: str) -> tuple[int, float]:
+        seen.append(text)
+        return (2, 0.5) if text.count("epsilon=1e-5") == 2 else (1, 1.0)
+
+    def ask(request: Request) -> Verdict:
+        made = of_layers(said)(request)
+        return replace(made, causes=tuple(replace(cause, site="*:batch_norm") for cause in made.causes))
+
+    outcome = mend(request, ask)
+    assert [len(item.fix.cuts) for item in outcome.mended] == [2]
+    assert {text.count("epsilon=1e-5") for text in seen} == {0, 2}, "one alone is a part of all"
 
 
 def test_more_layers_that_agree_while_the_outputs_are_further_off_are_no_fix(tmp_path: Path) -> None:

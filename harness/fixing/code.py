@@ -26,6 +26,10 @@ class Fix:
     line: int
     owner: str = ""
 
+    def within(self, other: "Fix") -> bool:
+        """Whether another one does all that this one does."""
+        return self.path == other.path and set(self.cuts) <= set(other.cuts)
+
 
 @dataclass(frozen=True)
 class Code:

@@ -10,6 +10,10 @@ from harness.fixing.code import Cut, Fix
 OPTIMIZERS = frozenset(
     ("SGD", "Adam", "AdamW", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Nadam", "Lion", "Ftrl", "Lamb", "Adafactor")
 )
+BY_OPTIMIZER = frozenset(("clipped", "lr", "slots", "params", "buffers", "metrics"))
+"""Stages of the first step in which an optimizer has a part."""
+WITH_EPSILON = frozenset(("Adam", "AdamW", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Nadam", "Lamb"))
+WITH_BETAS = frozenset(("Adam", "AdamW", "Adamax", "Nadam", "Lion", "Lamb"))
 NORMS = frozenset(("BatchNormalization", "LayerNormalization", "GroupNormalization"))
 ENTROPIES = frozenset((
     "SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy", "BinaryFocalCrossentropy",
@@ -47,7 +51,7 @@ class Keyword:
 KEYWORDS: tuple[Keyword, ...] = (
     Keyword("eps", NORMS, "epsilon", default=1e-3),
     Keyword("eps", frozenset({"RMSNormalization"}), "epsilon", default=1e-6),
-    Keyword("eps", OPTIMIZERS, "epsilon", default=1e-7),
+    Keyword("eps", WITH_EPSILON, "epsilon", default=1e-7),
     Keyword("momentum", frozenset({"BatchNormalization"}), "momentum", rest, 0.99),
     Keyword("momentum", frozenset({"SGD", "RMSprop"}), "momentum", default=0.0),
     Keyword("nesterov", frozenset({"SGD"}), "nesterov", default=False),
@@ -55,8 +59,8 @@ KEYWORDS: tuple[Keyword, ...] = (
     Keyword("rho", frozenset({"Adadelta"}), "rho", default=0.95),
     Keyword("centered", frozenset({"RMSprop"}), "centered", default=False),
     Keyword("amsgrad", frozenset({"Adam", "AdamW"}), "amsgrad", default=False),
-    Keyword("betas.0", OPTIMIZERS, "beta_1", default=0.9),
-    Keyword("betas.1", OPTIMIZERS, "beta_2", default=0.999),
+    Keyword("betas.0", WITH_BETAS, "beta_1", default=0.9),
+    Keyword("betas.1", WITH_BETAS, "beta_2", default=0.999),
     Keyword("weight_decay", frozenset({"AdamW"}), "weight_decay", default=0.004),
     Keyword("initial_accumulator_value", frozenset({"Adagrad"}), "initial_accumulator_value", default=0.1),
     Keyword("negative_slope", frozenset({"LeakyReLU", "leaky_relu"}), "negative_slope", default=0.3),
@@ -75,12 +79,13 @@ KEYWORDS: tuple[Keyword, ...] = (
 
 def keyword(case: Case) -> Iterator[Fix]:
     """The argument that the cause is about, in each call that has it, where names fit first, and in all at once."""
+    early = case.first.step == 0 and case.first.stage not in BY_OPTIMIZER
     for key, text in case.cause.torch.items():
         value, wrong = case.value(text), case.value(case.cause.port.get(key, ""))
         fitting = [
             (call, row)
             for row in KEYWORDS
-            if row.torch == key
+            if row.torch == key and not (early and row.calls <= OPTIMIZERS)
             for call in case.calls
             if call.last in row.calls and not call.part and differs(case, call, row, value)
         ]

@@ -105,25 +105,31 @@ class Search:
         """The first fix with which nothing differs at that stage any more, or else the one with which they agree furthest."""
         until = time.monotonic() + SECONDS
         further: list[Mended] = []
-        for fix, before, text in self.changes():
-            if self.tried >= CANDIDATES or time.monotonic() > until:
-                break
-            self.tried += 1
-            self.say(f"trying {fix.sentence} ({fix.path.name}:{fix.line})")
-            after = self.ask(replace(self.quick, edits=(*self.request.edits, edit_of(self.request, fix, before, text))))
-            if not better(after, self.before):
-                continue
-            made = Mended(self.cause, fix, before, text, after, self.tried)
-            if after.first is not None and after.first.stage == self.first.stage:
-                further.append(made)
-            elif (proved := self.proved(made)) is not None:
-                return proved
+        for group in proposed(self.case):
+            for fix, before, text in self.changes(group):
+                if self.tried >= CANDIDATES or time.monotonic() > until:
+                    break
+                if any(fix.within(made.fix) for made in further):
+                    continue
+                self.tried += 1
+                self.say(f"trying {fix.sentence} ({fix.path.name}:{fix.line})")
+                edit = edit_of(self.request, fix, before, text)
+                after = self.ask(replace(self.quick, edits=(*self.request.edits, edit)))
+                if not better(after, self.before):
+                    continue
+                made = Mended(self.cause, fix, before, text, after, self.tried)
+                if after.first is not None and after.first.stage == self.first.stage:
+                    further.append(made)
+                elif (proved := self.proved(made)) is not None:
+                    return proved
+            if any(made.after.first is not None and made.after.first.place == self.first.place for made in further):
+                break  # by layers: what is left there is another mistake
         further.sort(key=lambda item: rank(item.after, item.after.first or self.first, self.first), reverse=True)
         return next((proved for made in further[:3] if (proved := self.proved(made)) is not None), None)
 
-    def changes(self) -> Iterator[tuple[Fix, str, str]]:
-        """Every fix that changes something, with its file's text before and after."""
-        for fix in proposed(self.case):
+    def changes(self, group: Iterator[Fix]) -> Iterator[tuple[Fix, str, str]]:
+        """The fixes of a group that change something, with their files' text before and after."""
+        for fix in group:
             code = next(code for code in self.files if code.path == fix.path)
             with suppress(ValueError):
                 if (text := code.changed(fix)) != code.text:

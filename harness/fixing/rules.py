@@ -3,7 +3,7 @@
 A rule only proposes; what a fix is worth is found by running the port with it. None knows a pair or a tensor's name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations, islice
 
@@ -127,15 +127,24 @@ def together(case: Case) -> Iterator[Fix]:
             yield replace(one, cuts=cuts, sentence=f"{one.sentence}, and {other.sentence}")
 
 
-def proposed(case: Case) -> Iterator[Fix]:
-    """Every fix that may mend a cause, each once: what its name leads to, what the reference has, two of these, and the rest."""
+def proposed(case: Case) -> Iterator[Iterator[Fix]]:
+    """Every fix that may mend a cause, each once: what its name leads to and the reference has; two of these; and the rest.
+
+    Each group is for where none of those before it helps.
+    """
     named, stage = for_cause(case.cause), BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
     always = ALWAYS if case.cause.cause else ()
     first = dict.fromkeys([*named, *always, *(rule for rule in stage if rule in COPYING)])
     seen: set[tuple[object, ...]] = set()
-    for rule in (*first, together, *(rule for rule in stage if rule not in first)):
-        for fix in rule(case):
-            key = (fix.path, fix.cuts)
-            if key not in seen:
-                seen.add(key)
-                yield fix
+
+    def each(rules: Iterable[Rule]) -> Iterator[Fix]:
+        for rule in rules:
+            for fix in rule(case):
+                key = (fix.path, fix.cuts)
+                if key not in seen:
+                    seen.add(key)
+                    yield fix
+
+    yield each(first)
+    yield each((together,))
+    yield each(rule for rule in stage if rule not in first)

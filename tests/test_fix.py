@@ -358,13 +358,30 @@ def test_a_place_that_could_be_several_is_not_guessed_unless_a_name_fits() -> No
     assert at(case(layers, **named)) == (Path("/p/port.py"), 4)  # type: ignore[arg-type]
 
 
-def test_what_was_found_in_all_calls_of_the_reference_is_put_into_all_of_the_port_first() -> None:
-    norms = PORT.replace("Net()  # as it was", "BatchNormalization()\n    other = BatchNormalization()")
-    known = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "batchnorm-eps-default", "stage": "outputs"}
-    for site, first in (("*:batch_norm", "in all"), ("torch_loop.py:3:4:batch_norm:a", "in BatchNormalization")):
-        said = [fix.sentence for fix in chain.from_iterable(proposed(case(norms, **known, site=site)))]  # type: ignore[arg-type]
-        assert said[0] == f"epsilon=1e-5 {first}"
-        assert "epsilon=1e-5 in all" in said
+NORMS = PORT.replace("Net()  # as it was", "BatchNormalization()\n    other = BatchNormalization()")
+EPSILON = {"torch": {"eps": "1e-05"}, "port": {"eps": "0.001"}, "cause": "batchnorm-eps-default", "stage": "outputs"}
+
+
+def of_epsilon(reference: str = REFERENCE, **known: object) -> list[str]:
+    """What is proposed for an epsilon that two norms of the port have otherwise."""
+    given = case(NORMS, reference, **{**EPSILON, **known})  # type: ignore[arg-type]
+    return [fix.sentence for fix in chain.from_iterable(proposed(given))]
+
+
+def test_what_the_reference_has_in_all_its_layers_is_put_into_all_of_the_ports_first() -> None:
+    stated = REFERENCE.replace("Net()", "nn.BatchNorm2d(3, eps=1e-5)")
+    assert of_epsilon()[0] == of_epsilon(stated, site="*:batch_norm")[0] == "epsilon=1e-5 in all"
+    single = of_epsilon(stated, site="torch_loop.py:3:4:batch_norm:a")
+    assert single[0] == "epsilon=1e-5 in BatchNormalization", "another layer may have another one"
+    assert "epsilon=1e-5 in all" in single
+
+
+def test_an_argument_of_a_layer_is_not_looked_for_in_the_optimizer_nor_the_other_way_round() -> None:
+    assert not [said for said in of_epsilon(stage="buffers") if "Adam" in said and said.startswith("epsilon")]
+    of_adam = {"cause": "adam-eps-default", "torch": {"eps": "1e-08"}, "port": {"eps": "1e-07"}, "stage": "params"}
+    said = [said for said in of_epsilon(**of_adam) if said.startswith("epsilon")]
+    assert said
+    assert not [text for text in said if "BatchNormalization" in text and ", and " not in text]
 
 
 def pair_of(root: Path, port: str = PORT, reference: str = REFERENCE) -> Pair:
@@ -474,8 +491,7 @@ def test_of_two_mistakes_in_front_of_one_output_each_is_mended_where_more_layers
 
 
 def test_a_part_of_a_fix_that_helps_is_not_run(tmp_path: Path) -> None:
-    norms = PORT.replace("Net()  # as it was", "BatchNormalization()\n    other = BatchNormalization()")
-    request = Request(str(pair_of(tmp_path, norms).folder))
+    request = Request(str(pair_of(tmp_path, NORMS).folder))
     seen: list[str] = []
 
     def said(text: str) -> tuple[int, float]:

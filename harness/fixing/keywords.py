@@ -1,8 +1,9 @@
 """Fixes that put one argument of a call: torch's value under the name that Keras has for it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.diagnosis.causes import table
 from harness.fixing.calls import Call
 from harness.fixing.case import Case, literal, same
 from harness.fixing.code import Cut, Fix
@@ -79,13 +80,13 @@ KEYWORDS: tuple[Keyword, ...] = (
 
 def keyword(case: Case) -> Iterator[Fix]:
     """The argument that the cause is about, in each call that has it, where names fit first, and in all at once."""
-    early = case.first.step == 0 and case.first.stage not in BY_OPTIMIZER
+    others = elsewhere(case)
     for key, text in case.cause.torch.items():
         value, wrong = case.value(text), case.value(case.cause.port.get(key, ""))
         fitting = [
             (call, row)
             for row in KEYWORDS
-            if row.torch == key and not (early and row.calls <= OPTIMIZERS)
+            if row.torch == key and not row.calls & others
             for call in case.calls
             if call.last in row.calls and not call.part and differs(case, call, row, value)
         ]
@@ -101,7 +102,24 @@ def keyword(case: Case) -> Iterator[Fix]:
             cuts = [call.put(row.keras, case.written(call, row.torch, row.to(value))) for call, row in alike]
             call, row = alike[0]
             every = [call.fix(cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")]
-        yield from (*every, *single) if case.everywhere else (*single, *every)
+        first = case.everywhere or nowhere(case, key, [call.last for call, _ in alike])
+        yield from (*every, *single) if first else (*single, *every)
+
+
+def elsewhere(case: Case) -> frozenset[str]:
+    """Calls that the cause is not about, though they have an argument of that name: norms and optimizers share some."""
+    area = table()[case.cause.cause].area if case.cause.cause else ""
+    early = case.first.step == 0 and case.first.stage not in BY_OPTIMIZER
+    if early or area == "normalisation":
+        return OPTIMIZERS
+    return NORMS if area == "optimizers" else frozenset()
+
+
+def nowhere(case: Case, key: str, kinds: Sequence[str]) -> bool:
+    """Whether the reference has torch's own default in all of its layers of these kinds, so that all of the port's are to have it."""
+    theirs = {name for kind in kinds for name in NAMES.get(kind, ())}
+    stated = {item.arg for call in case.of_torch if call.last in theirs for item in call.node.keywords}
+    return bool(theirs) and key not in stated
 
 
 TORCH: Mapping[tuple[str, str], object] = {

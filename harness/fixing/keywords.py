@@ -116,7 +116,7 @@ def elsewhere(case: Case) -> frozenset[str]:
 
 
 def nowhere(case: Case, key: str, kinds: Sequence[str]) -> bool:
-    """Whether the reference has torch's own default in all of its layers of these kinds, so that all of the port's are to have it."""
+    """Whether the reference has torch's own default in all of its layers of these kinds, so that all of the port are to."""
     theirs = {name for kind in kinds for name in NAMES.get(kind, ())}
     stated = {item.arg for call in case.of_torch if call.last in theirs for item in call.node.keywords}
     return bool(theirs) and key not in stated

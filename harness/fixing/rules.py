@@ -128,13 +128,13 @@ def together(case: Case) -> Iterator[Fix]:
 
 
 def proposed(case: Case) -> Iterator[Iterator[Fix]]:
-    """Every fix that may mend a cause, each once: what its name leads to and the reference has; two of these; and the rest.
+    """Every fix that may mend a cause, each once: what its name leads to; what the reference has; two of these; and the rest.
 
     Each group is for where none of those before it helps.
     """
     named, stage = for_cause(case.cause), BY_STAGE.get(case.first.stage, BY_STAGE["outputs"])
     always = ALWAYS if case.cause.cause else ()
-    first = dict.fromkeys([*named, *always, *(rule for rule in stage if rule in COPYING)])
+    copied = dict.fromkeys([*always, *(rule for rule in stage if rule in COPYING)])
     seen: set[tuple[object, ...]] = set()
 
     def each(rules: Iterable[Rule]) -> Iterator[Fix]:
@@ -145,6 +145,7 @@ def proposed(case: Case) -> Iterator[Iterator[Fix]]:
                     seen.add(key)
                     yield fix
 
-    yield each(first)
+    yield each(named)
+    yield each(copied)
     yield each((together,))
-    yield each(rule for rule in stage if rule not in first)
+    yield each(rule for rule in stage if rule not in copied)

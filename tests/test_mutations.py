@@ -224,10 +224,23 @@ def test_a_mistake_in_a_line_is_made_in_each_module_that_runs_it() -> None:
     made = [mutant for mutant in listed(run) if dict(mutant.settings) == {"eps": 1e-3}]
     sites = [mutant.label.split(", ", 1)[1] for mutant in made]
     assert sites == [
-        "0.norm, layer_norm", "0.norm first, layer_norm", "0.last, layer_norm", "0.last first, layer_norm",
-        "1.norm, layer_norm", "1.last, layer_norm",
+        "0.norm first, layer_norm", "0.last first, layer_norm",
+        "0.norm, layer_norm", "0.last, layer_norm", "1.norm, layer_norm", "1.last, layer_norm",
     ]  # fmt: skip
-    assert [mutant.behind for mutant in made] == [0, 0, 1, 1, 2, 3]
+    assert [mutant.behind for mutant in made] == [0, 1, 0, 1, 2, 3]
+
+
+def test_a_mistake_in_all_calls_of_a_function_is_tried_before_it_is_in_any_of_them() -> None:
+    """In a large model the calls are too many to be tried one by one first."""
+    norms = torch.nn.Sequential(*(torch.nn.LayerNorm(4) for _ in range(3))).double()
+    made = listed(lambda: norms(torch.ones(2, 4, dtype=torch.float64)), "layer_norm")
+    values: dict[str, list[str]] = {}
+    for mutant in made:
+        values.setdefault(f"{mutant.change} {mutant.settings}", []).append(mutant.site)
+    assert values
+    for sites_of in values.values():
+        assert "*" in sites_of[0]
+        assert ["*" in site for site in sites_of[1:]] == [False] * 3
 
 
 def test_a_mistake_in_a_module_is_made_wherever_it_is_called() -> None:
@@ -242,7 +255,7 @@ def test_a_mistake_in_a_module_is_made_wherever_it_is_called() -> None:
 
     made = [mutant for mutant in listed(run, "leaky_relu") if dict(mutant.settings) == {"negative_slope": 0.2}]
     assert [mutant.label.split(", ", 1)[-1] for mutant in made] == [
-        "critic.1, leaky_relu", "leaky_relu", "critic.1, leaky_relu",
+        "leaky_relu", "critic.1, leaky_relu", "critic.1, leaky_relu",
     ]  # fmt: skip
 
 

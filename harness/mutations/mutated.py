@@ -143,13 +143,16 @@ class Mutated:
         known: set[Any] = set()
         for mutant in self.found:
             made = (mutant.change, mutant.cause, mutant.settings)
-            calls_of = frozenset(self.sites[str((mutant.site, *made))])
-            if (made, calls_of) not in known:
-                known.add((made, calls_of))
+            where = frozenset(self.calls_of(mutant))
+            if (made, where) not in known:
+                known.add((made, where))
                 found.append(mutant)
         order = {(change.name, change.cause): place for place, change in enumerate(calls.CHANGES)}
-        # The likeliest value of every change comes first: a mistake of few values is not to wait for one of many.
-        found.sort(key=lambda mutant: (self.found[mutant], order[mutant.change, mutant.cause]))
+        # The likeliest value of every change comes first: a mistake of few values is not to wait for one of many. In a large
+        # model a function is called at a hundred places, and people make their mistakes at all of them.
+        found.sort(
+            key=lambda mutant: (self.found[mutant], order[mutant.change, mutant.cause], -len(self.calls_of(mutant)))
+        )
         found += self.of_optimizers()
         found += [
             Mutant(habit.name, habit.cause, habit.stage, "loop", f"the loop{told}")
@@ -158,6 +161,10 @@ class Mutated:
             for told in (f", {self.used[habit.used]} first" if self.used[habit.used] else "",)
         ]
         return tuple(found)
+
+    def calls_of(self, mutant: Mutant) -> set[tuple[str, str]]:
+        """The calls in which a mistake is made."""
+        return self.sites[str((mutant.site, mutant.change, mutant.cause, mutant.settings))]
 
     def of_optimizers(self) -> Iterator[Mutant]:
         """Mistakes in each optimizer, in all of them at once, and in each group of one that has several."""

@@ -247,7 +247,10 @@ def corpus() -> str:
             rows.append((title, f"{value['count']} of {value['of']}"))
         elif isinstance(value, dict) and "median" in value:
             rows.append((title, f"median {value['median']}, most {value['most']}"))
-    taken = [(f"`{cause}`", named if named == "unknown" else f"`{named}`", count) for cause, named, count in found["confusions"]]
+    taken = [
+        (f"`{cause}`", named if named == "unknown" else f"`{named}`", count)
+        for cause, named, count in found["confusions"]
+    ]
     confused = f"{table(('cause', 'named first in its place', 'rows'), taken)}\n\n" if taken else ""
     return f"{table(('of the corpus', 'rows'), rows)}\n\n{confused}{told(found.get('machine'))}"
 

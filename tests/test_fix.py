@@ -384,6 +384,36 @@ def test_an_argument_of_a_layer_is_not_looked_for_in_the_optimizer_nor_the_other
     assert not [text for text in said if "BatchNormalization" in text and ", and " not in text]
 
 
+def test_a_reshape_that_stands_for_a_transpose_becomes_one() -> None:
+    port = PORT.replace("outputs = model(x)", "outputs = model(tf.reshape(x, (-1, 8, 8, 3)))")
+    made = offered(port, cause="nchw-data-reshaped-to-nhwc", stage="outputs")
+    assert "outputs = model(tf.transpose(x, (0, 2, 3, 1)))" in made[0]
+    assert "outputs = model(tf.transpose(x, (0, 3, 1, 2)))" in made[1]
+    vectors = PORT.replace("outputs = model(x)", "outputs = model(tf.reshape(x, (-1, 192)))")
+    assert not [
+        text for text in offered(vectors, cause="nchw-data-reshaped-to-nhwc", stage="outputs") if "transpose" in text
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("outputs = model(tf.reshape(x, (-1, 192)))", "model(tf.reshape(tf.transpose(x, (0, 3, 1, 2)), (-1, 192)))"),
+        (
+            "flat = keras.layers.Flatten()\n            outputs = model(flat(x))",
+            "model(flat(tf.transpose(x, (0, 3, 1, 2))))",
+        ),
+        (
+            "outputs = keras.Sequential([keras.layers.Flatten()])(x)",
+            "keras.Sequential([keras.layers.Permute((3, 1, 2)), keras.layers.Flatten()])(x)",
+        ),
+    ],
+)
+def test_feature_maps_are_flattened_with_their_channels_first(before: str, after: str) -> None:
+    port = PORT.replace("outputs = model(x)", before)
+    assert after in offered(port, cause="flatten-order-nchw-nhwc", stage="outputs")[0]
+
+
 def pair_of(root: Path, port: str = PORT, reference: str = REFERENCE) -> Pair:
     folder = root / "pairs" / "one"
     folder.mkdir(parents=True)

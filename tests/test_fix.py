@@ -384,6 +384,37 @@ def test_an_argument_of_a_layer_is_not_looked_for_in_the_optimizer_nor_the_other
     assert not [text for text in said if "BatchNormalization" in text and ", and " not in text]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("clipped = [tf.clip_by_norm(g, 0.5) for g in grads]", "clipped = faithful.clip_grad_norm(grads, 0.5)[0]\n"),
+        ("clipped, norm = tf.clip_by_global_norm(grads, 0.5)", "clipped, norm = faithful.clip_grad_norm(grads, 0.5)\n"),
+        (
+            "clipped, norm = [tf.clip_by_value(g, -0.5, 0.5) for g in grads], tf.linalg.global_norm(grads)",
+            "clipped, norm = faithful.clip_grad_norm(grads, 0.5)\n",
+        ),
+    ],
+)
+def test_gradients_are_clipped_as_the_reference_clips_them(before: str, after: str) -> None:
+    port = PORT.replace(
+        "        yield", f"        grads = tape.gradient(loss, model.weights)\n        {before}\n        yield"
+    )
+    reference = REFERENCE.replace(
+        "        yield", "        nn.utils.clip_grad_norm_(model.parameters(), 0.5)\n        yield"
+    )
+    made = offered(port, reference, cause="clip-by-value-for-norm", stage="clipped")
+    assert after in made[0]
+
+
+def test_what_the_reference_says_in_groups_of_its_parameters_is_put_into_the_ports_optimizers() -> None:
+    port = PORT.replace("keras.optimizers.Adam(lr)", "faithful.AdamW(lr=lr, weight_decay=0.004)")
+    groups = '[{"params": many, "weight_decay": momentum}, {"params": few, "weight_decay": 0.0}]'
+    reference = REFERENCE.replace("Adam(model.parameters(), lr=lr)", f"AdamW({groups}, lr=lr)")
+    made = offered(port, reference, cause="adamw-default-weight-decay")
+    assert "faithful.AdamW(lr=lr, weight_decay=momentum)" in made[0]
+    assert "faithful.AdamW(lr=lr, weight_decay=0.0)" in made[1]
+
+
 def test_a_reshape_that_stands_for_a_transpose_becomes_one() -> None:
     port = PORT.replace("outputs = model(x)", "outputs = model(tf.reshape(x, (-1, 8, 8, 3)))")
     made = offered(port, cause="nchw-data-reshaped-to-nhwc", stage="outputs")

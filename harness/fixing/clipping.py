@@ -17,16 +17,24 @@ def clipping(case: Case) -> Iterator[Fix]:
     for code in case.port:
         yield from with_epsilon(code)
         for node in ast.walk(code.tree):
-            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            if not isinstance(node, ast.Assign) or not (places := placed(node)):
                 continue
             said = limit if limit in known(code, node) or limit.replace(".", "").isdigit() else ""
             given = case.hyper.get(limit)
             said = said or (literal(given) if isinstance(given, float) else "")
             gradients = gradients_in(code, node)
             if gradients and said:
-                write = f"faithful.clip_grad_norm({gradients}, {said})[0]"
+                write = f"faithful.clip_grad_norm({gradients}, {said}){'[0]' if places == 1 else ''}"
                 cuts = [code.instead(node.value, write), *with_import(code)]
                 yield code.fix(node, cuts, f"{write} for {code.said(node.value)}")
+
+
+def placed(node: ast.Assign) -> int:
+    """Whether a value goes to one name, or its two parts to two, as the gradients and their norm do; 0 if neither."""
+    target = node.targets[0]
+    if isinstance(target, ast.Tuple):
+        return 2 if len(target.elts) == 2 and all(isinstance(part, ast.Name) for part in target.elts) else 0
+    return int(isinstance(target, ast.Name))
 
 
 def gradients_in(code: Code, node: ast.Assign) -> str:

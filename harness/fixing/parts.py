@@ -76,17 +76,22 @@ def same_arguments(case: Case) -> Iterator[Fix]:
             changes.sort(key=lambda change: change[0] not in wanted)
             for _, cut, said in changes:
                 yield call.fix([cut], f"{said} in {call.name}")
-            if len(changes) > 1:
-                told = ", ".join(said for _, _, said in changes)
-                whole.append(call.fix([cut for _, cut, _ in changes], f"{told} in {call.name}"))
+            once = {key: (cut, said) for key, cut, said in reversed(changes)}
+            if len(once) > 1:
+                told = ", ".join(said for _, said in once.values())
+                whole.append(call.fix([cut for cut, _ in once.values()], f"{told} in {call.name}"))
     yield from whole
 
 
 def apart(case: Case, call: Call, other: Call) -> Iterator[tuple[str | int, Cut, str]]:
     """The arguments in which a part differs from the reference's call, each with what makes it the same."""
     own, wanted = arguments(call, torch=False), arguments(other, torch=True)
+    groups = of_groups(other)
     for key, (value, text) in own.items():
         if key not in wanted:
+            for said in dict.fromkeys(case.here(call, said) for said in groups.get(key, ())):
+                if said and said != text:
+                    yield key, call.code.instead(value, said), f"{key}={said}"
             named = next((item for item in call.node.keywords if item.value is value), None)
             yield key, call.drop(named if named is not None else value), f"no {key}=" if named else f"no {text}"
     for key, (_, text) in wanted.items():
@@ -98,6 +103,16 @@ def apart(case: Case, call: Call, other: Call) -> Iterator[tuple[str | int, Cut,
                 yield key, call.add(f"{key}={said}"), f"{key}={said}"
         elif own[key][1] != said:
             yield key, call.code.instead(own[key][0], said), f"{key}={said}" if isinstance(key, str) else said
+
+
+def of_groups(call: Call) -> dict[str | int, list[str]]:
+    """What an optimizer of the reference is told in groups of its parameters, by name."""
+    found: dict[str | int, list[str]] = {}
+    for group in [node for value in call.node.args[:1] for node in ast.walk(value) if isinstance(node, ast.Dict)]:
+        for key, value in zip(group.keys, group.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value != "params":
+                found.setdefault(key.value, []).append(call.code.said(value))
+    return found
 
 
 def optimizer(case: Case) -> Iterator[Fix]:

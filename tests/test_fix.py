@@ -415,6 +415,20 @@ def test_what_the_reference_says_in_groups_of_its_parameters_is_put_into_the_por
     assert "faithful.AdamW(lr=lr, weight_decay=0.0)" in made[1]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("loss = loss - tf.reduce_sum(y)", "loss = loss + tf.reduce_sum(y)"),
+        ("loss -= tf.reduce_sum(y)", "loss += tf.reduce_sum(y)"),
+        ("loss = (loss) + (y - 1)", "loss = (loss) - (y - 1)"),
+    ],
+)
+def test_a_sign_is_exchanged(before: str, after: str) -> None:
+    port = PORT.replace("        yield", f"        {before}\n        yield")
+    made = offered(port, cause="sign-exchanged", stage="loss")
+    assert any(after in text for text in made[:2])
+
+
 def test_a_reshape_that_stands_for_a_transpose_becomes_one() -> None:
     port = PORT.replace("outputs = model(x)", "outputs = model(tf.reshape(x, (-1, 8, 8, 3)))")
     made = offered(port, cause="nchw-data-reshaped-to-nhwc", stage="outputs")

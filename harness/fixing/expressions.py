@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from harness.fixing.calls import dotted, known
 from harness.fixing.case import Case
-from harness.fixing.code import Fix
+from harness.fixing.code import Cut, Fix
 
 SUMS = {"reduce_sum": "reduce_mean", "reduce_mean": "reduce_sum"}
 
@@ -27,6 +27,22 @@ def sums(case: Case) -> Iterator[Fix]:
             for number in ("0.5", "2"):
                 write = f"{number} * {call.code.said(call.node)}"
                 yield call.fix([call.code.instead(call.node, write)], f"{number} times {call.name}")
+
+
+def signs(case: Case) -> Iterator[Fix]:
+    """A term added for each that is subtracted, and the other way round."""
+    for code in case.port:
+        sums = [node for node in ast.walk(code.tree) if isinstance(node, ast.BinOp | ast.AugAssign)]
+        for node in sorted(sums, key=lambda node: (node.lineno, node.col_offset)):
+            if not isinstance(node.op, ast.Add | ast.Sub):
+                continue
+            left, right = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.target, node.value)
+            begin, end = code.span(left)[1], code.span(right)[0]
+            own, other = ("+", "-") if isinstance(node.op, ast.Add) else ("-", "+")
+            at = code.text.find(own, begin, end)
+            if at >= 0:
+                said = f"{other} {code.said(right)} for {own} {code.said(right)}"
+                yield code.fix(node, [Cut(at, at + 1, other)], said)
 
 
 def order(case: Case) -> Iterator[Fix]:

@@ -37,7 +37,7 @@ BY_CAUSE: Mapping[str, tuple[Rule, ...]] = {
     "factor-omitted": (likeness, expressions.sums),
     "factor-twice": (likeness,),
     "term-omitted": (likeness,),
-    "sign-exchanged": (likeness,),
+    "sign-exchanged": (likeness, expressions.signs),
     "ce-from-logits-default": (keywords.from_logits,),
     "bce-from-logits-default": (keywords.from_logits,),
     "ce-ignore-index-mean": (parts.loss,),

@@ -415,6 +415,33 @@ def test_what_the_reference_says_in_groups_of_its_parameters_is_put_into_the_por
     assert "faithful.AdamW(lr=lr, weight_decay=0.0)" in made[1]
 
 
+def test_where_the_reference_hands_its_settings_over_as_they_are_the_cause_tells_them() -> None:
+    port = PORT.replace("keras.optimizers.Adam(lr)", "faithful.Adam(lr, eps=1e-7)").replace(
+        "momentum)", "momentum, eps)"
+    )
+    reference = REFERENCE.replace("lr=lr)", "**settings)")
+    known = {"torch": {"eps": "0.0010000000474974513"}, "port": {"eps": "1e-07"}, "cause": "adam-eps-default"}
+    given = replace(case(port, reference, **known), hyper={"lr": 0.01, "eps": 1e-3})  # type: ignore[arg-type]
+    first = next(chain.from_iterable(proposed(given)))
+    assert "faithful.Adam(lr, eps=eps)" in given.port[0].changed(first)
+
+
+def test_what_one_side_lacked_from_the_start_is_no_harm_of_a_fix(tmp_path: Path) -> None:
+    """A gradient differs, and the port has a slot more; once the gradient is right, that slot is the first to differ."""
+    request = Request(str(pair_of(tmp_path).folder))
+    extra = Difference(0, "slots", "slots/more", "extra")
+    for ended, mended in ((extra, 1), (None, 0)):
+
+        def ask(request: Request, ended: Difference | None = ended) -> Verdict:
+            made = asked(lambda text: None if "faithful.Adam" in text else (0, "grads"))(request)
+            cause = Diagnosis("adam-eps-hat-placement", "proved", "the optimizer")
+            if made.agrees:
+                return replace(made, status="DIFFERENT", first=extra, causes=())
+            return replace(made, causes=(cause,), ended=ended)
+
+        assert len(mend(request, ask).mended) == mended
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -65,7 +65,7 @@ class Case:
     def written(self, call: Call, key: str, value: object) -> str:
         """How a value is written in a call: by the name of a hyperparameter if one of this name has it, or as it is."""
         for name, given in self.hyper.items():
-            if name == key and same(given, value) and name in known(call.code, call.node):
+            if name == key and same(given, value, FLOAT32) and name in known(call.code, call.node):
                 return name
         return literal(value)
 
@@ -82,11 +82,15 @@ Rule = Callable[[Case], Iterator[Fix]]
 """Fixes of a cause, the likeliest first. None of them is believed before it was run."""
 
 
-def same(a: object, b: object) -> bool:
-    """Whether two settings are equal."""
+FLOAT32 = 1e-6
+"""So far apart, relatively, a number and what float32 makes of it may be."""
+
+
+def same(a: object, b: object, tolerance: float = 1e-9) -> bool:
+    """Whether two settings are equal, numbers up to so much of their size."""
     if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, int | float) or not isinstance(b, int | float):
         return a is b or a == b
-    return math.isclose(a, b, rel_tol=1e-9)
+    return math.isclose(a, b, rel_tol=tolerance)
 
 
 def literal(value: object) -> str:

@@ -72,6 +72,8 @@ def same_arguments(case: Case) -> Iterator[Fix]:
     for call in ranked:
         for other in reference_for(case, call)[:4]:
             changes = list(apart(case, call, other))
+            if any(item.arg is None for item in other.node.keywords):
+                yield from of_cause(case, call)  # what it takes is not written there
             wanted = {key.partition(".")[0] for key in case.cause.torch}
             changes.sort(key=lambda change: change[0] not in wanted)
             for _, cut, said in changes:
@@ -81,6 +83,15 @@ def same_arguments(case: Case) -> Iterator[Fix]:
                 told = ", ".join(said for _, said in once.values())
                 whole.append(call.fix([cut for cut, _ in once.values()], f"{told} in {call.name}"))
     yield from whole
+
+
+def of_cause(case: Case, call: Call) -> Iterator[Fix]:
+    """The arguments that the cause names, as torch was seen to have them, in a part that has them otherwise."""
+    own = arguments(call, torch=False)
+    for key, text in case.cause.torch.items():
+        said = case.written(call, key, case.value(text))
+        if key in own and own[key][1] != said:
+            yield call.fix([call.code.instead(own[key][0], said)], f"{key}={said} in {call.name}")
 
 
 def apart(case: Case, call: Call, other: Call) -> Iterator[tuple[str | int, Cut, str]]:

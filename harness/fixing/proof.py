@@ -150,7 +150,9 @@ def better(after: Verdict, before: Verdict) -> bool:
     first, was = after.first, before.first
     if first is None or was is None:
         return True
-    if first.kind in BAD or rank(after, first, was) <= rank(before, was, was):
+    ended = before.ended
+    anew = ended is None or (first.kind, first.tensor) != (ended.kind, ended.tensor)
+    if (first.kind in BAD and anew) or rank(after, first, was) <= rank(before, was, was):
         return False
     # More layers may agree by chance, but not where what they come to is further off, or what it was to the bit.
     return first.place != was.place or (first.gap <= 2 * was.gap and first.gap != was.gap)

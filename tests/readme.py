@@ -248,7 +248,7 @@ def corpus() -> str:
         elif isinstance(value, dict) and "median" in value:
             rows.append((title, f"median {value['median']}, most {value['most']}"))
     taken = [
-        (f"`{cause}`", named if named == "unknown" else f"`{named}`", count)
+        (f"`{cause}`", named if named == "unknown" else f"`{named}`", str(count))
         for cause, named, count in found["confusions"]
     ]
     confused = f"{table(('cause', 'named first in its place', 'rows'), taken)}\n\n" if taken else ""

@@ -194,6 +194,7 @@ def serve(end: socket.socket, engine: Engine, events: IO[bytes]) -> None:
 def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
     """The verdict for a request; raises UsageError for a pair that cannot be started."""
     pair = request.pair
+    mutable = "torch" in request.live and not request.against  # a cause is looked for in a reference that runs
     with sides(request, engine, request.problem(pair.scenario())) as made:
         problem = with_initial_state(made.start, made.problem, zero=engine.map.zero if engine.map else ())
         verdict = judge(
@@ -206,8 +207,8 @@ def judged(request: Request, engine: Engine, speaker: Speaker) -> Verdict:
             thorough=request.thorough,
             most_mistakes=request.most_mistakes,
             briefly=request.briefly and not request.recorded and not request.against,
-            explain=request.explain and "torch" in request.live and not request.against,
-            listening=request.listening,
+            explain=request.explain and mutable,
+            listening=request.listening and mutable,
             digests=request.digests,
             report=speaker.note,
         )

@@ -1,6 +1,6 @@
 """Fixes that put one argument of a call: torch's value under the name that Keras has for it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.diagnosis.causes import table
@@ -91,19 +91,17 @@ def keyword(case: Case) -> Iterator[Fix]:
             if call.last in row.calls and not call.part and differs(case, call, row, value)
         ]
         fitting.sort(key=lambda item: (item[0].owner != case.owner, not has(case, item[0], item[1], wrong)))
+        puts = [(call, row, case.written(call, row.torch, row.to(value))) for call, row in fitting]
         single = [
-            call.fix([call.put(row.keras, said)], f"{row.keras}={said} in {call.name}")
-            for call, row in fitting
-            for said in [case.written(call, row.torch, row.to(value))]
+            call.fix([call.put(row.keras, said)], f"{row.keras}={said} in {call.name}") for call, row, said in puts
         ]
-        alike = [(call, row) for call, row in fitting if has(case, call, row, wrong)]
+        alike = [put for put in puts if has(case, *put[:2], wrong)]
         every = []
-        if len(alike) > 1 and len({call.code for call, _ in alike}) == 1:
-            cuts = [call.put(row.keras, case.written(call, row.torch, row.to(value))) for call, row in alike]
-            call, row = alike[0]
-            every = [call.fix(cuts, f"{row.keras}={case.written(call, row.torch, row.to(value))} in all")]
-        first = case.everywhere or nowhere(case, key, [call.last for call, _ in alike])
-        yield from (*every, *single) if first else (*single, *every)
+        if len(alike) > 1 and len({call.code for call, *_ in alike}) == 1:
+            first, row, said = alike[0]
+            every = [first.fix([call.put(row.keras, said) for call, row, said in alike], f"{row.keras}={said} in all")]
+        at_once = case.everywhere or by_default(case, key, [call.last for call, *_ in alike])
+        yield from (*every, *single) if at_once else (*single, *every)
 
 
 def elsewhere(case: Case) -> frozenset[str]:
@@ -115,11 +113,15 @@ def elsewhere(case: Case) -> frozenset[str]:
     return NORMS if area == "optimizers" else frozenset()
 
 
-def nowhere(case: Case, key: str, kinds: Sequence[str]) -> bool:
+def by_default(case: Case, key: str, kinds: Sequence[str]) -> bool:
     """Whether the reference has torch's own default in all of its layers of these kinds, so that all of the port are to."""
+    return any(kind in NAMES for kind in kinds) and key not in stated(case, kinds)
+
+
+def stated(case: Case, kinds: Iterable[str]) -> set[str | None]:
+    """The arguments that the reference gives by name to any of its layers of these kinds."""
     theirs = {name for kind in kinds for name in NAMES.get(kind, ())}
-    stated = {item.arg for call in case.of_torch if call.last in theirs for item in call.node.keywords}
-    return bool(theirs) and key not in stated
+    return {item.arg for call in case.of_torch if call.last in theirs for item in call.node.keywords}
 
 
 TORCH: Mapping[tuple[str, str], object] = {
@@ -138,10 +140,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 def defaults(case: Case) -> Iterator[Fix]:
     """torch's defaults in every layer of a class that has other numbers, where the reference says none: all of a file at once."""
-    for kind, theirs in NAMES.items():
+    for kind in NAMES:
         of_kind = [call for call in case.calls if call.last == kind and not call.part]
-        stated = {item.arg for call in case.of_torch if call.last in theirs for item in call.node.keywords}
-        rows = [row for row in KEYWORDS if kind in row.calls and (kind, row.torch) in TORCH and row.torch not in stated]
+        said = stated(case, [kind])
+        rows = [row for row in KEYWORDS if kind in row.calls and (kind, row.torch) in TORCH and row.torch not in said]
         for code in dict.fromkeys(call.code for call in of_kind):
             cuts: list[Cut] = []
             told: dict[str, str] = {}

@@ -14,13 +14,19 @@ LEAST, MOST = 3, 5
 def transposed(case: Case) -> Iterator[Fix]:
     """A transpose between channels first and channels last for each reshape of so many axes."""
     for call in case.calls:
-        if call.last == "reshape" and len(call.node.args) == 2 and isinstance(call.node.args[1], ast.Tuple | ast.List):
-            value, shape = call.node.args
-            axes = len(shape.elts) if isinstance(shape, ast.Tuple | ast.List) else 0
-            if LEAST <= axes <= MOST:
-                for order in (last(axes), first(axes)):
-                    write = f"{call.name.removesuffix(call.last)}transpose({call.code.said(value)}, {order})"
-                    yield call.fix([call.code.instead(call.node, write)], f"{write} for {call.code.said(call.node)}")
+        value, axes = shaped(call)
+        if value is not None and LEAST <= axes <= MOST:
+            for order in (last(axes), first(axes)):
+                write = f"{call.name.removesuffix(call.last)}transpose({call.code.said(value)}, {order})"
+                yield call.fix([call.code.instead(call.node, write)], f"{write} for {call.code.said(call.node)}")
+
+
+def shaped(call: Call) -> tuple[ast.expr | None, int]:
+    """What a reshape is given, and the number of axes that it makes where they are written there; None and 0 for other calls."""
+    args = call.node.args
+    if call.last == "reshape" and len(args) == 2 and isinstance(args[1], ast.Tuple | ast.List):
+        return args[0], len(args[1].elts)
+    return None, 0
 
 
 def flattened(case: Case) -> Iterator[Fix]:
@@ -40,14 +46,12 @@ def flattened(case: Case) -> Iterator[Fix]:
 
 def vectors_of(call: Call) -> Iterator[ast.expr]:
     """What a call makes vectors of: a reshape to two axes, or a call of a layer that flattens."""
-    args = call.node.args
-    if call.last == "reshape" and len(args) == 2:
-        shape = args[1]
-        if isinstance(shape, ast.Tuple | ast.List) and len(shape.elts) == 2:
-            yield args[0]
+    value, axes = shaped(call)
+    if value is not None and axes == 2:
+        yield value
     layers = {other.owner for other in calls(call.code) if other.last == "Flatten" and other.owner}
-    if call.last in layers and len(args) == 1:
-        yield args[0]
+    if call.last in layers and len(call.node.args) == 1:
+        yield call.node.args[0]
 
 
 def moved(call: Call, value: ast.expr, axes: int) -> str:

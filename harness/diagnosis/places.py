@@ -54,10 +54,15 @@ class Hit:
 
 
 def worse(left: Place, before: Place) -> bool:
-    """Whether more layers agree by chance: what differs in the end is further off than it was, or is what it was to the bit."""
+    """Whether more layers agree by chance where the two still differ in the same tensor."""
     if left.first is None or before.first is None or left.rank[:2] != before.rank[:2]:
         return False
-    return left.first.gap > 2 * before.first.gap or left.first.gap == before.first.gap
+    return by_chance(left.first, before.first)
+
+
+def by_chance(now: Difference, before: Difference) -> bool:
+    """Whether layers that agree have not helped: what differs in the end is further off than it was, or what it was to the bit."""
+    return now.gap > 2 * before.gap or now.gap == before.gap
 
 
 def empty(name: str, array: Array | None) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from harness.contract.record import causal
 from harness.contract.stages import STAGES
+from harness.diagnosis.places import by_chance
 from harness.fixing import sources
 from harness.fixing.case import Case
 from harness.fixing.code import Fix
@@ -154,8 +155,7 @@ def better(after: Verdict, before: Verdict) -> bool:
     anew = ended is None or (first.kind, first.tensor) != (ended.kind, ended.tensor)
     if (first.kind in BAD and anew) or rank(after, first, was) <= rank(before, was, was):
         return False
-    # More layers may agree by chance, but not where what they come to is further off, or what it was to the bit.
-    return first.place != was.place or (first.gap <= 2 * was.gap and first.gap != was.gap)
+    return first.place != was.place or not by_chance(first, was)
 
 
 def rank(verdict: Verdict, first: Difference, before: Difference) -> tuple[int, int, int, int]:

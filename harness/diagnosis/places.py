@@ -61,7 +61,7 @@ def worse(left: Place, before: Place) -> bool:
 
 
 def by_chance(now: Difference, before: Difference) -> bool:
-    """Whether layers that agree have not helped: what differs in the end is further off than it was, or what it was to the bit."""
+    """Whether layers that agree have not helped: what differs in the end is further off, or what it was to the bit."""
     return now.gap > 2 * before.gap or now.gap == before.gap
 
 

@@ -590,6 +590,8 @@ def test_of_two_mistakes_in_front_of_one_output_each_is_mended_where_more_layers
     outcome = mend(request, of_layers(said))
     assert outcome.verdict.agrees
     assert [item.fix.line for item in outcome.mended] == [8, 9]
+    said = told.remains(outcome.mended[0].after)
+    assert said == "with that change the two agree up to step 0, outputs, and in its first 2 layers"
 
 
 def test_a_part_of_a_fix_that_helps_is_not_run(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.errors import counted
 from harness.fixing.proof import Mended, Outcome
 from harness.report import wording
 from harness.verdict import Verdict
@@ -23,7 +24,8 @@ def proved(number: int, item: Mended, before: Verdict, root: Path) -> str:
 def remains(verdict: Verdict) -> str:
     """What differs with a fix made."""
     if verdict.first is not None and verdict.status == "DIFFERENT":
-        return f"with that change the two agree up to {verdict.first.place}"
+        layers = f", and in its first {counted(verdict.agreeing, 'layer')}" if verdict.agreeing else ""
+        return f"with that change the two agree up to {verdict.first.place}{layers}"
     if verdict.first is not None:
         return f"with that change what remains is without effect: {verdict.sentence}"
     if verdict.status == "DIFFERENT":

@@ -9,6 +9,7 @@ from harness.contract.problem import Problem
 from harness.errors import UsageError
 from harness.past.sides import beside, called
 from harness.running.engine import Engine
+from harness.running.initial_state import with_initial_state
 from harness.running.messages import Request
 from harness.running.nurseries import Mother
 from harness.running.pairs import Pair
@@ -65,15 +66,22 @@ def untried(verdict: Verdict, request: Request, asked: Problem) -> Verdict:
     return replace(verdict, findings=(*verdict.findings, Finding("trace", said)))
 
 
+def begun(pair: Pair, engine: Engine, now: Start, asked: Problem) -> Problem:
+    """The problem with what both begin with: where the scenario has no weights, what the reference as it is now makes."""
+    zero = engine.map.zero if engine.map else ()
+    if asked.weights or "torch" in engine.sides:
+        return with_initial_state(now, asked, zero=zero)
+    with (
+        closing(Engine(engine.threads, engine.silence, sides=("torch",), places=engine.places)) as other,
+        other.pair(pair) as reference,
+    ):
+        return with_initial_state(reference, asked, zero=zero)
+
+
 @contextmanager
 def of_past(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]:
     """One framework, as it is and as it was."""
     pair, side = request.pair, request.side
-    if not (asked.weights or request.recorded_past):
-        raise UsageError(
-            f"pair {pair.name}: --against a commit needs the scenario's weights=, so that both begin with the same; or record "
-            "that side there, whose trace has them, and give its folder"
-        )
     names: dict[Side, str] = {"torch": f"{side}@{request.against_name}", "tensorflow": side}
     with engine.pair(pair) as now:
         if request.recorded_past:
@@ -86,6 +94,7 @@ def of_past(request: Request, engine: Engine, asked: Problem) -> Iterator[Sides]
             seen = thinned(now, traces.thinning)
             yield Sides(beside(traces.start(now), seen, side), problem, header, told)
             return
+        asked = begun(pair, engine, now, asked)
         nursery = engine.nursery(side)
         mother = {side: Mother(nursery.end.fileno(), nursery.log)}
         with (

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from harness.past.sides import beside, called
 from harness.past.worktree import in_worktree, worktree
 from harness.running.messages import Request
 from harness.running.pairs import Pair
+from harness.running.pool import Worker
 from harness.running.start import LoopError, RunSpec
 from harness.sides import of_past
 from harness.traces import manifest
@@ -128,15 +128,22 @@ def test_a_trace_is_found_by_its_pairs_name(tmp_path: Path) -> None:
         pass
 
 
-def test_only_a_trace_has_the_weights_that_a_scenario_does_not_give(tmp_path: Path) -> None:
-    """Two runs of another commit would each begin with what their own initialisers draw."""
-    asked = replace(make_problem(plain.LINE), weights={})
+def test_a_trace_that_is_none_is_said(tmp_path: Path) -> None:
     engine: Any = contextlib.nullcontext()
     engine.pair = lambda _: contextlib.nullcontext()
-    for recorded, said in ((False, "record that side there"), (True, "manifest")):
-        request = Request("pairs/line", side="tensorflow", against=str(tmp_path), recorded_past=recorded)
-        with pytest.raises(UsageError, match=said), of_past(request, engine, asked):
-            pass
+    request = Request("pairs/line", side="tensorflow", against=str(tmp_path), recorded_past=True)
+    with pytest.raises(UsageError, match="manifest"), of_past(request, engine, make_problem(plain.LINE)):
+        pass
+
+
+def test_where_the_scenario_has_no_weights_both_begin_with_what_the_reference_makes(twinloop_worker: Worker) -> None:
+    """Two runs of the port would each begin with what their own initialisers draw; torch is not judged here."""
+    folder = str(Path(__file__).parent.parent / "pairs" / "adam_regression")
+    request = Request(folder, against=folder, against_name="before", precision="float64", steps=2)
+    assert request.live == ("tensorflow",)
+    verdict = twinloop_worker.ask(request)
+    assert verdict.status == "EQUIVALENT", verdict.sentence
+    assert verdict.sides == ("tensorflow@before", "tensorflow")
 
 
 def test_one_framework_is_compared_with_itself() -> None:

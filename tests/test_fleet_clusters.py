@@ -183,6 +183,15 @@ def test_nothing_listens_beyond_the_loopback(which: str, request: pytest.Fixture
     assert not {one for one in found if not ipaddress.ip_address(one[1].removeprefix("::ffff:")).is_loopback}
 
 
+def test_a_cluster_that_owes_an_answer_is_left_in_peace(on_ray: Cluster, pairs: Path) -> None:
+    """A call that is under way while Ray shuts down would raise in its thread, which fails this test."""
+    engine: Any = on_ray.asleep(pairs).engine
+    engine.board.__ray_call__.remote(lambda _board: time.sleep(5))
+    time.sleep(2)
+    engine.close()
+    assert not engine.listening.is_alive()
+
+
 @pytest.mark.parametrize("which", ["ray", "dask"])
 def test_two_hundred_problems_and_a_node_that_dies_among_them(
     which: str, pairs: Path, request: pytest.FixtureRequest

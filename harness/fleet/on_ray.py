@@ -51,13 +51,18 @@ class OnRay:
         self.board = ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
         self.asked: dict[Any, None] = {}
         self.over = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listening = threading.Thread(target=self._listen, daemon=True)
+        self.listening.start()
 
     def _listen(self) -> None:
+        said = self.board.take.remote()
         while not self.over.wait(HEARING):
+            if not ray.wait([said], timeout=0)[0]:
+                continue
             with suppress(RayError):  # its node died, and it is started on another
-                for line in ray.get(self.board.take.remote()):
+                for line in ray.get(said):
                     self.hear(line)
+            said = self.board.take.remote()
 
     def executor(self, needs: Needs) -> Executor:
         """What places tasks where this much is free; a task whose process dies is not tried again by Ray."""
@@ -76,6 +81,7 @@ class OnRay:
     def close(self) -> None:
         """End all tasks, by force, and the connection."""
         self.over.set()
+        self.listening.join()  # a call that is under way while Ray shuts down raises SystemExit
         for asked in list(self.asked):
             with suppress(RayError, ValueError):
                 ray.cancel(asked, force=True)

@@ -51,7 +51,7 @@ def diagnosed(
     """What explains a difference; ``by_layers_alone``: no more than how many layers agree."""
     if seen.resync or seen.error or first.step not in seen.apart or first.only_in:
         return Diagnosed()
-    if by_layers_alone and rank(first.stage) != rank("outputs"):
+    if by_layers_alone and not in_layers(seen, first):
         return Diagnosed()
     trials = Trials(seen, report)
     try:
@@ -88,13 +88,20 @@ def causes(trials: Trials, before: Place, relations: Sequence[Relation]) -> tupl
 
 
 def listened(trials: Trials, base: Sequence[Mutant], before: Place) -> Place:
-    """How far the two agree, told by layers where an output is what differs."""
+    """How far the two agree, told by layers where these may be what differs."""
     first = before.first
-    if first is None or rank(first.stage) != rank("outputs") or before.parting is not None:
+    if first is None or not in_layers(trials.seen, first) or before.parting is not None:
         return before
     trials.listen(first)
     (place,) = trials.left([base]) if trials.compared.heard is not None else (None,)
     return before if place is None else place
+
+
+def in_layers(seen: Evidence, first: Difference) -> bool:
+    """Whether what differs first is what layers put out: an output, or a loss without any output that is compared."""
+    if first.stage == "loss":
+        return not any(rank(stage_of(name)) == rank("outputs") for name in seen.tracks)
+    return rank(first.stage) == rank("outputs")
 
 
 def best(trials: Trials, base: Sequence[Mutant], before: Place) -> tuple[Hit, ...]:

@@ -1,6 +1,7 @@
 """How fast each side uses up its data: the epoch and the examples of every record, and what that says of a step."""
 
 from array import array
+from collections.abc import Sequence
 
 from harness.contract.problem import Problem
 from harness.running.start import Step
@@ -23,15 +24,24 @@ class Pace:
         """Where a step stands; None for one that was not recorded."""
         if step >= len(self.epochs):
             return None
-        used, epoch = (self.torch[step], self.tensorflow[step]), self.epochs[step]
+        used, epochs = (self.torch[step], self.tensorflow[step]), self.told(problem)
         torch, tensorflow = (-(-examples // problem.batch_size) for examples in used)
         return Moment(
             step,
-            epoch,
-            opens=step > 0 and epoch > self.epochs[step - 1],
+            epochs[step],
+            opens=step > 0 and epochs[step] > epochs[step - 1],
             batches=(torch, tensorflow),
             examples=used[0] if 0 < used[0] < problem.batch_size else 0,
         )
+
+    def told(self, problem: Problem) -> Sequence[int]:
+        """Every record's epoch. A function whose batches are not the scenario's examples, such as windows of a text, makes more
+        records than these would; then its epochs are of equal length if they can be.
+        """
+        if not self.epochs or self.epochs[-1] < problem.passes:
+            return self.epochs
+        length, rest = divmod(len(self.epochs), problem.passes)
+        return [0 if rest or problem.steps else record // length for record in range(len(self.epochs))]
 
     @property
     def apart(self) -> bool:

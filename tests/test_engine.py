@@ -398,6 +398,7 @@ def test_a_framework_is_loaded_once_for_all_that_judge(
         assert engine_records(first, pair) == alone
 
 
+@pytest.mark.corpus
 def test_where_what_has_loaded_a_framework_is_gone_it_is_loaded_anew(
     engine: Engine, write: Callable[..., Pair]
 ) -> None:
@@ -507,6 +508,7 @@ with engine.pair(pair) as start:
 # Where a process cannot be forked
 
 
+@pytest.mark.corpus
 def test_beside_another_thread_processes_are_started_plainly_and_it_is_said(
     write: Callable[..., Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,6 +525,7 @@ def test_beside_another_thread_processes_are_started_plainly_and_it_is_said(
         assert engine.header["torch runs"] == "plain, for torch has 2 threads once it is imported"
 
 
+@pytest.mark.corpus
 def test_an_operation_is_seen_by_the_thread_that_it_leaves_behind() -> None:
     """The twin of the above: of an operation that has run, TensorFlow's threads are what tells."""
     script = """

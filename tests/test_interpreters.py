@@ -243,6 +243,7 @@ def test_a_side_is_recorded_by_the_interpreter_that_has_its_framework(monkeypatc
     assert (place.python, place.device) == ("/its/python", "")
 
 
+@pytest.mark.corpus
 def test_from_the_command_line_to_a_verdict_with_no_framework_there(
     tmp_path: Path, apart: dict[str, str], worker: Worker
 ) -> None:
@@ -332,6 +333,7 @@ train = captured(fit)
 """
 
 
+@pytest.mark.corpus
 def test_a_function_that_is_run_as_it_is_says_what_it_lacks_there(
     tmp_path: Path, apart: dict[str, str], worker: Worker
 ) -> None:

@@ -214,7 +214,9 @@ def test_what_loops_print_is_shown_where_it_is_asked_for(tmp_path: Path, monkeyp
     assert ("[the port] says" in quiet.output, "[the port] says" in shown.output) == (False, True)
 
 
-@pytest.mark.parametrize(("side", "stops"), [("tensorflow", True), ("torch", False)])
+@pytest.mark.parametrize(
+    ("side", "stops"), [("tensorflow", True), pytest.param("torch", False, marks=pytest.mark.corpus)]
+)
 def test_a_debugger_stops_in_the_loop_that_it_is_asked_for(tmp_path: Path, side: str, stops: bool) -> None:
     """In this very process, whose terminal the debugger has."""
     plain_pair.write(tmp_path / "pairs", "line", BREAKS)

@@ -262,7 +262,7 @@ def killed(partial, path):
 
 Path.replace = killed
 from harness.traces import writing
-writing.STEPS = 2
+writing.STEPS, writing.SECONDS = 2, 60.0
 test_traces.recorded(Path({folder!r}), test_traces.RIGHT)
 """
 
@@ -287,6 +287,17 @@ def test_what_a_kill_leaves_is_judged_up_to_its_last_closed_step(tmp_path: Path)
         judged(RIGHT, make_problem(plain.LINE, steps=5), torch=folder)
     with pytest.raises(UsageError, match="holds a trace already; remove it, or name another folder with -o"):
         recorded(folder, RIGHT)
+
+
+def test_what_was_made_is_soon_closed_though_more_would_go_into_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def files(folder: Path) -> int:
+        return len(list(folder.glob("*-torch-float64/*")))
+
+    assert files(recorded(tmp_path / "together", RIGHT, nudged=False)) == 1
+    monkeypatch.setattr("harness.traces.writing.SECONDS", 0.0)
+    assert files(recorded(tmp_path / "alone", RIGHT, nudged=False)) == 9
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,24 +18,35 @@ TYPES = {
 PARTS = {"<c16": "<f8"}
 """A type that safetensors has no name for: real and imaginary parts lie along a last axis of two."""
 
+PREFIX = "\0"
+"""Stands in a header for what comes before each name; JSON holds no such character."""
+
+MOST = 256
+"""Places in files where a record of one form has begun, whose header is remembered."""
+
 
 @dataclass(frozen=True)
 class Group:
     """Arrays whose elements have one width: names in their order in a file, their bytes in all, and what a header says of them.
 
-    header: JSON to be filled in with what stands before each name, and where each array begins and ends, as ``places`` has it.
+    header: JSON to be filled in with where each array begins and ends, as ``places`` has it; PREFIX stands before each name.
+    laid: the same as filled in for a byte that they began at before, taken apart at PREFIX.
     """
 
     names: tuple[str, ...]
     size: int
     header: str
     places: tuple[tuple[int, int], ...]
+    laid: dict[int, list[str]] = field(default_factory=dict)
 
     def entries(self, prefix: str, begin: int) -> str:
         """A header's JSON for arrays that begin at this byte, each name with a prefix."""
-        return self.header % tuple(
-            value for first, end in self.places for value in (prefix, begin + first, begin + end)
-        )
+        if begin not in self.laid:
+            if len(self.laid) == MOST:
+                self.laid.clear()
+            filled = self.header % tuple(begin + end for place in self.places for end in place)
+            self.laid[begin] = filled.split(PREFIX)
+        return prefix.join(self.laid[begin])
 
 
 class Form:
@@ -87,7 +98,7 @@ def grouped(names: list[str], held: Mapping[str, Array], kinds: Mapping[str, str
             kind, shape = PARTS[kind], [*shape, 2]
         key = json.dumps(name)[1:-1].replace("%", "%%")
         about = json.dumps(shape, separators=(",", ":"))
-        entries.append(f'"%s{key}":{{"dtype":"{TYPES[kind]}","shape":{about},"data_offsets":[%d,%d]}}')
+        entries.append(f'"{PREFIX}{key}":{{"dtype":"{TYPES[kind]}","shape":{about},"data_offsets":[%d,%d]}}')
         places.append((offset, offset + held[name].nbytes))
         offset += held[name].nbytes
     return Group(tuple(names), offset, ",".join(entries), tuple(places))

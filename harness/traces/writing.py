@@ -1,5 +1,6 @@
 """A trace that is written: each run's records in files of a few steps, and in the manifest what was closed."""
 
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,8 +17,8 @@ from harness.traces.form import Form, Packed, packed
 from harness.traces.header import Header
 from harness.traces.manifest import Manifest
 
-TOGETHER, STEPS = 1 << 20, 16
-"""Bytes of records, and how many of them, that wait to be written into one file."""
+TOGETHER, STEPS, SECONDS = 1 << 20, 64, 1.0
+"""Bytes of records, and how many of them, that wait to be written into one file, and the seconds from one file to the next."""
 
 PROBLEM = "problem.safetensors"
 DRAWS = "draws.jsonl"
@@ -92,7 +93,7 @@ class RunWriting:
         self.trace, self.number, self.spec = trace, number, spec
         self.problem, self.begun = problem, False
         self.waiting: list[tuple[Packed, dict[str, Any]]] = []
-        self.steps, self.size = 0, 0
+        self.steps, self.size, self.flushed = 0, 0, time.monotonic()
         self.known = Watched()
 
     def begin(self, parameters: tuple[str, ...], *, captured: bool) -> None:
@@ -109,7 +110,8 @@ class RunWriting:
         if seen != self.known:
             about["seen"], self.known = noted(seen), seen
         self.size += form.size
-        full = self.size > TOGETHER or len(self.waiting) + 1 >= STEPS
+        many = self.size > TOGETHER or len(self.waiting) + 1 >= STEPS
+        full = many or time.monotonic() - self.flushed > SECONDS
         self.waiting.append((packed(form, step.arrays, copied=not full), about))
         if full:
             self.flush()
@@ -121,7 +123,8 @@ class RunWriting:
 
     def form(self, record: Record) -> Form:
         """What a record has in common with others."""
-        key = tuple((name, None if array is None else (array.dtype, array.shape)) for name, array in record.items())
+        kinds = [None if array is None else (array.dtype, array.shape) for array in record.values()]
+        key = (*record, *kinds)
         if key not in self.trace.forms:
             self.trace.forms[key] = Form(record)
         return self.trace.forms[key]
@@ -145,7 +148,7 @@ class RunWriting:
             {"run": self.number, **closed, "first": self.steps, "steps": [about for _, about in self.waiting]}
         )
         self.steps += len(self.waiting)
-        self.waiting, self.size = [], 0
+        self.waiting, self.size, self.flushed = [], 0, time.monotonic()
 
     def end(self, seen: Watched, error: LoopError | None = None) -> None:
         """The loop has ended, or raised."""

@@ -48,7 +48,7 @@ class Depth:
 
 
 DEPTHS = {
-    "brief": Depth(1, most_steps=200, rerun=2, mistakes=2, brief=True),
+    "brief": Depth(1, most_steps=200, rerun=2, mistakes=1, brief=True),
     "default": Depth(2, most_steps=200, most_epochs=2),
     "ci": Depth(10),
     "nightly": Depth(24),

@@ -8,21 +8,25 @@ import pytest
 Row = TypeVar("Row")
 
 
-def first_of_each(table: Iterable[Row], kind: Callable[[Row], Hashable]) -> list[Any]:
+def its_own(row: Any) -> str:
+    """What a row is called."""
+    return str(getattr(row, "name", row))
+
+
+def first_of_each(
+    table: Iterable[Row], kind: Callable[[Row], Hashable], name: Callable[[Row], str] = its_own
+) -> list[Any]:
     """A table's rows as parameters, named as they are; all but the first of each kind are marked ``corpus``."""
     seen: set[Hashable] = set()
     made = []
     for row in table:
         marks = [pytest.mark.corpus] if kind(row) in seen else []
         seen.add(kind(row))
-        made.append(pytest.param(row, id=getattr(row, "name", str(row)), marks=marks))
+        made.append(pytest.param(row, id=name(row), marks=marks))
     return made
 
 
 def only(kept: Iterable[Row], table: Iterable[Row]) -> list[Any]:
     """A table's rows as parameters; all but the ones that are named are marked ``corpus``."""
     named = list(kept)
-    return [
-        pytest.param(row, id=getattr(row, "name", str(row)), marks=[] if row in named else [pytest.mark.corpus])
-        for row in table
-    ]
+    return [pytest.param(row, id=its_own(row), marks=[] if row in named else [pytest.mark.corpus]) for row in table]

@@ -282,9 +282,15 @@ def alarms(seeds: int, **how: Any) -> list[str]:
 
 @pytest.mark.rounding
 @pytest.mark.parametrize(
-    "how", [{}, {"counts": True}, {"high": True}, {"stops": True}, {"high": True, "counts": True}],
-    ids=["plain", "counts", "loss began high", "early stop", "loss began high, counts"],
-)  # fmt: skip
+    "how",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"counts": True}, id="counts", marks=pytest.mark.corpus),
+        pytest.param({"high": True}, id="loss began high", marks=pytest.mark.corpus),
+        pytest.param({"stops": True}, id="early stop", marks=pytest.mark.corpus),
+        pytest.param({"high": True, "counts": True}, id="loss began high, counts"),
+    ],
+)
 def test_valid_chaos_is_no_difference(how: Any) -> None:
     wrong = alarms(20, **how)
     assert not wrong, (len(wrong), wrong[0])

@@ -51,10 +51,9 @@ def test_the_brief_profile_makes_mistakes_of_every_kind_over_the_collection() ->
     for pair in PAIRS:
         made = list(mistakes(make_problem(pair.scenario()), SIZES[0]))
         chosen = [made[place].kind for place in spread(len(made), DEPTHS["brief"].mistakes or 0, pair.name)]
-        assert len(chosen) == 2, pair.name
+        assert len(chosen) == 1, pair.name
         names.update(chosen)
-    assert names.keys() == kinds
-    assert min(names.values()) >= 2, names
+    assert names.keys() == kinds, names
     assert all(DEPTHS[name].mistakes is None for name in ("default", "ci", "nightly"))
 
 

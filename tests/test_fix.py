@@ -693,6 +693,21 @@ def test_a_file_that_is_as_it_was_is_written_with_its_own_line_ends(tmp_path: Pa
     assert file.read_bytes() == b"x = 2\r\ny = 3\r\n"
 
 
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("faithful.Embedding(vocab, dim) for layers.Embedding", "dense gradient: Keras' optimizers get a sparse one"),
+        ("faithful.Embedding(vocab, dim, padding_idx=0) for layers.Embedding", "the row gets no gradient"),
+        ("faithful.BatchNorm for every layers.BatchNormalization", "unbiased running variance"),
+        ("faithful.RMSprop(lr=lr, alpha=0.9) for keras.optimizers.RMSprop", "epsilon outside the root"),
+    ],
+)
+def test_a_part_says_what_it_does_otherwise_where_the_cause_has_no_name(sentence: str, said: str) -> None:
+    part = sentence.split("(")[0].split()[0]
+    assert told.unnamed(sentence).startswith(f"cause without a name; of {part}: {said}")
+    assert told.unnamed("2 for 3 beside epoch") == "cause without a name"
+
+
 def test_only_the_port_s_own_files_may_be_changed(tmp_path: Path) -> None:
     package = tmp_path / "src" / "mine"
     package.mkdir(parents=True)

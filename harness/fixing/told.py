@@ -1,12 +1,16 @@
 """The words of `twinloop fix`: a line for each cause that was mended, and what is left to say where one was not."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import counted
+from harness.faithful.table import ROWS
 from harness.fixing.proof import Mended, Outcome
 from harness.report import wording
 from harness.verdict import Verdict
+
+PART, KEYWORD = re.compile(r"\bfaithful\.(\w+)"), re.compile(r"\b\w+=")
 
 
 def proved(number: int, item: Mended, before: Verdict, root: Path) -> str:
@@ -17,8 +21,27 @@ def proved(number: int, item: Mended, before: Verdict, root: Path) -> str:
     at = f"step {first.step}, {first.tensor}" if first is not None else "the end"
     known = item.cause.cause and item.cause.strength != "shown"
     strength = "" if item.cause.strength == "proved" else " (likely)"
-    why = f"{item.cause.cause}{strength}: {item.cause.sentence}" if known else "cause without a name"
+    why = f"{item.cause.cause}{strength}: {item.cause.sentence}" if known else unnamed(item.fix.sentence)
     return f"{number}. {at}: {why} ({where})\n   write {item.fix.sentence}; {remains(item.after)}"
+
+
+def unnamed(sentence: str) -> str:
+    """What is said of a cause that has no name: what the parts put in do otherwise, as the table of what to write tells it.
+
+    >>> unnamed("faithful.Embedding(vocab, dim) for layers.Embedding")
+    "cause without a name; of faithful.Embedding: dense gradient: Keras' optimizers get a sparse one with repeated ids wrong"
+    """
+    said = ["cause without a name"]
+    for part in dict.fromkeys(PART.findall(sentence)):
+        rows = [row for row in ROWS if PART.findall(row.tensorflow)[:1] == [part]]
+        if rows:
+            said.append(f"of faithful.{part}: {max(rows, key=lambda row: likeness(row.tensorflow, sentence)).why}")
+    return "; ".join(said)
+
+
+def likeness(expression: str, sentence: str) -> int:
+    """How many of an expression's keywords a sentence has, less those that it has not."""
+    return sum(1 if word in sentence else -1 for word in KEYWORD.findall(expression))
 
 
 def remains(verdict: Verdict) -> str:

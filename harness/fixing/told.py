@@ -31,17 +31,13 @@ def unnamed(sentence: str) -> str:
     >>> unnamed("faithful.Embedding(vocab, dim) for layers.Embedding")
     "cause without a name; of faithful.Embedding: dense gradient: Keras' optimizers get a sparse one with repeated ids wrong"
     """
-    said = ["cause without a name"]
+    said, given = ["cause without a name"], set(KEYWORD.findall(sentence))
     for part in dict.fromkeys(PART.findall(sentence)):
-        rows = [row for row in ROWS if PART.findall(row.tensorflow)[:1] == [part]]
-        if rows:
-            said.append(f"of faithful.{part}: {max(rows, key=lambda row: likeness(row.tensorflow, sentence)).why}")
+        rows = {row: set(KEYWORD.findall(row.tensorflow)) for row in ROWS if PART.findall(row.tensorflow)[:1] == [part]}
+        if rows:  # of several the one that is called as the fix calls it
+            nearest = max(rows, key=lambda row: len(rows[row] & given) - len(rows[row] - given))
+            said.append(f"of faithful.{part}: {nearest.why}")
     return "; ".join(said)
-
-
-def likeness(expression: str, sentence: str) -> int:
-    """How many of an expression's keywords a sentence has, less those that it has not."""
-    return sum(1 if word in sentence else -1 for word in KEYWORD.findall(expression))
 
 
 def remains(verdict: Verdict) -> str:

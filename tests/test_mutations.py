@@ -19,6 +19,7 @@ from harness.oracle.evidence import compare_runs
 from harness.oracle.rules import RULES
 from harness.report import wording
 from harness.running.messages import Request
+from harness.running.pairs import Edit
 from harness.running.pool import Worker
 from harness.running.reuse import leaves_nothing
 from harness.running.start import LoopError, Mutant, Mutating
@@ -422,6 +423,16 @@ def test_what_has_no_row_that_is_tried_is_unknown_with_its_narrowest_place(twinl
 @pytest.mark.xdist_group("causes")
 def test_no_cause_is_looked_for_where_nobody_asks(twinloop_worker: Worker) -> None:
     assert not diagnosed(twinloop_worker, "nesterov forgotten", explain=False).causes
+
+
+@pytest.mark.xdist_group("causes")
+def test_what_mistakes_of_ours_have_torch_print_is_not_told_as_the_loop_s(twinloop_worker: Worker) -> None:
+    """A target that is turned round is one of them, and torch warns of it."""
+    edit = Edit("tensorflow_loop.py", "loss = criterion", "loss = 2 * criterion")
+    verdict = twinloop_worker.ask(Request(str(PAIRS / "linear_regression"), edits=(edit,), steps=4, explain=True))
+    assert [item.cause for item in verdict.causes] == ["loss-scaled"]
+    assert not verdict.printed
+    assert not [item for item in verdict.findings if item.kind == "printed"]
 
 
 def test_a_cause_is_told_in_two_lines() -> None:

@@ -165,7 +165,8 @@ class Runs:
         """A run is not wanted any more: its process ends its loop, and then itself, or waits for another."""
         process = remote.process
         self.live.remove(remote)
-        self.printed[remote.number] = printed(process.log, *remote.printed)
+        if remote.spec.mutating is None:  # what mistakes that we make have it print is nothing of the loop's
+            self.printed[remote.number] = printed(process.log, *remote.printed)
         process.remote, process.leaves = None, time.monotonic() + (HURRIED if remote.hurried else LEAVING)
         if process.ended:
             self._buried(process)

@@ -461,6 +461,18 @@ def test_kernels_that_take_no_float64_are_known() -> None:
     assert not single_only("BiasAdd")
 
 
+def test_all_kernels_at_once_say_what_each_operation_says_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read once, before the fork; an operation of a library that a loop loads is not among them."""
+    from harness.running import wide_operations
+
+    some = ["FusedBatchNorm", "FusedBatchNormV3", "MatMul", "BiasAdd", "Conv2D", "CTCLossV2", "ResizeBilinear", "NoOp"]
+    asked = wide_operations.single_only.__wrapped__
+    at_once = {name: asked(name) for name in some}
+    monkeypatch.setattr(wide_operations, "known_kernels", dict)
+    assert at_once == {name: asked(name) for name in some}
+    assert sum(map(bool, at_once.values())) > 1
+
+
 # What a run leaves behind, and what it says
 
 

@@ -5,6 +5,7 @@ Names are resolved on first use (PEP 562), so that importing this package loads 
 """
 
 from importlib import import_module
+from inspect import isfunction
 from typing import Any
 
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -98,6 +99,11 @@ def __getattr__(name: str) -> Any:
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
     value = getattr(import_module(f"{__name__}.{module}"), name)
+    if isfunction(value):
+        from tensorflow.autograph.experimental import do_not_convert
+
+        # AutoGraph takes up to half a second to rewrite a function, and no branch here depends on a tensor.
+        value = do_not_convert(value)
     globals()[name] = value
     return value
 

@@ -5,6 +5,8 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -141,6 +143,15 @@ def load(side: Side, threads: int) -> Framework:
         from harness.running.on_tensorflow import TensorFlow
 
         return TensorFlow(threads)
+
+
+def load_capture(side: Side) -> None:
+    """Import what captures a training function, once for all runs.
+
+    It needs greenlet, which need not be there where no function is captured.
+    """
+    if find_spec("greenlet") is not None:
+        import_module(f"harness.running.capture_{side}")
 
 
 @contextmanager

@@ -23,9 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.errors import UsageError
 from harness.running import child, wire
 from harness.running.frameworks import Framework, load
 from harness.running.legacy_keras import versions as legacy_versions
+from harness.running.project import project
 from harness.running.scratch import scratch
 from harness.running.start import Side
 
@@ -219,6 +221,8 @@ def main(side: Side, end: int, threads: int, how: str = "") -> None:
         # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
         gc.collect()
         gc.freeze()
+    with suppress(UsageError):
+        project()  # read once for all runs; whoever asks for it there is told what is wrong with it
     with scratch():
         Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
 

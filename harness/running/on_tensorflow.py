@@ -12,15 +12,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.random import seed_generator
+from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.ops import EagerTensor
 
+from harness import faithful
 from harness.contract.port import View, dense
 from harness.contract.probes import HEARD
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
-from harness.running.frameworks import device, in_precision, tf32
+from harness.running.frameworks import device, in_precision, load_capture, tf32
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import LegacyKeras, classes, versions
 from harness.running.start import Precision
@@ -47,7 +49,7 @@ class TensorFlow:
         }
         self.precision: Precision = "float32"
         self.seed, self.eager = 0, False
-        SWITCHES["tensorflow"].made()  # before the fork, once for all runs
+        before_the_fork()
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
         self.observed = False
@@ -150,6 +152,16 @@ class TensorFlow:
         self.legacy.forget()
         gc.collect()
         return settings() == self.settings
+
+
+def before_the_fork() -> None:
+    """Do what every run would do anew at its beginning, and what runs no operation."""
+    SWITCHES["tensorflow"].made()
+    load_capture("tensorflow")
+    for name in faithful.__all__:
+        getattr(faithful, name)
+    # TensorFlow copies out all operations at the first name that is none of them, as any function's is: 20 ms a process.
+    op_def_registry.get("_an_operation_that_is_not_there")
 
 
 def settle(device: str, *, tf32: bool) -> None:

@@ -17,7 +17,7 @@ from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import random_torch  # noqa: F401  # before the fork, once for all runs
-from harness.running.frameworks import device, in_precision, tf32
+from harness.running.frameworks import device, in_precision, load_capture, tf32
 from harness.running.leaks import Watch
 from harness.running.start import Precision
 from harness.running.wide import SWITCHES
@@ -35,6 +35,7 @@ class Torch:
         self.precision: Precision = "float32"
         SWITCHES["torch"].made()  # before the fork, once for all runs
         import_module("harness.mutations.mutated")
+        load_capture("torch")
 
     def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
         """See Framework."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -113,19 +114,19 @@ class Place:
 
     def __init__(self) -> None:
         self.folder: Path | None = None
-        self.before: set[str] = set()
+        self.last = ""
 
     def move(self, folder: Path) -> None:
         """Go to another pair's folder, which may have other modules of the same names."""
         if self.folder == folder:
             return
         if self.folder is not None:
-            for name in sys.modules.keys() - self.before:
+            for name in list(takewhile(lambda name: name != self.last, reversed(sys.modules))):
                 if lies_in(sys.modules[name], self.folder):
                     del sys.modules[name]
             with suppress(ValueError):
                 sys.path.remove(str(self.folder))
-        self.folder, self.before = folder, set(sys.modules)
+        self.folder, self.last = folder, next(reversed(sys.modules))  # all their names would be a page of memory each
 
 
 PLACE = Place()

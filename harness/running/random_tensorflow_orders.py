@@ -75,7 +75,7 @@ def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
             parts = elements if isinstance(self.element_spec, tuple) else elements[0]
             return tf.nest.map_structure(lambda part: tf.gather(part, taken), parts)
 
-        made = self.batch(number).map(rows).unbatch()
+        made = self.batch(number).map(tf.autograph.experimental.do_not_convert(rows)).unbatch()
         return made.apply(tf.data.experimental.assert_cardinality(number))
 
     return ordered

@@ -4,6 +4,7 @@ What a float32 reaches nevertheless must run: where float64 meets float32, the f
 takes float32 only (a fixed type, no kernel for float64, a variable that is float32), the float64 is cast down.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -36,21 +37,38 @@ def inputs_of(operation: str) -> list[tuple[str, int, str]]:
     return [(arg.name, arg.type, arg.type_attr) for arg in found.input_arg] if found is not None else []
 
 
+def without_double(every: Iterable[Any]) -> dict[str, frozenset[str]]:
+    """By operation, the attributes that some of these kernels on a CPU let be float32, and none float64.
+
+    every: what TensorFlow has registered, as KernelDefs. An attribute that a kernel says nothing of may be anything there.
+    """
+    never: dict[str, set[str]] = {}
+    single: dict[str, set[str]] = {}
+    for kernel in every:
+        if kernel.device_type != "CPU":
+            continue
+        limits = [(limit.name, limit.allowed_values.list.type) for limit in kernel.constraint]
+        narrow = {name for name, kinds in limits if kinds} - {name for name, kinds in limits if FLOAT64 in kinds}
+        never[kernel.op] = never[kernel.op] & narrow if kernel.op in never else narrow
+        single.setdefault(kernel.op, set()).update(name for name, kinds in limits if FLOAT32 in kinds)
+    return {operation: frozenset(narrow & single[operation]) for operation, narrow in never.items()}
+
+
+@cache
+def known_kernels() -> dict[str, frozenset[str]]:
+    """What ``without_double`` gives for all that is registered now: before the fork, once for all runs."""
+    return without_double(kernels.get_all_registered_kernels().kernel)
+
+
 @cache
 def single_only(operation: str) -> frozenset[str]:
     """The attributes of an operation that may be float32, and that no definition or kernel on a CPU lets be float64."""
     found = op_def_registry.get(operation)
     types = {attr.name: attr.allowed_values.list.type for attr in found.attr if attr.type == "type"}
     never = {name for name, allowed in types.items() if FLOAT32 in allowed and FLOAT64 not in allowed}
-    here = [kernel for kernel in kernels.get_registered_kernels_for_op(operation).kernel if kernel.device_type == "CPU"]
-    for name in set(types) - never:
-        taken = [
-            {kind for limit in kernel.constraint if limit.name == name for kind in limit.allowed_values.list.type}
-            for kernel in here
-        ]
-        if any(FLOAT32 in kinds for kinds in taken) and all(kinds and FLOAT64 not in kinds for kinds in taken):
-            never.add(name)
-    return frozenset(never)
+    if (here := known_kernels().get(operation)) is None:  # it may be of a library that the loop has loaded
+        here = without_double(kernels.get_registered_kernels_for_op(operation).kernel).get(operation, frozenset())
+    return frozenset(never | (here & types.keys()))
 
 
 @cache
@@ -98,6 +116,7 @@ def patches(floats: Floats) -> list[Patch]:
     """What to put where in TensorFlow so that operations keep float64."""
     plain_run, plain_add = pywrap_tfe.TFE_Py_FastPathExecute, op_def_library._apply_op_helper
     plain_matching, plain_execute = execute.args_to_matching_eager, execute.execute
+    known_kernels()
 
     def fitted(operation: str, values: list[Any]) -> list[Any]:
         """The inputs of an operation with float32 and float64 brought together."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -155,26 +154,3 @@ def test_clipping_by_a_norm_that_is_known_already() -> None:
     both, _ = faithful.clip_grad_norm(grads, 1.0)
     for left, right in zip(faithful.clip_grads_with_norm(grads, 1.0, total), both, strict=True):
         assert left.numpy().tolist() == right.numpy().tolist()
-
-
-def test_autograph_leaves_a_function_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To rewrite these took half a second of a first step; no branch of theirs depends on a tensor."""
-    from harness.faithful import clipping
-
-    callers: list[str] = []
-    plain = clipping.dense_gradient
-    monkeypatch.setattr(
-        clipping, "dense_gradient", lambda grad: callers.append(sys._getframe(1).f_code.co_filename) or plain(grad)
-    )
-    grads = [tf.constant([3.0, 4.0])]
-
-    def traced(clip: Any) -> list[float]:
-        return tf.function(lambda given: clip(given, 1.0)[0])(grads)[0].numpy().tolist()
-
-    assert traced(faithful.clip_grad_norm) == pytest.approx([0.6, 0.8], rel=1e-5)
-    assert set(callers) == {clipping.__file__}
-    callers.clear()
-    assert traced(clipping.clip_grad_norm) == pytest.approx(
-        [0.6, 0.8], rel=1e-5
-    )  # the twin: otherwise it rewrites them
-    assert not set(callers) <= {clipping.__file__}

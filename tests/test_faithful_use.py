@@ -202,6 +202,53 @@ def test_a_loss_refuses_sample_weights_and_shapes_that_torch_refuses() -> None:
         faithful.BCELoss()(numbers[:, :1], numbers)
 
 
+def scaled() -> Any:
+    scaler, optimizer, variable = faithful.GradScaler(2.0), faithful.SGD(0.0), keras.Variable([1.0])
+    optimizer.build([variable])
+
+    def step(x: Any) -> Any:
+        gradients = scaler.unscale_(optimizer, [scaler.scale(tf.reduce_sum(x)[None])])
+        scaler.step(optimizer, gradients, [variable])
+        scaler.update()
+        return gradients[0]
+
+    return step
+
+
+def answered() -> Any:
+    layer = faithful.LSTM(4, 3, batch_first=True)
+    return lambda x: layer(x)[0]
+
+
+def lost() -> Any:
+    loss = faithful.CrossEntropyLoss()
+    return lambda x: loss(tf.constant([1, 0]), x[:, 0])
+
+
+# Steps as `tf.function` has AutoGraph rewrite them, with a part of ours in each.
+steps: dict[str, Any] = {
+    "a function": lambda: lambda x: faithful.clip_grad_norm([x], 1.0)[0],
+    "a layer": answered,
+    "a loss": lost,
+    "the scaler": scaled,
+}
+
+
+@pytest.mark.parametrize("name", steps)
+def test_autograph_leaves_our_parts_as_they_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To rewrite them takes up to half a second of a first step; no branch of theirs depends on a tensor."""
+    from tensorflow.python.autograph.impl import api
+
+    rewritten: list[str] = []
+    plain = api._convert_actual
+    monkeypatch.setattr(
+        api, "_convert_actual", lambda entity, context: rewritten.append(entity.__module__) or plain(entity, context)
+    )
+    step, x = steps[name](), tf.ones((2, 3, 4))
+    np.testing.assert_allclose(tf.function(step)(x), step(x), rtol=1e-6)
+    assert set(rewritten) == {__name__}  # the step itself is
+
+
 def test_every_layer_and_loss_is_tested_here() -> None:
     classes = {name: part for name in faithful.__all__ if isinstance(part := getattr(faithful, name), type)}
     assert {name for name, part in classes.items() if issubclass(part, keras.layers.Layer)} == {

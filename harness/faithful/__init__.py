@@ -8,6 +8,8 @@ from importlib import import_module
 from inspect import isfunction
 from typing import Any
 
+from harness.faithful.traced import as_it_stands
+
 _MODULES: dict[str, tuple[str, ...]] = {
     "adam": ("Adam", "AdamW", "Adamax", "NAdam", "RAdam", "SparseAdam"),
     "adafactor": ("Adafactor",),
@@ -99,13 +101,8 @@ def __getattr__(name: str) -> Any:
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
     value = getattr(import_module(f"{__name__}.{module}"), name)
-    if isfunction(value):
-        from tensorflow.autograph.experimental import do_not_convert
-
-        # AutoGraph takes up to half a second to rewrite a function, and no branch here depends on a tensor.
-        value = do_not_convert(value)
-    globals()[name] = value
-    return value
+    globals()[name] = as_it_stands(value) if isfunction(value) else value
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

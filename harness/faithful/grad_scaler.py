@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from harness.faithful.part import refuse_complex
+from harness.faithful.traced import as_it_stands
 
 __all__ = ["GradScaler"]
 
@@ -62,6 +63,7 @@ class GradScaler:
         """The scale and the count."""
         return [self._scale, self._growth_tracker]
 
+    @as_it_stands
     def scale(self, outputs: Any) -> Any:
         """Return a tensor, or tuples and lists of tensors, times the scale; a single number in half precision as float32."""
         if not self._enabled:
@@ -76,6 +78,7 @@ class GradScaler:
         product = tf.cast(output, tf.float32) * self._scale
         return tf.cast(product, output.dtype) if output.shape.rank else product
 
+    @as_it_stands
     def unscale_(self, optimizer: Any, grads: Sequence[Any]) -> list[Any]:
         """Return the gradients over the scale, and remember for `step` whether one of them is not finite.
 
@@ -111,6 +114,7 @@ class GradScaler:
         progress.found_inf = tf.logical_not(tf.reduce_all(tf.stack(finite)))
         return unscaled
 
+    @as_it_stands
     def step(self, optimizer: Any, grads: Sequence[Any], variables: Sequence[Any]) -> None:
         """Apply the gradients, unscaled first if they are not yet; nothing is done if one of them was not finite."""
         if callable(grads):
@@ -138,6 +142,7 @@ class GradScaler:
 
         tf.cond(progress.found_inf, lambda: tf.constant(0), applied)
 
+    @as_it_stands
     def update(self, new_scale: Any = None) -> None:
         """Move the scale: back if a step was skipped, up after `growth_interval` that were not; or to `new_scale`."""
         if not self._enabled:

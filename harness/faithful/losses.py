@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from harness.faithful import ctc, distance, functional
+from harness.faithful.traced import as_it_stands
 
 
+@as_it_stands
 class TorchLoss(keras.losses.Loss):
     """A Keras loss that answers what the PyTorch module of its name answers: the whole reduction is torch's.
 

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from harness.faithful.traced import as_it_stands
+
 NOT_HERE = {
     "inplace": "a tensor of TensorFlow cannot change in place; leave it out, the values are the same",
     "device": "a layer's weights lie where it is made; make it inside tf.device",
@@ -12,6 +14,7 @@ NOT_HERE = {
 """Arguments of many modules of PyTorch that are refused, with what to do instead; their default values pass."""
 
 
+@as_it_stands
 class Part(keras.layers.Layer):
     """A Keras layer whose weights have the names and axis orders of a PyTorch module's.
 

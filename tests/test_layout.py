@@ -38,6 +38,8 @@ def directly(source: str) -> Iterator[str]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "harness":
+            yield from (f"harness.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
 
@@ -66,7 +68,7 @@ PACKAGES = {
     "template_captured": {"errors", "template"},
     "contract": {"errors", "verdict"},
     "faithful": {"errors", "words"},
-    "running": {"contract", "errors", "verdict"},
+    "running": {"contract", "errors", "faithful", "verdict"},
     "mutations": {"contract", "running"},
     "oracle": {"contract", "diagnosis", "errors", "judging", "running", "verdict"},
     "diagnosis": {"contract", "errors", "oracle", "running", "verdict", "words"},

@@ -11,13 +11,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras.src.backend.common.stateless_scope import in_stateless_scope
-from tensorflow.python.autograph.impl.api import autograph_artifact
 from tensorflow.python.eager import backprop, record
 from tensorflow.python.eager.polymorphic_function import concrete_function, polymorphic_function
 from tensorflow.python.ops import clip_ops
 
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
+from harness.faithful.traced import as_it_stands
 from harness.running import capture_tensorflow_legacy
 from harness.running.capture import Driven, variables
 from harness.running.capture_tensorflow_cells import Applied, Block, Seen, enclosing, names, shown
@@ -104,7 +104,7 @@ class Pass:
     def exchange(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
         """Put a wrapper in the place of an attribute until ``close``; AutoGraph leaves it alone."""
         plain = vars(owner)[name]
-        setattr(owner, name, autograph_artifact(functools.wraps(plain)(wrapped(plain))))
+        setattr(owner, name, as_it_stands(functools.wraps(plain)(wrapped(plain))))
         self.undo.append(lambda: setattr(owner, name, plain))
 
     def creator(self, following: Any, **asked: Any) -> Any:

@@ -218,11 +218,11 @@ def main(side: Side, end: int, threads: int, how: str = "") -> None:
             words = [side, str(end), str(threads), why]
             os.execv(sys.executable, [sys.executable, "-m", "harness.running.nursery", *words])  # noqa: S606
         versions |= framework.versions
+        with suppress(UsageError):
+            project()  # read once for all runs; whoever asks for it there is told what is wrong with it
         # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
         gc.collect()
         gc.freeze()
-    with suppress(UsageError):
-        project()  # read once for all runs; whoever asks for it there is told what is wrong with it
     with scratch():
         Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
 

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from harness.contract.recipes import Array
+from harness.faithful.traced import as_it_stands
 from harness.running.draw_places import At, caller
 from harness.running.random_tensorflow_graph import current, drawn, layer, shared
 from harness.running.random_tensorflow_numbers import order
@@ -75,7 +76,7 @@ def dataset_shuffle(plain: Callable[..., Any]) -> Callable[..., Any]:
             parts = elements if isinstance(self.element_spec, tuple) else elements[0]
             return tf.nest.map_structure(lambda part: tf.gather(part, taken), parts)
 
-        made = self.batch(number).map(tf.autograph.experimental.do_not_convert(rows)).unbatch()
+        made = self.batch(number).map(as_it_stands(rows)).unbatch()
         return made.apply(tf.data.experimental.assert_cardinality(number))
 
     return ordered

@@ -138,7 +138,9 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
     requests = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # a scenario that asks for input gets an end of file, not the next request
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    signal.signal(
+        signal.SIGUSR1, signal.SIG_IGN
+    )  # where it is, whoever judges says alone; two at once are not to be read
     engine = Engine(silence=silence, mothers=mothers if threads == 1 else {})
     judging: Judging | None = None
     for line in requests:
@@ -171,6 +173,7 @@ def kind(request: Request) -> tuple[object, ...]:
 def serve(end: socket.socket, engine: Engine, events: IO[bytes]) -> None:
     """Answer requests for one pair in this process, until no more are made, and end it."""
     code = 1
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     try:
         speaker = Speaker(events, engine)
         for line in end.makefile("rb"):

@@ -172,6 +172,34 @@ def test_a_record_holds_until_it_is_released(engine: Engine, write: Callable[...
         assert np.shares_memory(first, second)
 
 
+def test_a_run_goes_on_where_its_records_outgrow_the_room_that_was_given_back(
+    engine: Engine, write: Callable[..., Pair]
+) -> None:
+    """Room is given back for several steps at once; a larger record has less of it, and must not wait for the rest."""
+    late = "        __import__('time').sleep(0.3 * (step == 3))\n"  # until the third was given back, but not yet said to be
+    grow = late + "        yield {'big': np.full(1 + (step == 3) * (1 << 22), step, 'f8'), "
+    pair = write((TORCH, "        yield {", grow))
+    with engine.pair(pair) as start, closing(start(RunSpec("torch", "float64"), make_problem(pair.scenario()))) as run:
+        seen = [(step.arrays["big"] == number).all() for number, step in enumerate(run)]  # type: ignore[union-attr,arg-type]
+    assert seen == [True] * 6
+
+
+def test_nobody_that_has_started_a_run_is_on_its_stack(engine: Engine, write: Callable[..., Pair]) -> None:
+    """TensorFlow looks up the lines of a loop's callers at every operation, so there are few, as in a program of its own."""
+    count = """\
+        frame, depth = __import__('sys')._getframe(), 0
+        while frame := frame.f_back:
+            depth += 1
+        yield {'depth': depth, """
+    pair = write(*both("        yield {", count))
+    with engine.pair(pair) as start:
+        for side in SIDES:
+            with closing(start(RunSpec(side, "float32"), make_problem(pair.scenario()))) as run:
+                callers = next(run).arrays["depth"]
+            assert callers is not None
+            assert callers <= 8
+
+
 def test_a_stepwise_run_begins_no_step_before_it_is_asked_for(
     engine: Engine, write: Callable[..., Pair], tmp_path: Path
 ) -> None:
@@ -233,6 +261,10 @@ def test_a_process_has_its_framework_and_little_else(engine: Engine, write: Call
             next(start(RunSpec(side, "float32"), make_problem(pair.scenario())))  # type: ignore[arg-type]
         loaded = set(error.value.message.removesuffix(" ...").split())
         assert not loaded & {other, "msgspec", "click", "hypothesis", "pytest"}, loaded
+
+
+def test_what_is_done_before_the_fork_leaves_no_thread_behind(engine: Engine) -> None:
+    assert not [said for name, said in engine.header.items() if name.endswith(" runs")]
 
 
 def test_the_judging_process_has_neither_framework(tmp_path: Path) -> None:
@@ -368,7 +400,7 @@ def test_bad_input_of_either_side_is_told_before_an_error_of_the_first_step(
 
 
 def test_a_nursery_that_died_is_told_and_started_anew(engine: Engine, write: Callable[..., Pair]) -> None:
-    pair = write()
+    pair = write((SCENARIO, "epochs=2", "epochs=9"))  # more steps than a run makes ahead
     with engine.pair(pair) as start, closing(start(FOUR[0], make_problem(pair.scenario()))) as run:
         next(run)
         os.kill(nurseries(engine)[0], signal.SIGKILL)
@@ -376,7 +408,7 @@ def test_a_nursery_that_died_is_told_and_started_anew(engine: Engine, write: Cal
         with pytest.raises(LoopError, match=r"the process died \(with the one that had started it"):
             list(run)  # type: ignore[call-overload]
     with engine.pair(pair) as start:
-        assert len(made(start, FOUR[0], pair)) == 6
+        assert len(made(start, FOUR[0], pair)) == 27
 
 
 def test_a_framework_is_loaded_once_for_all_that_judge(

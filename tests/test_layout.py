@@ -14,7 +14,8 @@ CORE = sorted((ROOT / "harness").rglob("*.py"))
 FRAMEWORKS = {"torch", "tensorflow", "keras"}
 MAY_IMPORT_FRAMEWORKS = (
     "running/on_torch.py", "running/on_tensorflow.py", "running/wide", "running/random_", "running/leaks.py",
-    "running/capture_torch", "running/capture_tensorflow", "running/torch_files.py", "faithful/", "mutations/",
+    "running/capture_torch", "running/capture_tensorflow", "running/torch_files.py", "running/warm_tensorflow.py",
+    "faithful/", "mutations/",
 )  # fmt: skip
 PAIRS = sorted(path.parent for path in (ROOT / "pairs").glob("*/scenario.py"))
 NAMES = {"scenario.py", "torch_loop.py", "tensorflow_loop.py"}

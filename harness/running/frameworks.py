@@ -152,6 +152,7 @@ def load_capture(side: Side) -> None:
     """
     if find_spec("greenlet") is not None:
         import_module(f"harness.running.capture_{side}")
+        import_module("harness.running.training_function")
 
 
 @contextmanager

@@ -16,8 +16,9 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,17 +26,30 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.running import child, wire
+from harness.running.draws import switched
 from harness.running.frameworks import Framework, load
 from harness.running.legacy_keras import versions as legacy_versions
 from harness.running.project import project
 from harness.running.scratch import scratch
 from harness.running.start import Side
+from harness.running.wide import Wide
 
 PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): processes below this one whose parent has ended become children of this one."""
 
 PLAIN = "plain"
 PACKAGES: dict[Side, tuple[str, ...]] = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras")}
+
+
+class Born(BaseException):
+    """Raised in a process that was just forked, with what it is to do: nobody that has forked it is to stay on its stack.
+
+    TensorFlow looks up the lines of up to thirty callers at every eager operation, a microsecond each.
+    """
+
+    def __init__(self, task: Callable[[], None]) -> None:
+        super().__init__()
+        self.task = task
 
 
 class Nursery:
@@ -111,7 +125,6 @@ class Nursery:
             with suppress(OSError):
                 os.setpgid(pid, pid)  # both do it, so that neither has to wait for the other
             return pid
-        code = 1
         try:
             self.leave()
             if self.framework is None:
@@ -120,12 +133,10 @@ class Nursery:
                 words = [self.side, *map(str, (end, log, self.threads, parent))]
                 os.execv(sys.executable, [sys.executable, "-m", "harness.running.child", *words])  # noqa: S606
             child.settle(log, parent)
-            child.serve(socket.socket(fileno=end), log, self.framework)
-            code = 0
         except BaseException:  # noqa: BLE001  # there is nobody above who could say it
             traceback.print_exc()
-        finally:
-            os._exit(code)
+            os._exit(1)
+        raise Born(partial(child.serve, socket.socket(fileno=end), log, self.framework))
 
     def sister(self, end: int, log: int) -> None:
         """Fork a nursery for another judging process, which lives as long as that does; its output goes to the log."""
@@ -134,7 +145,6 @@ class Nursery:
             if pid:
                 self.sisters.add(pid)
             else:
-                code = 1
                 try:
                     self.leave()
                     os.setsid()
@@ -142,12 +152,11 @@ class Nursery:
                     os.dup2(log, 2)
                     os.close(log)
                     adopt()
-                    Nursery(self.side, socket.socket(fileno=end), self.threads, self.framework, self.hello).serve()
-                    code = 0
+                    sister = Nursery(self.side, socket.socket(fileno=end), self.threads, self.framework, self.hello)
                 except BaseException:  # noqa: BLE001  # there is nobody above who could say it
                     traceback.print_exc()
-                finally:
-                    os._exit(code)
+                    os._exit(1)
+                raise Born(sister.serve)
         os.close(end)
         os.close(log)
 
@@ -155,8 +164,9 @@ class Nursery:
         """Give up, in a process that was just forked, what makes this one a nursery."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for descriptor in (self.end.fileno(), self.ended, self.woken):
-            os.close(descriptor)
+        self.end.close()
+        os.close(self.ended)
+        os.close(self.woken)
 
     def reap(self) -> None:
         """Take leave of whoever has ended, and end what is left of their groups."""
@@ -200,31 +210,58 @@ def children() -> list[int]:
         return []
 
 
+def rehearse(side: Side) -> None:
+    """Enter and leave once what every run is within: the first time in a process takes 5 ms."""
+    wide = Wide(side)
+    with switched(side), wide.active():
+        pass
+    wide.close()
+
+
+def loaded(side: Side, end: int, threads: int, how: str) -> tuple[Framework | None, dict[str, str]]:
+    """The framework, if processes that have it can be forked, and the versions; starts anew where that turns out here."""
+    versions = {"python": sys.version.split()[0], "numpy": np.__version__}
+    if how.startswith(PLAIN):
+        versions |= {name: version(name) for name in PACKAGES[side]}
+        return None, versions | (legacy_versions() if side == "tensorflow" else {})
+    framework = load(side, threads)
+    rehearse(side)
+    running = len(list(Path("/proc/self/task").iterdir()))
+    if running > 1:
+        why = f"{PLAIN}, for {side} has {running} threads once it is imported"
+        os.set_inheritable(end, True)
+        words = [side, str(end), str(threads), why]
+        os.execv(sys.executable, [sys.executable, "-m", "harness.running.nursery", *words])  # noqa: S606
+    with suppress(UsageError):
+        project()  # read once for all runs; whoever asks for it there is told what is wrong with it
+    # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
+    gc.collect()
+    gc.freeze()
+    return framework, versions | framework.versions
+
+
 def main(side: Side, end: int, threads: int, how: str = "") -> None:
     """Import a framework, say so, and serve; or serve without it, where a process that has it could not be forked."""
     adopt()
-    framework = None
-    versions = {"python": sys.version.split()[0], "numpy": np.__version__}
-    if how.startswith(PLAIN):
-        versions |= {name: version(name) for name in PACKAGES[side]} | (
-            legacy_versions() if side == "tensorflow" else {}
-        )
-    else:
-        framework = load(side, threads)
-        running = len(list(Path("/proc/self/task").iterdir()))
-        if running > 1:
-            why = f"{PLAIN}, for {side} has {running} threads once it is imported"
-            os.set_inheritable(end, True)
-            words = [side, str(end), str(threads), why]
-            os.execv(sys.executable, [sys.executable, "-m", "harness.running.nursery", *words])  # noqa: S606
-        versions |= framework.versions
-        with suppress(UsageError):
-            project()  # read once for all runs; whoever asks for it there is told what is wrong with it
-        # What was imported stays; looking through it again costs a fifth of every eager step, and a copy of each page.
-        gc.collect()
-        gc.freeze()
+    framework, versions = loaded(side, end, threads, how)
+    this = os.getpid()
     with scratch():
-        Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve()
+        task = Nursery(side, socket.socket(fileno=end), threads, framework, (versions, how)).serve
+        while True:
+            code = 1
+            try:
+                task()
+                code = 0
+            except Born as born:
+                task = born.task
+                continue
+            except BaseException:
+                if os.getpid() == this:
+                    raise
+                traceback.print_exc()  # there is nobody above who could say it
+            if os.getpid() == this:
+                return
+            os._exit(code)  # the folder is the first one's
 
 
 if __name__ == "__main__":

@@ -12,21 +12,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.random import seed_generator
-from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.ops import EagerTensor
+from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
-from harness import faithful
 from harness.contract.port import View, dense
 from harness.contract.probes import HEARD
 from harness.contract.recipes import Array
 from harness.contract.unmapped import HELD
 from harness.errors import UsageError
 from harness.running import random_tensorflow  # noqa: F401  # before the fork, once for all runs
-from harness.running.frameworks import device, in_precision, load_capture, tf32
+from harness.running.frameworks import device, in_precision, tf32
 from harness.running.leaks import Watch
 from harness.running.legacy_keras import LegacyKeras, classes, versions
 from harness.running.start import Precision
-from harness.running.wide import SWITCHES
+from harness.running.warm_tensorflow import warm
 
 
 class TensorFlow:
@@ -49,7 +48,7 @@ class TensorFlow:
         }
         self.precision: Precision = "float32"
         self.seed, self.eager = 0, False
-        before_the_fork()
+        warm()
         self.legacy = LegacyKeras()
         self.settings: tuple[object, ...] = ()
         self.observed = False
@@ -75,7 +74,11 @@ class TensorFlow:
         """See Framework. An eager tensor lends its memory as a buffer; its own ``numpy()`` copies."""
         if isinstance(value, keras.Variable):
             value = value.value
-        if isinstance(value, tf.Variable):
+        if type(value) is ResourceVariable:
+            value = tf.raw_ops.ReadVariableOp(
+                resource=value.handle, dtype=value.dtype
+            )  # a quarter of what a read costs
+        elif isinstance(value, tf.Variable):
             value = value.read_value()
         array = np.asarray(value) if type(value) is EagerTensor or isinstance(value, tf.Tensor) else dense(value)
         return array.astype(np.float32) if array.dtype.kind == "V" else array
@@ -152,16 +155,6 @@ class TensorFlow:
         self.legacy.forget()
         gc.collect()
         return settings() == self.settings
-
-
-def before_the_fork() -> None:
-    """Do what every run would do anew at its beginning, and what runs no operation."""
-    SWITCHES["tensorflow"].made()
-    load_capture("tensorflow")
-    for name in faithful.__all__:
-        getattr(faithful, name)
-    # TensorFlow copies out all operations at the first name that is none of them, as any function's is: 20 ms a process.
-    op_def_registry.get("_an_operation_that_is_not_there")
 
 
 def settle(device: str, *, tf32: bool) -> None:

@@ -3,7 +3,7 @@
 import functools
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -36,6 +36,8 @@ class Torch:
         SWITCHES["torch"].made()  # before the fork, once for all runs
         import_module("harness.mutations.mutated")
         load_capture("torch")
+        with suppress(ImportError):  # an optimizer's first step asks for it: 12 ms a process
+            import_module("torch.profiler._cupti_monitor")
 
     def begin(self, precision: Precision, seed: int, *, eager: bool = False) -> None:
         """See Framework."""

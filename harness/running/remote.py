@@ -61,9 +61,10 @@ class Process:
 
 @dataclass
 class Memory:
-    """What records are copied into by a run: its slots, and the arrays in them by layout and slot."""
+    """What records are copied into by a run: how many slots of what size, and the arrays in them by layout and slot."""
 
     file: Any
+    slots: int
     size: int
     views: dict[tuple[int, int], Record] = field(default_factory=dict)
 
@@ -76,7 +77,7 @@ class Remote:
         self.events: deque[tuple[wire.Packet, Memory | None]] = deque()
         self.layouts: list[wire.Layout] = []
         self.memory: Memory | None = None
-        self.number, self.taken, self.released = 0, 0, 0
+        self.number, self.taken, self.released, self.told = 0, 0, 0, 0
         self.heard = self.asked = time.monotonic()
         self.took = 0.0
         self.failed = 0.0
@@ -100,7 +101,8 @@ class Remote:
             self.layouts.append(wire.Layout.read(packet.data))
         elif packet.kind == wire.RING:
             slots, size = struct.unpack("<qq", packet.payload)
-            self.memory = Memory(wire.mapped(packet.descriptors[0], slots * size), size)
+            self.memory = Memory(wire.mapped(packet.descriptors[0], slots * size), slots, size)
+            self._credit()  # there may be less room than before, and the run waits for it
         elif packet.kind == wire.LISTED:
             self.listed = packet.data
         elif packet.kind == wire.WRITTEN:
@@ -204,8 +206,15 @@ class Remote:
         if self.released < self.taken:
             self.released = self.taken
             self.asked = time.monotonic()
+            if self.memory is None or self.released - self.told >= self.memory.slots // 2:
+                self._credit()
+
+    def _credit(self) -> None:
+        """Say what was released: for half of the room at once, so that a run that waits is woken for several steps."""
+        if self.told < self.released:
+            self.told = self.released
             with suppress(OSError):  # it has died, and will be asked for its next step
-                wire.send(self.process.end, wire.CREDIT, struct.pack("<q", self.released))
+                wire.send(self.process.end, wire.CREDIT, struct.pack("<q", self.told))
 
     def write(self, arrays: Record) -> None:
         """See Running."""

@@ -35,7 +35,7 @@ another has failed while it was in the middle of a step, of whose end nobody kno
 RETURNING = 0.5
 """Seconds that are waited for a process to become free for another loop, before one is started instead."""
 
-AHEAD = 3
+AHEAD = 7
 """Records that a run may hold ready beside the one that is compared, if they are small."""
 
 BEFORE = "before the first step"

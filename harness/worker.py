@@ -138,9 +138,8 @@ def main(silence: float, threads: int = 0, *descriptors: int) -> None:
     requests = os.fdopen(os.dup(0), "rb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # a scenario that asks for input gets an end of file, not the next request
-    signal.signal(
-        signal.SIGUSR1, signal.SIG_IGN
-    )  # where it is, whoever judges says alone; two at once are not to be read
+    # Whoever judges says where it is, and says it alone: two that do so at once cannot be read.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     engine = Engine(silence=silence, mothers=mothers if threads == 1 else {})
     judging: Judging | None = None
     for line in requests:

@@ -75,9 +75,8 @@ class TensorFlow:
         if isinstance(value, keras.Variable):
             value = value.value
         if type(value) is ResourceVariable:
-            value = tf.raw_ops.ReadVariableOp(
-                resource=value.handle, dtype=value.dtype
-            )  # a quarter of what a read costs
+            # The operation by itself: a quarter of what ``read_value`` costs.
+            value = tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
         elif isinstance(value, tf.Variable):
             value = value.read_value()
         array = np.asarray(value) if type(value) is EagerTensor or isinstance(value, tf.Tensor) else dense(value)

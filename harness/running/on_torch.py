@@ -20,7 +20,6 @@ from harness.running import random_torch  # noqa: F401  # before the fork, once 
 from harness.running.frameworks import device, in_precision, load_capture, tf32
 from harness.running.leaks import Watch
 from harness.running.start import Precision
-from harness.running.wide import SWITCHES
 
 
 class Torch:
@@ -33,7 +32,6 @@ class Torch:
         torch.use_deterministic_algorithms(True)
         self.versions: dict[str, str] = {"torch": str(torch.__version__)}
         self.precision: Precision = "float32"
-        SWITCHES["torch"].made()  # before the fork, once for all runs
         import_module("harness.mutations.mutated")
         load_capture("torch")
         with suppress(ImportError):  # an optimizer's first step asks for it: 12 ms a process

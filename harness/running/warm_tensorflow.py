@@ -24,7 +24,6 @@ from tensorflow.python.types import core
 from harness import faithful
 from harness.contract.port import Port, View
 from harness.running.frameworks import load_capture
-from harness.running.wide import SWITCHES
 
 ABSTRACT = (
     tf.__internal__.CompositeTensor, tf.TypeSpec, tf.Variable, tf.types.experimental.TraceType, BaseResourceVariable,
@@ -41,7 +40,6 @@ USUAL = (
 
 def warm() -> None:
     """Do all of it."""
-    SWITCHES["tensorflow"].made()
     load_capture("tensorflow")
     for name in faithful.__all__:
         getattr(faithful, name)

@@ -1,4 +1,4 @@
-"""Tests marked `own_process` are called in a process of their own; see tests/own_process.py."""
+"""What marks mean: `own_process`, called in a process of its own, see tests/own_process.py; `needs`, skipped without."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -22,6 +22,14 @@ OWN = pytest.StashKey[own_process.OwnProcess]()
 def pytest_runtestloop(session: pytest.Session) -> Any:
     """In the second pytest, run what the first one asks for."""
     return own_process.serve(session) if own_process.serving() else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose package, one that only some users install, is not there."""
+    for mark in item.iter_markers("needs"):
+        for package in mark.args:
+            pytest.importorskip(package, reason=f"{package} is not installed; it comes with twinloop[dev]")
 
 
 @pytest.hookimpl(tryfirst=True)

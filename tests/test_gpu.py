@@ -33,6 +33,9 @@ def nobody(*_: Any) -> Running:
     raise AssertionError("both sides were recorded")
 
 
+reads_traces = pytest.mark.needs("xxhash")
+
+
 def judged(name: str, tf32: str, precision: str = "both") -> Verdict:
     """torch's side on a GPU against TensorFlow's on a CPU, with neither framework loaded."""
     asked = make_problem(Pair(PAIRS / name).scenario(), steps=4)
@@ -42,6 +45,7 @@ def judged(name: str, tf32: str, precision: str = "both") -> Verdict:
     return traces.told(made, asked)
 
 
+@reads_traces
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_reference_on_a_gpu_is_equivalent(name: str) -> None:
     verdict = judged(name, "off")
@@ -51,6 +55,7 @@ def test_a_reference_on_a_gpu_is_equivalent(name: str) -> None:
     assert not [finding for finding in verdict.findings if "TF32" in finding.sentence]
 
 
+@reads_traces
 @pytest.mark.parametrize("name", RECORDED)
 def test_with_tf32_the_verdict_is_the_same_and_says_what_it_rests_on(name: str) -> None:
     verdict = judged(name, "on")
@@ -62,6 +67,7 @@ def test_with_tf32_the_verdict_is_the_same_and_says_what_it_rests_on(name: str) 
     )
 
 
+@reads_traces
 def test_a_trace_of_a_gpu_can_be_told_from_one_of_a_cpu_by_its_rounding() -> None:
     """The twin: the records are another machine's, and TF32's are further from float64 than float32's."""
     noise = {

@@ -1,5 +1,6 @@
 """Markdown, JSON and event files: what fails is told first and never cut off, what others read is as it is described."""
 
+import importlib
 import json
 import struct
 import subprocess
@@ -107,8 +108,9 @@ def test_the_schema_is_that_of_the_types() -> None:
     assert plain | {"Report"} == set(described["$defs"])
 
 
+@pytest.mark.needs("jsonschema")
 def test_what_is_written_fits_the_schema() -> None:
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed; it comes with twinloop[dev]")
+    jsonschema = importlib.import_module("jsonschema")
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_bytes()))
     validator.check_schema(validator.schema)
     report = json.loads(encoded([passing(), failing(), Verdict("a", "ERROR", "it raised")]))

@@ -1,6 +1,7 @@
 """Recorded runs: a verdict cannot tell them from live ones, and whatever happens to the files is told and nothing else lost."""
 
 import errno
+import importlib
 import json
 import os
 import resource
@@ -17,7 +18,6 @@ import four_runs as plain
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from safetensors.numpy import load_file
 
 from harness import Problem, UsageError, make_problem, normal
 from harness.__main__ import main
@@ -35,8 +35,15 @@ from harness.traces.replay import Replay, replay
 from harness.traces.thinning import WHOLE, Thinning
 from harness.verdict import Verdict
 
+pytestmark = pytest.mark.needs("xxhash")
+
 RIGHT = plain.starting(plain.training, plain.noisy(plain.training))
 BOTH: Any = ("float32", "float64")
+
+
+def as_others_read(file: Path) -> Any:
+    """A file's tensors as the library of its format has them."""
+    return importlib.import_module("safetensors.numpy").load_file(file)
 
 
 def header(side: Side, problem: Problem, thinning: Thinning = WHOLE) -> Header:
@@ -164,6 +171,7 @@ def test_an_agreement_with_a_recorded_side_says_that_no_slip_was_tried() -> None
         assert untried(verdict, request, given) == verdict
 
 
+@pytest.mark.needs("safetensors")
 def test_arrays_of_every_type_come_back_and_others_can_read_them(tmp_path: Path) -> None:
     """The library of the format reads what we write, and we read what it reads."""
     rng = np.random.default_rng(0)
@@ -181,7 +189,7 @@ def test_arrays_of_every_type_come_back_and_others_can_read_them(tmp_path: Path)
     }
     written = tensor_file.write(tmp_path, "a.safetensors", arrays)
     assert (tmp_path / "a.safetensors").stat().st_size == written.bytes
-    ours, theirs = tensor_file.read(tmp_path, written), load_file(tmp_path / "a.safetensors")
+    ours, theirs = tensor_file.read(tmp_path, written), as_others_read(tmp_path / "a.safetensors")
     for name, array in arrays.items():
         assert ours[name].dtype == array.dtype
         np.testing.assert_array_equal(ours[name], array, strict=True)
@@ -197,6 +205,7 @@ def test_what_a_trace_cannot_hold_is_refused(tmp_path: Path) -> None:
         tensor_file.write(tmp_path, "a.safetensors", {"wide": np.zeros(2, np.longdouble)})
 
 
+@pytest.mark.needs("safetensors")
 def test_records_of_several_forms_lie_in_one_file(tmp_path: Path) -> None:
     """Whatever their names, and however their elements' widths are mixed: each begins where its elements may be read."""
     rng = np.random.default_rng(0)
@@ -205,7 +214,7 @@ def test_records_of_several_forms_lie_in_one_file(tmp_path: Path) -> None:
     records: list[dict[str, Any]] = [first, other, first, {}]
     whole = {f"{at}/": packed(Form(held), held, copied=at < 2) for at, held in enumerate(records)}
     written = tensor_file.write_records(tmp_path, "a.safetensors", whole)
-    ours, theirs = tensor_file.read(tmp_path, written), load_file(tmp_path / "a.safetensors")
+    ours, theirs = tensor_file.read(tmp_path, written), as_others_read(tmp_path / "a.safetensors")
     assert set(ours) == set(theirs)
     for at, held in enumerate(records):
         for name, array in held.items():
@@ -582,9 +591,12 @@ def test_specs_of_one_name_on_other_problems_are_other_runs(tmp_path: Path) -> N
 
 
 def test_the_command_line_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = recorded(tmp_path / "written", RIGHT)
     monkeypatch.setitem(sys.modules, "xxhash", None)
     with pytest.raises(UsageError, match=r"traces need xxhash; install it with `pip install 'twinloop\[trace\]'`"):
         recorded(tmp_path / "torch", RIGHT)
     assert not (tmp_path / "torch").exists()
+    with pytest.raises(UsageError, match="traces need xxhash"):  # nor is a trace that is sound called another
+        Trace(written)
     said = CliRunner().invoke(main, ["record", "--help"]).output
     assert "Exit code" in said
